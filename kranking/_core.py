@@ -1,0 +1,62 @@
+"""What every room needs: the registration decorator, the wording of errors, initializer copies."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import keras
+
+Shape = tuple[int | None, ...]
+
+_T = TypeVar("_T", bound=type | Callable)
+
+
+def serializable(cls: _T) -> _T:
+    """Registers `cls` with Keras as `kranking>ClassName`, the name that saved files carry."""
+    return keras.saving.register_keras_serializable(package="kranking")(cls)
+
+
+def fresh(initializer: Any) -> Any:
+    """Gives a copy of an initializer: one instance called twice returns equal values."""
+    initializer = keras.initializers.get(initializer)
+    return initializer.clone() if isinstance(initializer, keras.initializers.Initializer) else initializer
+
+
+def check_positive_int(name: str, value: Any, *, optional: bool = False, minimum: int = 1) -> None:
+    """Raises `ValueError` unless `value` is an integer of at least `minimum`."""
+    if optional and value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        kind = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
+        raise ValueError(f"`{name}` must be {kind}{' or None' if optional else ''}. Received: {name}={value!r}")
+
+
+def check_number(
+    name: str, value: Any, *, low: float = -math.inf, high: float = math.inf, optional: bool = False
+) -> None:
+    """Raises `ValueError` unless `value` is a finite number in `[low, high]`."""
+    if optional and value is None:
+        return
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not good or not low <= value <= high:
+        raise ValueError(
+            f"`{name}` must be a number in [{low:g}, {high:g}]{' or None' if optional else ''}. "
+            f"Received: {name}={value!r}"
+        )
+
+
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
+    """Raises `ValueError` unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {list(choices)}. Received: {name}={value!r}")
+
+
+def check_known_width(layer: keras.layers.Layer, input_shape: Shape) -> int:
+    """Gives the last dimension of `input_shape`, or raises if it is not known."""
+    width = input_shape[-1]
+    if width is None:
+        raise ValueError(
+            f"`{layer.name}` needs a known last dimension to size its kernels. "
+            f"Received: input_shape={tuple(input_shape)}"
+        )
+    return width

@@ -16,10 +16,19 @@ def serializable(cls: _T) -> _T:
     return keras.saving.register_keras_serializable(package="kranking")(cls)
 
 
-def fresh(initializer: Any) -> Any:
-    """Gives a copy of an initializer: one instance called twice returns equal values."""
+def fresh(initializer: Any, index: int = 0) -> Any:
+    """Gives a copy of an initializer: one instance called twice returns equal values.
+
+    A seeded initializer would give equal kernels even as a copy, so copies of one layer take an
+    `index` each, which is added to an integer seed.
+    """
     initializer = keras.initializers.get(initializer)
-    return initializer.clone() if isinstance(initializer, keras.initializers.Initializer) else initializer
+    if not isinstance(initializer, keras.initializers.Initializer):
+        return initializer
+    config = initializer.get_config()
+    if isinstance(config.get("seed"), int):
+        config["seed"] += index
+    return type(initializer).from_config(config)
 
 
 def check_positive_int(name: str, value: Any, *, optional: bool = False, minimum: int = 1) -> None:
@@ -28,7 +37,20 @@ def check_positive_int(name: str, value: Any, *, optional: bool = False, minimum
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
         kind = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
-        raise ValueError(f"`{name}` must be {kind}{' or None' if optional else ''}. Received: {name}={value!r}")
+        raise ValueError(
+            f"`{name}` must be {kind}{' or None' if optional else ''}. Received: {name}={value!r}"
+        )
+
+
+def check_positive_ints(name: str, value: Any, *, empty: bool = False) -> tuple[int, ...]:
+    """Gives `value` as a tuple, or raises `ValueError` unless it is a list of positive integers."""
+    good = isinstance(value, list | tuple) and (empty or len(value) > 0)
+    if not good or any(not isinstance(v, int) or isinstance(v, bool) or v < 1 for v in value):
+        raise ValueError(
+            f"`{name}` must be a list of positive integers{'' if empty else ', not empty'}. "
+            f"Received: {name}={value!r}"
+        )
+    return tuple(value)
 
 
 def check_number(

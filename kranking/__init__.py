@@ -1,0 +1,1 @@
+"""Ranking models for recommendation and ads in Keras 3."""

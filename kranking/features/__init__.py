@@ -1,0 +1,53 @@
+"""Declarations of a log's columns, what they learn from it, and the layer that makes fields of them."""
+
+from kranking.features._categorical import Categorical as Categorical
+from kranking.features._columns import Origin as Origin
+from kranking.features._embedding import Embedding as Embedding
+from kranking.features._feature import Feature as Feature
+from kranking.features._feature import InputSpec as InputSpec
+from kranking.features._feature import default_embedding_dim as default_embedding_dim
+from kranking.features._files import find_files as find_files
+from kranking.features._files import open_parquet as open_parquet
+from kranking.features._fit import fit as fit
+from kranking.features._hash import hash_integers as hash_integers
+from kranking.features._hash import hash_strings as hash_strings
+from kranking.features._numeric import Numeric as Numeric
+from kranking.features._preprocessor import Preprocessor as Preprocessor
+from kranking.features._schema import check_features as check_features
+from kranking.features._schema import check_tasks as check_tasks
+from kranking.features._schema import from_config as from_config
+from kranking.features._schema import from_json as from_json
+from kranking.features._schema import schema_hash as schema_hash
+from kranking.features._schema import to_config as to_config
+from kranking.features._schema import to_json as to_json
+from kranking.features._sequence import Pooling as Pooling
+from kranking.features._sequence import Sequence as Sequence
+from kranking.features._sequence import TransAct as TransAct
+from kranking.features._task import Task as Task
+
+__all__ = [
+    "Categorical",
+    "Embedding",
+    "Feature",
+    "InputSpec",
+    "Numeric",
+    "Origin",
+    "Pooling",
+    "Preprocessor",
+    "Sequence",
+    "Task",
+    "TransAct",
+    "check_features",
+    "check_tasks",
+    "default_embedding_dim",
+    "find_files",
+    "fit",
+    "from_config",
+    "from_json",
+    "hash_integers",
+    "hash_strings",
+    "open_parquet",
+    "schema_hash",
+    "to_config",
+    "to_json",
+]

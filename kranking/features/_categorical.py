@@ -1,0 +1,117 @@
+"""Declaration of a categorical column."""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+from kranking._core import check_choice, check_positive_int
+from kranking.features._feature import (
+    Feature,
+    InputSpec,
+    check_table,
+    default_embedding_dim,
+    not_fitted,
+)
+
+
+@dataclass(frozen=True)
+class Categorical(Feature):
+    """A column of strings or integers, one embedding row per value.
+
+    Row 0 of the table serves every value outside the vocabulary, null included; the values of the
+    vocabulary follow from row 1, most frequent first. With `hash_buckets` a value goes to row
+    `1 + hash(value) mod hash_buckets` instead, and nothing is learnt.
+
+    Args:
+        name: Name of the feature, of its field and of its model input.
+        side: `"user"`, `"item"` or `"context"`.
+        column: Column of the log; `None` reads the column called `name`.
+        vocabulary: The values, all strings or all integers. `None` learns them with `fit`.
+        min_count: Values seen less often than this are left out of a learnt vocabulary.
+        max_size: Keeps only that many of the most frequent values.
+        hash_buckets: Number of hash buckets, instead of a vocabulary.
+        max_length: Makes the feature multi-valued: lists cut or padded to this many values.
+        separator: Splits a string column into values, `"12,65"` with `","`. Needs `max_length`.
+        pooling: How the vectors of several values become one: `"mean"`, `"sum"` or `"max"`.
+        embedding_dim: Width of the field; `None` takes `default_embedding_dim` of the cardinality.
+        l2_normalize: Scales the field to unit length.
+        initializer: Keras initializer of the table.
+        regularizer: Keras regularizer of the table.
+
+    >>> Categorical("country", side="user", vocabulary=("DE", "FR")).num_rows
+    3
+    """
+
+    _: KW_ONLY
+    vocabulary: tuple[Any, ...] | None = None
+    min_count: int = 1
+    max_size: int | None = None
+    hash_buckets: int | None = None
+    max_length: int | None = None
+    separator: str | None = None
+    pooling: str = "mean"
+    embedding_dim: int | None = None
+    l2_normalize: bool = False
+    initializer: Any = "uniform"
+    regularizer: Any = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_positive_int("min_count", self.min_count)
+        check_positive_int("max_size", self.max_size, optional=True)
+        check_positive_int("hash_buckets", self.hash_buckets, optional=True)
+        check_positive_int("max_length", self.max_length, optional=True)
+        check_choice("pooling", self.pooling, ("mean", "sum", "max"))
+        check_positive_int("embedding_dim", self.embedding_dim, optional=True)
+        check_table(self)
+        if self.separator is not None and self.max_length is None:
+            raise ValueError(
+                f"`separator` of feature {self.name!r} makes lists: give `max_length` as well."
+            )
+        if self.hash_buckets is not None and self.vocabulary is not None:
+            raise ValueError(
+                f"Feature {self.name!r} takes either `vocabulary` or `hash_buckets`. Received: both"
+            )
+        if self.vocabulary is not None:
+            object.__setattr__(self, "vocabulary", _checked_vocabulary(self.name, self.vocabulary))
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the number of rows is known."""
+        return self.hash_buckets is not None or self.vocabulary is not None
+
+    @property
+    def multivalued(self) -> bool:
+        """Whether a row holds several values."""
+        return self.max_length is not None
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the embedding table, the out-of-vocabulary row included."""
+        if not self.fitted:
+            raise not_fitted(self)
+        return 1 + (self.hash_buckets or len(self.vocabulary or ()))
+
+    @property
+    def width(self) -> int:
+        """Width of the field."""
+        return self.embedding_dim or default_embedding_dim(self.num_rows)
+
+    def inputs(self) -> dict[str, InputSpec]:
+        """One input of table rows."""
+        return {self.name: InputSpec((self.max_length,) if self.max_length else (), "int32")}
+
+
+def _checked_vocabulary(name: str, values: Any) -> tuple[Any, ...]:
+    values = tuple(v.item() if hasattr(v, "item") else v for v in values)
+    kinds = {type(v) for v in values}
+    if kinds and kinds not in ({str}, {int}):
+        raise ValueError(
+            f"`vocabulary` of feature {name!r} must hold only strings or only integers. "
+            f"Received: {sorted(k.__name__ for k in kinds)}"
+        )
+    if len(set(values)) != len(values):
+        twice = next(v for i, v in enumerate(values) if v in values[:i])
+        raise ValueError(
+            f"`vocabulary` of feature {name!r} must not repeat a value. Received twice: {twice!r}"
+        )
+    return values

@@ -1,0 +1,156 @@
+"""Columns of a log as Arrow arrays: conversion, types, and the errors that name where a value stands."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kranking.features._categorical import Categorical
+from kranking.features._embedding import Embedding
+from kranking.features._feature import Feature
+from kranking.features._sequence import Sequence
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where rows come from, for error messages."""
+
+    file: str = "the given columns"
+    first_row: int = 0
+
+    def at(self, row: int) -> str:
+        """Names one row."""
+        return f"row {self.first_row + int(row)} of {self.file}"
+
+
+def as_arrow(column: Any) -> pa.Array:
+    """Makes an Arrow array of a column: NumPy, Arrow or a list; NaN of an object column is null."""
+    if isinstance(column, pa.ChunkedArray):
+        return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if isinstance(column, pa.Array):
+        return column
+    if isinstance(column, np.ndarray) and column.ndim == 2:
+        return pa.FixedSizeListArray.from_arrays(pa.array(column.ravel()), column.shape[1])
+    from_pandas = isinstance(column, np.ndarray) and column.dtype == object
+    return pa.array(column, from_pandas=from_pandas)
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether values are lists."""
+    return (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
+def is_id(kind: pa.DataType) -> bool:
+    """Whether values can be categories."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return (
+        is_string(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_null(kind)
+    )
+
+
+def is_string(kind: pa.DataType) -> bool:
+    """Whether values are text."""
+    return (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values are numbers."""
+    types = pa.types
+    return (
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_boolean(kind)
+        or types.is_decimal(kind)
+        or types.is_null(kind)
+    )
+
+
+def is_time(kind: pa.DataType) -> bool:
+    """Whether values are moments."""
+    return is_number(kind) or pa.types.is_timestamp(kind)
+
+
+def check_type(feature: Feature, column: str, kind: pa.DataType, origin: Origin) -> None:
+    """Raises `ValueError` unless a column of this type can feed `feature`."""
+    expected, good = _expectation(feature, column)
+    if not good(kind):
+        raise ValueError(
+            f"Column {column!r} of feature {feature.name!r} has the wrong type in {origin.file}. "
+            f"Expected: {expected}. Received: {kind}"
+        )
+
+
+def _expectation(feature: Feature, column: str) -> tuple[str, Any]:
+    if isinstance(feature, Categorical):
+        if feature.separator is not None:
+            return "strings", is_string
+        if feature.multivalued:
+            return "lists of strings or integers", lambda k: is_list(k) and is_id(k.value_type)
+        return "strings or integers", is_id
+    if isinstance(feature, Embedding):
+        return "lists of numbers", lambda k: is_list(k) and is_number(k.value_type)
+    if isinstance(feature, Sequence):
+        if column == feature.request_time:
+            return "times", is_time
+        if column == feature.time:
+            return "lists of times", lambda k: is_list(k) and is_time(k.value_type)
+        return "lists of strings or integers", lambda k: is_list(k) and is_id(k.value_type)
+    return "numbers", is_number
+
+
+def list_parts(array: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """Gives the values of all lists one after the other, and each list's length (null: 0)."""
+    lengths = pc.list_value_length(array)  # pyright: ignore
+    return array.flatten(), pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def split_strings(array: pa.Array, separator: str) -> pa.Array:
+    """Splits each string; null and "" are empty lists."""
+    lists = pc.split_pattern(array, separator)  # pyright: ignore
+    empty = pc.fill_null(pc.equal(array, ""), True)  # pyright: ignore
+    return pc.if_else(empty, pa.scalar([], lists.type), lists)  # pyright: ignore
+
+
+def pad_positions(
+    lengths: np.ndarray, width: int, *, newest_last: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gives, for each row and place, the position in the flat values, and whether there is one.
+
+    With `newest_last` a row is read from its end, so that place 0 is the newest event.
+    """
+    starts = np.cumsum(lengths) - lengths
+    places = np.arange(width)
+    forward = starts[:, None] + places
+    positions = (starts + lengths)[:, None] - 1 - places if newest_last else forward
+    return positions, places < lengths[:, None]
+
+
+def padded(flat: np.ndarray, positions: np.ndarray, valid: np.ndarray, fill: Any) -> np.ndarray:
+    """Lays flat values out as a matrix, `fill` where there is none."""
+    out = np.full(valid.shape, fill, flat.dtype)
+    out[valid] = flat[positions[valid]]
+    return out
+
+
+def numbers(array: pa.Array) -> np.ndarray:
+    """Gives float64 values, NaN for null."""
+    if pa.types.is_decimal(array.type) or pa.types.is_null(array.type):
+        array = array.cast(pa.float64())
+    return np.asarray(array.to_numpy(zero_copy_only=False), np.float64)
+
+
+def seconds(array: pa.Array, unit: str) -> np.ndarray:
+    """Gives times as float64 seconds, NaN for null."""
+    if pa.types.is_timestamp(array.type):
+        return numbers(array.cast(pa.timestamp("us")).cast(pa.int64())) / 1e6
+    return numbers(array) / {"s": 1.0, "ms": 1e3, "us": 1e6}[unit]

@@ -1,0 +1,51 @@
+"""Declaration of a given vector."""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+from kranking._core import check_choice, check_positive_int
+from kranking.features._feature import Feature, InputSpec, check_table
+
+
+@dataclass(frozen=True)
+class Embedding(Feature):
+    """A vector that the log carries, such as an image embedding, optionally projected.
+
+    Args:
+        name: Name of the feature, of its field and of its model input.
+        dim: Width of the vector in the log.
+        side: `"user"`, `"item"` or `"context"`.
+        column: Column of the log; `None` reads the column called `name`.
+        project_to: Width of a learnt linear projection, without bias; `None` keeps the vector.
+        nulls: What a missing vector becomes: `"refuse"` raises, naming the row; `"zeros"` takes zeros.
+        l2_normalize: Scales the field to unit length, after the projection.
+        initializer: Keras initializer of the projection.
+        regularizer: Keras regularizer of the projection.
+
+    >>> Embedding("cover", dim=256, project_to=64, side="item").width
+    64
+    """
+
+    _: KW_ONLY
+    dim: int
+    project_to: int | None = None
+    nulls: str = "refuse"
+    l2_normalize: bool = False
+    initializer: Any = "glorot_uniform"
+    regularizer: Any = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_positive_int("dim", self.dim)
+        check_positive_int("project_to", self.project_to, optional=True)
+        check_choice("nulls", self.nulls, ("refuse", "zeros"))
+        check_table(self)
+
+    @property
+    def width(self) -> int:
+        """Width of the field."""
+        return self.project_to or self.dim
+
+    def inputs(self) -> dict[str, InputSpec]:
+        """One input, the vector."""
+        return {self.name: InputSpec((self.dim,), "float32")}

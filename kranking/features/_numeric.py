@@ -1,0 +1,138 @@
+"""Declaration of a numeric column."""
+
+import math
+from dataclasses import KW_ONLY, dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+from kranking._core import check_choice, check_number, check_positive_int
+from kranking.features._feature import (
+    Feature,
+    InputSpec,
+    check_table,
+    default_embedding_dim,
+    not_fitted,
+)
+
+TRANSFORMS = ("standardize", "log", "scale", "bucketize", "none")
+
+
+@dataclass(frozen=True)
+class Numeric(Feature):
+    """A column of numbers, normalised to one float, or cut into buckets with an embedding row each.
+
+    `standardize`: `(x − mean) / std`. `log`: the same on `sign(x) · ln(1 + |x|)`. `scale`:
+    `(x − low) / (high − low)` with given `bounds`. `bucketize`: row `1 + #{boundaries ≤ x}` of a
+    table, row 0 for nulls. `none`: the number itself. `bounds` clips before any of them.
+
+    Args:
+        name: Name of the feature, of its field and of its model input.
+        side: `"user"`, `"item"` or `"context"`.
+        column: Column of the log; `None` reads the column called `name`.
+        transform: `"standardize"`, `"log"`, `"scale"`, `"bucketize"` or `"none"`.
+        bounds: `(low, high)`; values outside are clipped. Needed by `"scale"`.
+        nulls: What a null, NaN or infinity becomes: `"refuse"` raises, naming the row; `"mean"` takes
+            the learnt mean; a number takes that number. `"bucketize"` always sends them to row 0.
+        mean: Mean of the (logged) value; `None` learns it.
+        std: Standard deviation of the (logged) value; `None` learns it.
+        num_buckets: Number of equal-mass buckets to learn.
+        boundaries: Increasing bucket boundaries; `None` learns them.
+        embedding_dim: Width of a bucketised field; `None` takes `default_embedding_dim`.
+        l2_normalize: Scales a bucketised field to unit length.
+        initializer: Keras initializer of the bucket table.
+        regularizer: Keras regularizer of the bucket table.
+
+    >>> Numeric("age", transform="bucketize", boundaries=(18, 30, 50)).num_rows
+    5
+    """
+
+    kind: ClassVar[str] = "numeric"
+
+    _: KW_ONLY
+    transform: str = "standardize"
+    bounds: tuple[float, float] | None = None
+    nulls: str | float = "refuse"
+    mean: float | None = None
+    std: float | None = None
+    num_buckets: int = 16
+    boundaries: tuple[float, ...] | None = None
+    embedding_dim: int | None = None
+    l2_normalize: bool = False
+    initializer: Any = "uniform"
+    regularizer: Any = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_choice("transform", self.transform, TRANSFORMS)
+        check_positive_int("num_buckets", self.num_buckets, minimum=2)
+        check_positive_int("embedding_dim", self.embedding_dim, optional=True)
+        check_table(self)
+        if not isinstance(self.nulls, str):
+            check_number("nulls", self.nulls)
+        else:
+            check_choice("nulls", self.nulls, ("refuse", "mean"))
+        check_number("mean", self.mean, optional=True)
+        check_number("std", self.std, low=0.0, optional=True)
+        self._check_bounds()
+        if self.boundaries is not None:
+            self._check_boundaries()
+        if self.nulls == "mean" and self.transform == "scale":
+            raise ValueError(
+                f"Feature {self.name!r}: `scale` learns no mean to impute; give a number as `nulls`."
+            )
+
+    def _check_bounds(self):
+        if self.bounds is None:
+            if self.transform == "scale":
+                raise ValueError(
+                    f"Feature {self.name!r} needs `bounds` to be scaled. Received: bounds=None"
+                )
+            return
+        bounds = tuple(float(b) for b in self.bounds)
+        if len(bounds) != 2 or not all(map(math.isfinite, bounds)) or bounds[0] >= bounds[1]:
+            raise ValueError(
+                f"`bounds` of feature {self.name!r} must be two finite numbers, low < high. "
+                f"Received: bounds={self.bounds!r}"
+            )
+        object.__setattr__(self, "bounds", bounds)
+
+    def _check_boundaries(self):
+        boundaries = tuple(float(b) for b in self.boundaries or ())
+        if not boundaries or any(a >= b for a, b in pairwise(boundaries)):
+            raise ValueError(
+                f"`boundaries` of feature {self.name!r} must be increasing and not empty. "
+                f"Received: boundaries={self.boundaries!r}"
+            )
+        object.__setattr__(self, "boundaries", boundaries)
+
+    @property
+    def bucketized(self) -> bool:
+        """Whether the field comes from a table."""
+        return self.transform == "bucketize"
+
+    @property
+    def fitted(self) -> bool:
+        """Whether moments or boundaries are known."""
+        if self.bucketized:
+            return self.boundaries is not None
+        if self.transform in ("standardize", "log"):
+            return self.mean is not None and self.std is not None
+        return self.nulls != "mean" or self.mean is not None
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of a bucketised feature's table, the row of nulls included."""
+        if self.boundaries is None:
+            raise not_fitted(self)
+        return 2 + len(self.boundaries)
+
+    @property
+    def width(self) -> int:
+        """Width of the field."""
+        if not self.bucketized:
+            return 1
+        return self.embedding_dim or default_embedding_dim(self.num_rows)
+
+    def inputs(self) -> dict[str, InputSpec]:
+        """One input: a table row if bucketised, else the normalised number."""
+        return {self.name: InputSpec((), "int32" if self.bucketized else "float32")}

@@ -1,0 +1,239 @@
+"""The host's reference of every transform: a log's columns in, model inputs out."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kranking.features._categorical import Categorical
+from kranking.features._columns import (
+    Origin,
+    as_arrow,
+    check_type,
+    list_parts,
+    numbers,
+    pad_positions,
+    padded,
+    seconds,
+    split_strings,
+)
+from kranking.features._embedding import Embedding
+from kranking.features._feature import Feature, not_fitted
+from kranking.features._lookup import Lookup
+from kranking.features._numeric import Numeric
+from kranking.features._schema import check_features, model_inputs
+from kranking.features._sequence import Sequence
+
+
+class Preprocessor:
+    """Turns a log's columns into a model's inputs, in NumPy: the reference that graphs must equal.
+
+    Args:
+        features: Fitted declarations.
+
+    Attributes:
+        inputs: Shape without batch axis and dtype of every model input, by name.
+        columns: The log columns that are read.
+        counts: Per feature: rows, nulls and values out of vocabulary seen so far.
+
+    >>> ages = Numeric("age", mean=40.0, std=10.0)
+    >>> Preprocessor([ages])({"age": np.array([30.0, 45.0])})
+    {'age': array([-1. ,  0.5], dtype=float32)}
+    """
+
+    def __init__(self, features: Iterable[Feature]):
+        self.features = tuple(features)
+        check_features(self.features)
+        for feature in self.features:
+            if not feature.fitted:
+                raise not_fitted(feature)
+        self.inputs = model_inputs(self.features)
+        self.columns = tuple(dict.fromkeys(c for f in self.features for c in f.columns))
+        self.counts = {
+            f.name: {"rows": 0, "nulls": 0, "out_of_vocabulary": 0} for f in self.features
+        }
+        self._lookups = {
+            f.name: Lookup(f.name, f.vocabulary, f.hash_buckets)
+            for f in self.features
+            if isinstance(f, Categorical)
+        }
+        self._actions = {
+            f.name: Lookup(f.name, f.action_vocabulary)
+            for f in self.features
+            if isinstance(f, Sequence) and f.action is not None
+        }
+
+    def __call__(
+        self, columns: Mapping[str, Any], origin: Origin | None = None
+    ) -> dict[str, np.ndarray]:
+        """Encodes columns of equal length; `origin` names them in errors."""
+        origin = origin or Origin()
+        outputs: dict[str, np.ndarray] = {}
+        for feature in self.features:
+            arrays = [self._column(feature, name, columns, origin) for name in feature.columns]
+            self.counts[feature.name]["rows"] += len(arrays[0])
+            outputs.update(self._encode(feature, arrays, origin))
+        return outputs
+
+    def check_schema(self, schema: pa.Schema, origin: Origin) -> None:
+        """Raises `ValueError` if a file of this schema cannot be encoded."""
+        for feature in self.features:
+            for column in feature.columns:
+                self._require(feature, column, schema.names, origin)
+                check_type(feature, column, schema.field(column).type, origin)
+
+    def _column(
+        self, feature: Feature, name: str, columns: Mapping[str, Any], origin: Origin
+    ) -> pa.Array:
+        self._require(feature, name, columns, origin)
+        array = as_arrow(columns[name])
+        check_type(feature, name, array.type, origin)
+        return array
+
+    @staticmethod
+    def _require(feature: Feature, column: str, columns: Iterable[str], origin: Origin) -> None:
+        if column not in columns:
+            raise ValueError(
+                f"Feature {feature.name!r} needs column {column!r}, which {origin.file} does not have. "
+                f"Received: {sorted(columns)}"
+            )
+
+    def _encode(
+        self, feature: Feature, arrays: list[pa.Array], origin: Origin
+    ) -> dict[str, np.ndarray]:
+        if isinstance(feature, Categorical):
+            return {feature.name: self._categorical(feature, arrays[0], origin)}
+        if isinstance(feature, Numeric):
+            return {feature.name: self._numeric(feature, arrays[0], origin)}
+        if isinstance(feature, Embedding):
+            return {feature.name: self._embedding(feature, arrays[0], origin)}
+        if isinstance(feature, Sequence):
+            return self._sequence(feature, arrays, origin)
+        raise TypeError(f"No transform is known for a {type(feature).__name__}")
+
+    def _count(self, feature: Feature, nulls: int, unknown: int = 0) -> None:
+        counts = self.counts[feature.name]
+        counts["nulls"] += int(nulls)
+        counts["out_of_vocabulary"] += int(unknown)
+
+    def _categorical(self, feature: Categorical, array: pa.Array, origin: Origin) -> np.ndarray:
+        lookup = self._lookups[feature.name]
+        nulls = array.null_count
+        if feature.separator is not None:
+            array = split_strings(array, feature.separator)
+        if not feature.multivalued:
+            rows = lookup(array, origin)
+            self._count(feature, nulls, np.count_nonzero(rows == 0) - nulls)
+            return rows
+        flat, lengths = list_parts(array)
+        rows = lookup(flat, origin)
+        self._count(feature, nulls, np.count_nonzero(rows == 0))
+        positions, valid = pad_positions(lengths, feature.max_length or 0, newest_last=False)
+        return padded(rows, positions, valid, -1)
+
+    def _numeric(self, feature: Numeric, array: pa.Array, origin: Origin) -> np.ndarray:
+        values = numbers(array)
+        bad = ~np.isfinite(values)
+        missing = np.count_nonzero(bad)
+        self._count(feature, missing)
+        if missing and feature.nulls == "refuse" and not feature.bucketized:
+            row = int(np.argmax(bad))
+            raise ValueError(
+                f"Feature {feature.name!r} refuses null, NaN and infinity. Received: {values[row]} in "
+                f"column {feature.source!r}, {origin.at(row)}. Declare `nulls='mean'` or a number to impute it."
+            )
+        return transform_numbers(feature, values, bad)
+
+    def _embedding(self, feature: Embedding, array: pa.Array, origin: Origin) -> np.ndarray:
+        flat, lengths = list_parts(array)
+        missing = array.is_null().to_numpy(zero_copy_only=False)
+        wrong = (lengths != feature.dim) & ~missing
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(
+                f"Feature {feature.name!r} needs vectors of width {feature.dim} in column "
+                f"{feature.source!r}. Received: width {lengths[row]} in {origin.at(row)}"
+            )
+        out = np.zeros((len(array), feature.dim), np.float32)
+        out[~missing] = numbers(flat).reshape(-1, feature.dim)
+        self._count(feature, np.count_nonzero(missing))
+        bad = ~np.isfinite(out).all(axis=1)
+        if feature.nulls == "refuse":
+            bad |= missing
+        if bad.any():
+            row = int(np.argmax(bad))
+            hint = "" if not missing[row] else " Declare `nulls='zeros'` to take zeros."
+            raise ValueError(
+                f"Feature {feature.name!r} refuses null, NaN and infinity. Received: "
+                f"{'null' if missing[row] else 'a vector with NaN or infinity'} in "
+                f"column {feature.source!r}, {origin.at(row)}.{hint}"
+            )
+        return out
+
+    def _sequence(
+        self, feature: Sequence, arrays: list[pa.Array], origin: Origin
+    ) -> dict[str, np.ndarray]:
+        columns = dict(zip(feature.columns, arrays))
+        flat, lengths = list_parts(columns[feature.source])
+        places = pad_positions(
+            lengths, feature.max_length, newest_last=feature.order == "newest_last"
+        )
+        rows = self._lookups[feature.of](flat, origin)
+        self._count(feature, columns[feature.source].null_count, np.count_nonzero(rows == 0))
+        out = {feature.name: padded(rows, *places, -1)}
+        if feature.action is not None:
+            kinds = self._parallel(feature, feature.action, columns, lengths, origin)
+            out[f"{feature.name}.action"] = padded(
+                self._actions[feature.name](kinds, origin), *places, -1
+            )
+        if feature.time is not None and feature.request_time is not None:
+            times = seconds(
+                self._parallel(feature, feature.time, columns, lengths, origin), feature.time_unit
+            )
+            now = seconds(columns[feature.request_time], feature.time_unit)
+            # A time that is not known is taken as now: the event stays, and nothing becomes NaN.
+            ages = np.nan_to_num(now[:, None] - padded(times, *places, np.nan), nan=0.0)
+            out[f"{feature.name}.age"] = ages.astype(np.float32)
+        return out
+
+    @staticmethod
+    def _parallel(
+        feature: Sequence,
+        column: str,
+        columns: Mapping[str, pa.Array],
+        lengths: np.ndarray,
+        origin: Origin,
+    ) -> pa.Array:
+        flat, own = list_parts(columns[column])
+        if not np.array_equal(own, lengths):
+            row = int(np.argmax(own != lengths))
+            raise ValueError(
+                f"Column {column!r} of sequence {feature.name!r} must hold lists as long as those of "
+                f"{feature.source!r}. Expected: {lengths[row]} values. "
+                f"Received: {own[row]} in {origin.at(row)}"
+            )
+        return flat
+
+
+def transform_numbers(feature: Numeric, values: np.ndarray, bad: np.ndarray) -> np.ndarray:
+    """Clips, imputes and normalises float64 values; `bad` marks those to impute."""
+    if feature.bounds is not None:
+        values = np.clip(values, *feature.bounds)
+    if feature.bucketized:
+        rows = 1 + np.searchsorted(np.asarray(feature.boundaries), values, side="right")
+        return np.where(bad, 0, rows).astype(np.int32)
+    if not isinstance(feature.nulls, str):
+        values = np.where(bad, feature.nulls, values)
+        bad = np.zeros_like(bad)
+    if feature.transform == "log":
+        values = np.sign(values) * np.log1p(np.abs(values))
+    if feature.nulls == "mean":
+        values = np.where(bad, feature.mean, values)
+    if feature.transform == "scale" and feature.bounds is not None:
+        low, high = feature.bounds
+        values = (values - low) / (high - low)
+    if feature.transform in ("standardize", "log"):
+        # A column that never varies carries nothing: it becomes 0 instead of a division by zero.
+        values = (values - feature.mean) / (feature.std or 1.0)
+    return values.astype(np.float32)

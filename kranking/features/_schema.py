@@ -1,0 +1,119 @@
+"""Declarations as JSON, their hash, and the rules that hold between them."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from collections.abc import Sequence as SequenceOf
+from dataclasses import fields
+from typing import Any
+
+from kranking.features._categorical import Categorical
+from kranking.features._embedding import Embedding
+from kranking.features._feature import Feature, InputSpec
+from kranking.features._numeric import Numeric
+from kranking.features._sequence import Pooling, Sequence, TransAct, encoder_config
+from kranking.features._task import Task
+
+_KINDS: dict[str, type] = {c.__name__: c for c in (Categorical, Numeric, Embedding, Sequence, Task)}
+
+
+def to_config(declaration: Feature | Task) -> dict[str, Any]:
+    """Gives the plain mapping of a declaration, defaults left out.
+
+    >>> to_config(Task("save"))
+    {'kind': 'Task', 'name': 'save'}
+    """
+    config: dict[str, Any] = {"kind": type(declaration).__name__}
+    for f in fields(declaration):
+        value = getattr(declaration, f.name)
+        if f.name == "name" or value != f.default:
+            if isinstance(value, Pooling | TransAct):
+                value = encoder_config(value)
+            config[f.name] = list(value) if isinstance(value, tuple) else value
+    return config
+
+
+def from_config(config: dict[str, Any]) -> Any:
+    """Makes a declaration from its plain mapping."""
+    arguments = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k != "kind"
+    }
+    try:
+        return _KINDS[config["kind"]](**arguments)
+    except KeyError:
+        raise ValueError(
+            f"A declaration's `kind` must be one of {list(_KINDS)}. Received: {config.get('kind')!r}"
+        ) from None
+
+
+def to_json(declarations: Iterable[Feature | Task]) -> str:
+    """Writes declarations as JSON.
+
+    >>> from_json(to_json([Numeric("age")]))[0].name
+    'age'
+    """
+    return json.dumps([to_config(d) for d in declarations], ensure_ascii=False, indent=1)
+
+
+def from_json(text: str) -> list[Any]:
+    """Reads declarations that `to_json` wrote."""
+    return [from_config(config) for config in json.loads(text)]
+
+
+def schema_hash(declarations: Iterable[Feature | Task]) -> str:
+    """Gives a stable hash of what declarations do; what `fit` merely observed does not count.
+
+    >>> schema_hash([Numeric("a")]) == schema_hash([Numeric("a")])
+    True
+    """
+    configs = [{k: v for k, v in to_config(d).items() if k != "observed"} for d in declarations]
+    text = json.dumps(configs, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_features(features: SequenceOf[Feature]) -> None:
+    """Raises `ValueError` unless names are unique and sequences refer to categoricals."""
+    if not features:
+        raise ValueError("`features` must hold at least one declaration. Received: none")
+    for feature in features:
+        if not isinstance(feature, Feature):
+            raise ValueError(
+                "`features` must be declarations such as kranking.features.Numeric('age'). "
+                f"Received: {feature!r}"
+            )
+    model_inputs(features)
+    tables = {f.name for f in features if isinstance(f, Categorical)}
+    for feature in features:
+        if not isinstance(feature, Sequence):
+            continue
+        for argument, target in (("of", feature.of), ("candidate", feature.candidate)):
+            if target is not None and target not in tables:
+                raise ValueError(
+                    f"`{argument}` of sequence {feature.name!r} must name a Categorical. "
+                    f"Received: {argument}={target!r}; the categoricals are {sorted(tables)}"
+                )
+
+
+def check_tasks(tasks: SequenceOf[Task]) -> None:
+    """Raises `ValueError` unless tasks are declared, and named once each."""
+    if not tasks or not all(isinstance(task, Task) for task in tasks):
+        raise ValueError(
+            f"`tasks` must be at least one kranking.Task, such as kr.Task('save'). Received: {tasks!r}"
+        )
+    names = [task.name for task in tasks]
+    if len(set(names)) != len(names):
+        raise ValueError(f"`tasks` must have different names. Received: {names}")
+
+
+def model_inputs(features: Iterable[Feature]) -> dict[str, InputSpec]:
+    """Gives every model input by name, in the order of the declarations."""
+    inputs: dict[str, InputSpec] = {}
+    for feature in features:
+        for name, spec in feature.inputs().items():
+            if name in inputs:
+                raise ValueError(
+                    f"Two features make a model input called {name!r}. Give one of them another `name`; "
+                    "`column` says which column it reads."
+                )
+            inputs[name] = spec
+    return inputs

@@ -1,0 +1,5 @@
+"""Losses on logits."""
+
+from kranking.losses._binary_crossentropy import BinaryCrossentropy as BinaryCrossentropy
+
+__all__ = ["BinaryCrossentropy"]

@@ -1,0 +1,42 @@
+"""Checks of the arrays that exact metrics take."""
+
+import numpy as np
+
+
+def checked_rows(y, score, sample_weight, *, binary):
+    """Gives labels, scores and weights as float64 `(rows,)` arrays, without rows of weight 0."""
+    y, score = np.reshape(y, -1), np.asarray(score, np.float64).reshape(-1)
+    weight = np.ones(len(score)) if sample_weight is None else np.reshape(sample_weight, -1)
+    for name, array in (("y", y), ("sample_weight", weight)):
+        if len(array) != len(score):
+            raise ValueError(
+                f"`{name}` must have one value for each of the {len(score)} scores. "
+                f"Received: {len(array)} values"
+            )
+    if sample_weight is not None:
+        _refuse("sample_weight", weight, ~(np.isfinite(weight) & (weight >= 0)), "not be negative")
+        kept = weight != 0
+        y, score, weight = y[kept], score[kept], weight[kept]
+    good = (y == 0) | (y == 1) if binary else (y >= 0) & (y <= 1)
+    _refuse("y", y, ~good, "be 0 or 1" if binary else "lie in [0, 1]")
+    return y.astype(np.float64), score, weight.astype(np.float64)
+
+
+def checked_groups(groups, num_rows, *, name):
+    """Gives the group of each row as a `(rows,)` array."""
+    groups = np.reshape(groups, -1)
+    if len(groups) != num_rows:
+        raise ValueError(
+            f"`{name}` must have one value for each of the {num_rows} scores. "
+            f"Received: {len(groups)} values"
+        )
+    return groups
+
+
+def _refuse(name, values, bad, what):
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            f"`{name}` must {what} in every row that counts. "
+            f"Received: {name}={values[row]} in row {row}"
+        )

@@ -1,0 +1,100 @@
+"""Exact, rank-based area under the ROC curve, over all rows and within groups."""
+
+import numpy as np
+
+from kranking._core import check_choice
+from kranking.metrics._checks import checked_groups, checked_rows
+
+
+def auc(y: np.ndarray, score: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
+    """Gives the area under the ROC curve, exactly.
+
+    `P(s+ > s-) + P(s+ = s-) / 2` for a positive and a negative row drawn by weight. NaN, which
+    reads "undefined", when a class has no weight or a score is NaN.
+
+    Args:
+        y: Labels 0 and 1, `(rows,)` or `(rows, 1)`.
+        score: Scores, higher first: logits, probabilities or any other. Shape like `y`.
+        sample_weight: Weights, not negative. Rows of weight 0 are left out. Shape like `y`.
+
+    Returns:
+        A float in [0, 1], or NaN.
+
+    >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.8]))
+    0.75
+
+    Reference: [Fawcett, 2006, section 7](https://doi.org/10.1016/j.patrec.2005.10.010)
+    """
+    y, score, weight = checked_rows(y, score, sample_weight, binary=True)
+    wins, positive, negative = _wins(y, score, weight, np.zeros(len(y), int), 1)
+    return _quotient(wins[0], positive[0] * negative[0])
+
+
+def grouped_auc(
+    y: np.ndarray,
+    score: np.ndarray,
+    groups: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    average: str = "impressions",
+) -> float:
+    """Gives the mean of each group's area under the ROC curve (gAUC).
+
+    `sum(n[g] * AUC[g]) / sum(n[g])` over the groups that hold both classes, `n[g]` the weight of
+    the group's rows; the others are left out of both sums. NaN, which reads "undefined", when no
+    group holds both classes, or one that does has a NaN score.
+
+    Args:
+        y: Labels 0 and 1, `(rows,)` or `(rows, 1)`.
+        score: Scores, higher first. Shape like `y`.
+        groups: Group of each row, for example its user or session: integers or strings, `(rows,)`.
+        sample_weight: Weights, not negative. Rows of weight 0 are left out. Shape like `y`.
+        average: `"impressions"` as above, or `"groups"`, which gives every group the same weight.
+
+    Returns:
+        A float in [0, 1], or NaN.
+
+    >>> grouped_auc(np.array([0, 1, 1, 0]), np.array([0.1, 0.9, 0.2, 0.8]), np.array([7, 7, 8, 8]))
+    0.5
+
+    Reference: [Zhou et al., 2018, section 5.3](https://arxiv.org/abs/1706.06978)
+    """
+    check_choice("average", average, ("impressions", "groups"))
+    groups = checked_groups(groups, np.size(score), name="groups")
+    if sample_weight is not None:
+        groups = groups[np.reshape(sample_weight, -1) != 0]
+    y, score, weight = checked_rows(y, score, sample_weight, binary=True)
+    names, index = np.unique(groups, return_inverse=True)
+    wins, positive, negative = _wins(y, score, weight, index, len(names))
+    both = (positive > 0) & (negative > 0)
+    per_group = wins[both] / (positive * negative)[both]
+    share = (positive + negative)[both] if average == "impressions" else np.ones(len(per_group))
+    return _quotient(np.sum(share * per_group), np.sum(share))
+
+
+def _wins(y, score, weight, group, num_groups):
+    """Gives per group the weight of pairs in the right order, and both classes' weights.
+
+    One sort orders the rows by group, then score. Rows of equal group and score make a run, and
+    all comes from sums over runs: a positive wins over the negatives of its group's earlier runs
+    and half of those of its own.
+    """
+    order = np.lexsort((score, group))
+    group, score = group[order], score[order]
+    positive, negative = (weight * y)[order], (weight * (1 - y))[order]
+    # NaN differs from itself, so it makes runs of one and reaches the result through `wins`.
+    starts = np.flatnonzero(np.r_[True, (group[1:] != group[:-1]) | (score[1:] != score[:-1])])
+    starts = starts[: len(y)]  # no row, no run
+    run_positive, run_negative = (
+        np.add.reduceat(part, starts) if len(y) else part for part in (positive, negative)
+    )
+    run_group = group[starts]
+    totals = [np.bincount(run_group, part, num_groups) for part in (run_positive, run_negative)]
+    below = np.cumsum(run_negative) - run_negative  # of all earlier groups too: subtract them
+    before_group = np.cumsum(totals[1]) - totals[1]
+    won = run_positive * (below - before_group[run_group] + run_negative / 2)
+    won = np.where(np.isnan(score[starts]), np.nan, won)
+    return np.bincount(run_group, won, num_groups), *totals
+
+
+def _quotient(numerator, denominator) -> float:
+    return float(numerator / denominator) if denominator > 0 else float("nan")

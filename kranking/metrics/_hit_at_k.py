@@ -1,0 +1,107 @@
+"""Hits among the first items of each session."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kranking._core import check_choice, check_positive_int
+from kranking.metrics._checks import checked_groups, checked_rows
+
+
+@dataclass(frozen=True)
+class HitAtK:
+    """Positives among the `k` best-scored items of a session, averaged over sessions (HIT@k).
+
+    With `top[s]` the `min(k, n[s])` items of session `s` with the highest scores, equal scores in
+    row order, and `hits[s] = sum(y in top[s])`:
+
+    - `reduce="count"` is `mean(hits[s])`, sessions without a positive included (Pinterest's);
+    - `reduce="any"` is `mean(hits[s] > 0)` over the sessions that hold a positive.
+
+    Args:
+        k: Number of items at the top. Positive integer.
+        reduce: `"count"` or `"any"`.
+        min_items: Sessions with fewer items are left out. 1 keeps all, shorter than `k` too.
+
+    Call arguments: labels 0 and 1, scores (higher first) and session of each row, each `(rows,)`.
+    The result is NaN, which reads "undefined", when no session counts or a score in one is NaN.
+
+    >>> y, score = np.array([1, 0, 0, 1]), np.array([0.9, 0.8, 0.7, 0.2])
+    >>> HitAtK(k=1)(y, score, session=np.array(["a", "a", "b", "b"]))
+    0.5
+
+    Reference: [Malreddy et al., 2024, section 6](https://doi.org/10.1145/3627673)
+    """
+
+    k: int = 3
+    reduce: str = "count"
+    min_items: int = 1
+
+    def __post_init__(self):
+        check_positive_int("k", self.k)
+        check_choice("reduce", self.reduce, ("count", "any"))
+        check_positive_int("min_items", self.min_items)
+
+    @property
+    def name(self) -> str:
+        """Name in logs and tables, such as `hit@3`, or `hit_any@3` where `reduce` is `"any"`."""
+        return f"hit@{self.k}" if self.reduce == "count" else f"hit_any@{self.k}"
+
+    def __call__(self, y: np.ndarray, score: np.ndarray, session: np.ndarray) -> float:
+        """Gives the mean over sessions."""
+        _, values = self.per_session(y, score, session)
+        return float(np.mean(values)) if len(values) else float("nan")
+
+    def per_session(
+        self, y: np.ndarray, score: np.ndarray, session: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Gives the sessions that count, in ascending order, and the value of each.
+
+        Which sessions count depends on labels and sizes alone, so the values of two models on the
+        same rows are pairs, ready for a bootstrap over sessions.
+        """
+        y, score, names, index = _grouped(y, score, session)
+        size, positives = np.bincount(index, minlength=len(names)), _sums(index, y, len(names))
+        order = np.lexsort((-score, index))  # stable: equal scores keep the order of rows
+        rank = np.arange(len(y)) - (np.cumsum(size) - size)[index[order]]
+        hits = _sums(index[order], y[order] * (rank < self.k), len(names))
+        values = hits if self.reduce == "count" else (hits > 0).astype(np.float64)
+        values[index[np.isnan(score)]] = np.nan
+        kept = self._kept(size, positives)
+        return names[kept], values[kept]
+
+    def expected_random(self, y: np.ndarray, session: np.ndarray) -> float:
+        """Gives the exact expectation under a ranking at random, the value to stand beside.
+
+        Per session of `n` items, `p` of them positive: `min(k, n) * p / n` hits, and
+        `1 - C(n - p, k) / C(n, k)` for any hit.
+        """
+        y, _, names, index = _grouped(y, np.zeros(np.size(y)), session)
+        size, positives = np.bincount(index, minlength=len(names)), _sums(index, y, len(names))
+        kept = self._kept(size, positives)
+        size, positives = size[kept], positives[kept]
+        if not len(size):
+            return float("nan")
+        if self.reduce == "count":
+            return float(np.mean(np.minimum(self.k, size) * positives / size))
+        miss = np.ones(len(size))
+        for place in range(min(self.k, int(size.max()))):
+            left = np.maximum(size - place, 1)  # of a shorter session `miss` is 0 by then
+            miss *= np.maximum(size - positives - place, 0) / left
+        return float(np.mean(1 - miss))
+
+    def _kept(self, size, positives):
+        kept = size >= self.min_items
+        return kept if self.reduce == "count" else kept & (positives > 0)
+
+
+def _grouped(y, score, session):
+    y, score, _ = checked_rows(y, score, None, binary=True)
+    names, index = np.unique(
+        checked_groups(session, len(score), name="session"), return_inverse=True
+    )
+    return y, score, names, index
+
+
+def _sums(index, values, length):
+    return np.bincount(index, values, length)

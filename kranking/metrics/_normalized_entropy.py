@@ -1,0 +1,49 @@
+"""Normalized entropy over an epoch, from logits."""
+
+from keras import ops
+
+from kranking._core import serializable
+from kranking.metrics._weighted_sums import WeightedSums, cross_entropy, flat_batch, ratio
+
+
+@serializable
+class NormalizedEntropy(WeightedSums):
+    """Log loss of a task relative to that of always predicting the task's base rate.
+
+    `logloss / H(q)` with `q = sum(w * y) / sum(w)` of the *same* weighted rows and
+    `H(q) = -q ln q - (1 - q) ln(1 - q)`: 1 is the best constant, lower is better. Undefined, which
+    is NaN, while all labels are equal or no row has weight. Pass it as a *weighted* metric.
+
+    Args:
+        name: Name of the metric, after the task's in the logs.
+        dtype: Dtype of the sums. `None` is Keras's float type.
+
+    Call arguments: labels `(batch,)` or `(batch, 1)`, logits `(batch, 1)`, weights like the labels.
+
+    >>> metric = NormalizedEntropy()
+    >>> metric.update_state(np.array([0.0, 1.0, 0.0, 0.0]), np.full((4, 1), np.log(0.25 / 0.75)))
+    >>> bool(abs(metric.result() - 1.0) < 1e-6)
+    True
+
+    Reference: [He et al., 2014, section 3](https://doi.org/10.1145/2648584.2648589)
+    """
+
+    def __init__(self, name: str = "ne", dtype=None):
+        super().__init__((3,), name, dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        labels, logits, weights = flat_batch(y_true, y_pred, sample_weight, self.dtype)
+        terms = [cross_entropy(labels, logits), labels, 1 - labels]
+        self.add(ops.stack([ops.sum(weights * term) for term in terms]))
+
+    def result(self):
+        # Both classes are summed: 1 - q would lose the digits of a rare negative.
+        loss, positive, negative = ops.unstack(self.totals())
+        entropy = _surprise(positive, negative) + _surprise(negative, positive)
+        return ratio(loss, entropy)
+
+
+def _surprise(part, rest):
+    """Gives `part * ln((part + rest) / part)`, 0 where `part` is 0, to the last digit of either."""
+    empty = ops.equal(part, 0)
+    return part * ops.log1p(rest / ops.where(empty, 1, part))

@@ -1,7 +1,7 @@
 """What a layer costs, computed from its configuration and an input shape, without building it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,12 @@ class Work:
         parameters: Number of trainable scalars.
         matmul_flops: FLOPs per sample in matrix products, 2 × multiply-accumulates. Elementwise
             operations, norms and softmax are left out, so the figure is exact on every backend.
-        saved_elements: Elements per sample that the backward pass reads back and that this layer made,
-            outputs included, its own input excluded (whoever made the input counts it).
+        saved_elements: Elements per sample that the backward pass reads back and that this layer
+            made, outputs included, its own input excluded (whoever made the input counts it). An
+            estimate: a compiler may keep fewer.
         unknown: Names of layer classes whose cost is not known, so that none is counted as zero.
 
-    >>> Work(2, 3, 4) + Work(1, 1, 1)
+    >>> kr.layers.Work(2, 3, 4) + kr.layers.Work(1, 1, 1)
     Work(parameters=3, matmul_flops=4, saved_elements=5, unknown=())
     """
 
@@ -43,56 +44,115 @@ def work_of(layer: keras.layers.Layer, input_shape: Any) -> Work:
 
     Args:
         layer: A Keras layer, built or not.
-        input_shape: The shape that `layer.build` takes, batch axis first.
+        input_shape: The shape that `layer.build` takes, batch axis first; a list of shapes for a
+            layer of several inputs.
 
-    >>> work_of(keras.layers.Dense(3), (None, 4))
+    >>> kr.layers.work_of(keras.layers.Dense(3), (None, 4))
     Work(parameters=15, matmul_flops=24, saved_elements=3, unknown=())
     """
     if hasattr(layer, "work"):
         return layer.work(input_shape)  # pyright: ignore
-    for cls in type(layer).__mro__:
-        if cls in _KERAS_WORK:
-            return _KERAS_WORK[cls](layer, input_shape)
-    return Work(unknown=(type(layer).__name__,))
+    # The exact class: a user's subclass may add weights that the table knows nothing of.
+    count = _KERAS_WORK.get(type(layer))
+    return Work(unknown=(type(layer).__name__,)) if count is None else count(layer, input_shape)
+
+
+def work_of_chain(layers: Iterable[keras.layers.Layer], input_shape: Any) -> Work:
+    """Gives the work of layers that feed each other."""
+    total = Work()
+    for layer in layers:
+        total += work_of(layer, input_shape)
+        input_shape = layer.compute_output_shape(input_shape)
+    return total
 
 
 def elements(shape: Any) -> int:
     """Gives the number of elements per sample of a shape whose first axis is the batch."""
     if any(axis is None for axis in shape[1:]):
-        raise ValueError(f"`input_shape` must be known but for its batch axis. Received: {tuple(shape)}")
+        raise ValueError(
+            f"`input_shape` must be known but for its batch axis. Received: {tuple(shape)}"
+        )
     return math.prod(shape[1:])
 
 
+def rows(shape: Any) -> int:
+    """Gives the number of vectors per sample: every axis but the batch and the last."""
+    return elements(shape[:-1])
+
+
+def dense_work(inputs: int, outputs: int, count: int = 1, bias: bool = True) -> Work:
+    """Gives the work of one dense kernel applied to `count` vectors per sample."""
+    parameters = inputs * outputs + outputs * bool(bias)
+    return Work(parameters, 2 * inputs * outputs * count, outputs * count)
+
+
 def _dense(layer: Any, shape: Any) -> Work:
-    rows = math.prod(shape[1:-1])
-    outputs = rows * layer.units
-    parameters = shape[-1] * layer.units + (layer.units if layer.use_bias else 0)
-    # A non-linear activation is computed from the product, which stays beside the output.
-    return Work(parameters, 2 * shape[-1] * outputs, outputs)
+    count = rows(shape)
+    work = dense_work(shape[-1], layer.units, count, layer.use_bias)
+    # These give their slope from their output; any other reads the product back as well.
+    slim = ("linear", "relu", "sigmoid", "tanh")
+    name = getattr(layer.activation, "__name__", "")
+    return work if name in slim else work + Work(saved_elements=layer.units * count)
 
 
-def _layer_norm(layer: Any, shape: Any) -> Work:
-    width = shape[-1]
+def _attention(layer: Any, shape: Any) -> Work:
+    config = layer.get_config()
+    shapes = shape if isinstance(shape[0], list | tuple) else [shape, shape]
+    query, value = shapes[0], shapes[1]
+    key = shapes[2] if len(shapes) > 2 else value
+    heads, key_dim = config["num_heads"], config["key_dim"]
+    value_dim = config["value_dim"] or key_dim
+    output = config["output_shape"]
+    output = query[-1] if output is None else math.prod([output] if type(output) is int else output)
+    bias, n_query, n_key = config["use_bias"], rows(query), rows(key)
+    projections = (
+        dense_work(query[-1], heads * key_dim, n_query, bias)
+        + dense_work(key[-1], heads * key_dim, n_key, bias)
+        + dense_work(value[-1], heads * value_dim, n_key, bias)
+        + dense_work(heads * value_dim, output, n_query, bias)
+    )
+    scores = heads * n_query * n_key
+    return projections + Work(
+        0, 2 * scores * (key_dim + value_dim), 2 * scores + heads * value_dim * n_query
+    )
+
+
+def _norm(layer: Any, shape: Any) -> Work:
+    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+    width = math.prod(shape[axis] for axis in axes)
     return Work(width * (bool(layer.center) + bool(layer.scale)), 0, elements(shape))
 
 
-def _elementwise(layer: Any, shape: Any) -> Work:
-    return Work(0, 0, elements(shape))
+def _embedding(layer: Any, shape: Any) -> Work:
+    return Work(layer.input_dim * layer.output_dim, 0, elements(shape) * layer.output_dim)
+
+
+def _sequential(layer: Any, shape: Any) -> Work:
+    return work_of_chain(layer.layers, shape)
+
+
+def _output(layer: Any, shape: Any) -> Work:
+    return Work(0, 0, elements(layer.compute_output_shape(shape)))
 
 
 def _nothing(layer: Any, shape: Any) -> Work:
     return Work()
 
 
+_k = keras.layers
 _KERAS_WORK: dict[type, Callable[[Any, Any], Work]] = {
-    keras.layers.Dense: _dense,
-    keras.layers.LayerNormalization: _layer_norm,
-    keras.layers.BatchNormalization: _layer_norm,
-    keras.layers.Activation: _elementwise,
-    keras.layers.ReLU: _elementwise,
-    keras.layers.Dropout: _elementwise,
-    keras.layers.Flatten: _nothing,
-    keras.layers.Reshape: _nothing,
-    keras.layers.Identity: _nothing,
-    keras.layers.InputLayer: _nothing,
+    _k.Dense: _dense,
+    _k.Embedding: _embedding,
+    _k.MultiHeadAttention: _attention,
+    _k.LayerNormalization: _norm,
+    _k.BatchNormalization: _norm,
+    keras.Sequential: _sequential,
 }
+_MAKES_ITS_OUTPUT = (
+    *(_k.Activation, _k.ReLU, _k.LeakyReLU, _k.ELU, _k.Softmax, _k.UnitNormalization),
+    *(_k.Dropout, _k.SpatialDropout1D, _k.GaussianNoise, _k.GaussianDropout),
+    *(_k.Add, _k.Average, _k.Concatenate, _k.Maximum, _k.Minimum, _k.Multiply, _k.Subtract),
+    *(_k.GlobalAveragePooling1D, _k.GlobalMaxPooling1D, _k.RepeatVector, _k.ZeroPadding1D),
+)
+_VIEWS = (_k.Flatten, _k.Reshape, _k.Permute, _k.Identity, _k.InputLayer, _k.Masking)
+_KERAS_WORK |= dict.fromkeys(_MAKES_ITS_OUTPUT, _output) | dict.fromkeys(_VIEWS, _nothing)

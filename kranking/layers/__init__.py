@@ -1,0 +1,43 @@
+"""Interactions, gates, pooling, adapters and heads: tensors in, tensors out, no feature names."""
+
+from kranking.layers._concatenate import Concatenate as Concatenate
+from kranking.layers._cross_network import CrossNetwork as CrossNetwork
+from kranking.layers._field_normalization import FieldNormalization as FieldNormalization
+from kranking.layers._low_rank_cross_network import LowRankCrossNetwork as LowRankCrossNetwork
+from kranking.layers._mask_block import MaskBlock as MaskBlock
+from kranking.layers._mlp import MLP as MLP
+from kranking.layers._parallel import Parallel as Parallel
+from kranking.layers._parallel_mask_net import ParallelMaskNet as ParallelMaskNet
+from kranking.layers._residual import Residual as Residual
+from kranking.layers._sequence_pooling import SequencePooling as SequencePooling
+from kranking.layers._serial_mask_net import SerialMaskNet as SerialMaskNet
+from kranking.layers._shared_bottom import SharedBottom as SharedBottom
+from kranking.layers._tokenizer import Tokenizer as Tokenizer
+from kranking.layers._transformer_encoder_layer import (
+    TransformerEncoderLayer as TransformerEncoderLayer,
+)
+from kranking.layers._user_sequence_transformer import (
+    UserSequenceTransformer as UserSequenceTransformer,
+)
+from kranking.layers._work import Work as Work
+from kranking.layers._work import work_of as work_of
+
+__all__ = [
+    "MLP",
+    "Concatenate",
+    "CrossNetwork",
+    "FieldNormalization",
+    "LowRankCrossNetwork",
+    "MaskBlock",
+    "Parallel",
+    "ParallelMaskNet",
+    "Residual",
+    "SequencePooling",
+    "SerialMaskNet",
+    "SharedBottom",
+    "Tokenizer",
+    "TransformerEncoderLayer",
+    "UserSequenceTransformer",
+    "Work",
+    "work_of",
+]

@@ -1,0 +1,149 @@
+"""Branches side by side."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from kranking._core import check_choice, serializable
+from kranking.layers._flow import field_dims_of, fill_field_dims, gives_of, takes_of
+from kranking.layers._shapes import is_many
+from kranking.layers._work import Work, elements, work_of
+
+MERGES = ("concat", "sum", "mean")
+
+
+@serializable
+class Parallel(keras.layers.Layer):
+    """Runs several layers side by side and merges what they give.
+
+    `y = merge(branch₁(x), …, branch_n(x))`. Put a `keras.layers.Identity()` among the branches to
+    keep the input beside them, and a `keras.Sequential([...])` for a branch of several layers.
+
+    Args:
+        branches: Keras layers, one or more.
+        merge: `"concat"` joins vectors on their last axis and tokens on the token axis; `"sum"` and
+            `"mean"` need outputs of equal shape.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Attributes:
+        takes: What each branch takes, in order: `"flat"`, `"tokens"` or `None` (either).
+        field_dims: The fields' widths of the branches that want them; setting it reaches them all.
+
+    Input shape: any, given to every branch; or a list of as many inputs as branches, one each.
+    Output shape: `(batch, Σ widths)` or `(batch, Σ tokens, dim)` for `"concat"`, otherwise that of
+        one branch.
+
+    >>> layer = kr.layers.Parallel([kr.layers.CrossNetwork(2), keras.layers.Identity()])
+    >>> tuple(layer(np.ones((2, 6), "float32")).shape)
+    (2, 12)
+    """
+
+    def __init__(self, branches: Sequence[keras.layers.Layer], merge: str = "concat", **kwargs):
+        check_choice("merge", merge, MERGES)
+        good = isinstance(branches, list | tuple) and len(branches) > 0
+        if not good or not all(isinstance(b, keras.layers.Layer) for b in branches):
+            raise ValueError(
+                f"`branches` must be a list of Keras layers, not empty. "
+                f"Received: branches={branches!r}"
+            )
+        if len({id(branch) for branch in branches}) < len(branches):
+            raise ValueError(
+                "`branches` must be different layers: one layer twice would share its weights. "
+                f"Received: {[branch.name for branch in branches]}"
+            )
+        super().__init__(**kwargs)
+        self.branches = list(branches)
+        self.merge = merge
+
+    @property
+    def takes(self):
+        """What each branch takes."""
+        return tuple(takes_of(branch) for branch in self.branches)
+
+    @property
+    def gives(self):
+        """`"tokens"` if the branches that say so give tokens, otherwise `"flat"`."""
+        return "tokens" if "tokens" in map(gives_of, self.branches) else "flat"
+
+    @property
+    def field_dims(self):
+        """The first known widths among the branches."""
+        return field_dims_of(self.branches)
+
+    @field_dims.setter
+    def field_dims(self, field_dims):
+        fill_field_dims(self.branches, field_dims)
+
+    def build(self, input_shape):
+        """Builds every branch and checks that their outputs can be merged."""
+        for branch, shape in zip(self.branches, self._views(input_shape), strict=True):
+            if not branch.built:
+                branch.build(shape)
+        self.compute_output_shape(input_shape)
+
+    def call(self, inputs, training=None):
+        """Runs the branches; they learn of `training` from Keras."""
+        own = isinstance(inputs, list | tuple) and len(inputs) == len(self.branches)
+        views = inputs if own else [inputs] * len(self.branches)
+        outputs = [branch(view) for branch, view in zip(self.branches, views, strict=True)]
+        if len(outputs) == 1:
+            return outputs[0]
+        if self.merge == "concat":
+            return ops.concatenate(outputs, axis=_merge_axis(outputs[0].shape))
+        total = outputs[0]
+        for output in outputs[1:]:
+            total = total + output
+        return total / len(outputs) if self.merge == "mean" else total
+
+    def compute_output_shape(self, input_shape):
+        """Gives the merged shape, or raises if the branches' shapes do not agree."""
+        views = self._views(input_shape)
+        shapes = [
+            tuple(branch.compute_output_shape(view))
+            for branch, view in zip(self.branches, views, strict=True)
+        ]
+        axis = _merge_axis(shapes[0])
+        if self.merge == "concat":
+            agree = len({len(s) for s in shapes}) == 1
+            agree = agree and len({s[:axis] + s[axis + 1 :] for s in shapes}) == 1
+        else:
+            agree = len(set(shapes)) == 1
+        if not agree:
+            raise ValueError(
+                f"`{self.name}` cannot merge its branches with merge={self.merge!r}. "
+                f"Received: output shapes {shapes}"
+            )
+        if self.merge != "concat":
+            return shapes[0]
+        total = sum(shape[axis] for shape in shapes)
+        return (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
+
+    def work(self, input_shape) -> Work:
+        """Sums the branches' work; merging several makes the output once more."""
+        total = Work()
+        for branch, shape in zip(self.branches, self._views(input_shape), strict=True):
+            total += work_of(branch, shape)
+        if len(self.branches) > 1:
+            total += Work(saved_elements=elements(self.compute_output_shape(input_shape)))
+        return total
+
+    def get_config(self):
+        """Gives the constructor's arguments, the branches serialised."""
+        branches = [keras.saving.serialize_keras_object(branch) for branch in self.branches]
+        return {**super().get_config(), "branches": branches, "merge": self.merge}
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the branches again, then the layer."""
+        branches = [keras.saving.deserialize_keras_object(b) for b in config["branches"]]
+        return cls(**{**config, "branches": branches})
+
+    def _views(self, input_shape):
+        """Gives the input shape of each branch."""
+        own = is_many(input_shape) and len(input_shape) == len(self.branches)
+        return list(input_shape) if own else [input_shape] * len(self.branches)
+
+
+def _merge_axis(shape):
+    return 1 if len(shape) == 3 else len(shape) - 1

@@ -61,11 +61,11 @@ class HitAtK:
         same rows are pairs, ready for a bootstrap over sessions.
         """
         y, score, names, index = _grouped(y, score, session)
-        size, positives = np.bincount(index, minlength=len(names)), _sums(index, y, len(names))
+        size, positives = np.bincount(index, minlength=len(names)), _sum_by(index, y, len(names))
         order = np.lexsort((-score, index))  # stable: equal scores keep the order of rows
         rank = np.arange(len(y)) - (np.cumsum(size) - size)[index[order]]
-        hits = _sums(index[order], y[order] * (rank < self.k), len(names))
-        values = hits if self.reduce == "count" else (hits > 0).astype(np.float64)
+        hits = _sum_by(index[order], y[order] * (rank < self.k), len(names))
+        values = hits if self.reduce == "count" else 1.0 * (hits > 0)
         values[index[np.isnan(score)]] = np.nan
         kept = self._kept(size, positives)
         return names[kept], values[kept]
@@ -77,7 +77,7 @@ class HitAtK:
         `1 - C(n - p, k) / C(n, k)` for any hit.
         """
         y, _, names, index = _grouped(y, np.zeros(np.size(y)), session)
-        size, positives = np.bincount(index, minlength=len(names)), _sums(index, y, len(names))
+        size, positives = np.bincount(index, minlength=len(names)), _sum_by(index, y, len(names))
         kept = self._kept(size, positives)
         size, positives = size[kept], positives[kept]
         if not len(size):
@@ -103,5 +103,5 @@ def _grouped(y, score, session):
     return y, score, names, index
 
 
-def _sums(index, values, length):
-    return np.bincount(index, values, length)
+def _sum_by(index, values, length):
+    return np.bincount(index, values, length).astype(np.float64)  # without rows it counts in int

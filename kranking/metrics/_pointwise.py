@@ -25,7 +25,7 @@ def log_loss(y: np.ndarray, logits: np.ndarray, sample_weight: np.ndarray | None
     Reference: [He et al., 2014, section 3](https://doi.org/10.1145/2648584.2648589)
     """
     y, logits, weight = checked_rows(y, logits, sample_weight, binary=False)
-    return _quotient(np.sum(weight * (np.logaddexp(0, logits) - y * logits)), np.sum(weight))
+    return _quotient(np.sum(weight * _cross_entropy(y, logits)), np.sum(weight))
 
 
 def normalized_entropy(
@@ -50,7 +50,7 @@ def normalized_entropy(
     Reference: [He et al., 2014, section 3](https://doi.org/10.1145/2648584.2648589)
     """
     y, logits, weight = checked_rows(y, logits, sample_weight, binary=False)
-    loss = np.sum(weight * (np.logaddexp(0, logits) - y * logits))
+    loss = np.sum(weight * _cross_entropy(y, logits))
     parts = np.array([np.sum(weight * y), np.sum(weight * (1 - y))])
     parts = parts[parts > 0]
     return _quotient(loss, np.sum(parts * np.log(np.sum(parts) / parts)))
@@ -120,8 +120,20 @@ def expected_calibration_error(
     return float(np.sum(np.abs(gaps)) / np.sum(weight))
 
 
+def _softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))  # logaddexp would warn of NaN
+
+
 def _sigmoid(logits):
-    return np.exp(-np.logaddexp(0, -logits))
+    return np.exp(-_softplus(-logits))
+
+
+def _cross_entropy(y, logits):
+    """Gives the loss of each row. A logit of infinity on the label's side costs nothing."""
+    with np.errstate(invalid="ignore"):
+        positive = np.where(y == 0, 0, y * _softplus(-logits))
+        negative = np.where(y == 1, 0, (1 - y) * _softplus(logits))
+    return np.where(np.isnan(logits), np.nan, positive + negative)
 
 
 def _quotient(numerator, denominator) -> float:

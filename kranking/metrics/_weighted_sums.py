@@ -54,5 +54,5 @@ def ratio(numerator, denominator):
 
 
 def cross_entropy(labels, logits):
-    """Gives the binary cross-entropy of each row from its logit."""
-    return ops.softplus(logits) - labels * logits
+    """Gives `softplus(z) - y z` of each row, without the cancellation at large `z`, `y = 1`."""
+    return ops.relu(logits) - labels * logits + ops.softplus(-ops.abs(logits))

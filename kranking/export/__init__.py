@@ -1,0 +1,19 @@
+"""From a trained model to artefacts that serve it, checked; and back from disk."""
+
+from kranking.export._bundle import Bundle as Bundle
+from kranking.export._bundle import load_bundle as load_bundle
+from kranking.export._error import ExportError as ExportError
+from kranking.export._export_model import ExportReport as ExportReport
+from kranking.export._export_model import export_model as export_model
+from kranking.export._latency import Latencies as Latencies
+from kranking.export._latency import latency_in_turns as latency_in_turns
+
+__all__ = [
+    "Bundle",
+    "ExportError",
+    "ExportReport",
+    "Latencies",
+    "export_model",
+    "latency_in_turns",
+    "load_bundle",
+]

@@ -1,0 +1,98 @@
+"""A bundle on disk, checked and answering."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kranking.export._check_rows import check_rows
+from kranking.export._manifest import check_files, read_manifest
+from kranking.export._onnx import ONNX_FILE, open_session
+from kranking.export._signature import Signature
+
+FEATURES_FILE = "features.json"
+
+
+class Bundle:
+    """An exported model, answering through ONNX Runtime; `load_bundle` makes one.
+
+    Attributes:
+        directory: Where the bundle lies.
+        manifest: The content of `manifest.json`.
+        signature: Names, dtypes and shapes of inputs and outputs.
+        session: The `onnxruntime.InferenceSession` behind `predict`.
+    """
+
+    def __init__(self, directory: Path, manifest: Mapping[str, Any], session: Any):
+        self.directory = directory
+        self.manifest = manifest
+        self.signature = Signature.from_json(manifest["signature"])
+        self.session = session
+
+    def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Gives each task's probabilities, float32 of shape `(batch, 1)`.
+
+        Args:
+            inputs: Every model input by name, as `features.Preprocessor` makes them: int32 or
+                float32 arrays with the batch axis first.
+
+        Raises:
+            ValueError: An input is missing, unknown, of another dtype or shape, or not finite.
+        """
+        rows = check_rows(self.signature, inputs)
+        names = [value.name for value in self.signature.outputs]
+        return dict(zip(names, self.session.run(names, rows), strict=True))
+
+    def features(self) -> list[Any]:
+        """Gives the fitted declarations that the model was made of, for a `features.Preprocessor`."""
+        from kranking.features import from_json
+
+        return from_json((self.directory / FEATURES_FILE).read_text("utf-8"))
+
+
+def load_bundle(
+    directory: str | Path, features: Iterable[Any] | None = None, *, threads: int | None = None
+) -> Bundle:
+    """Loads an exported model after checking every file of it against the manifest.
+
+    Args:
+        directory: What `export_model` wrote, with `"onnx"` among its formats.
+        features: The caller's declarations; a bundle of others is refused.
+        threads: Threads of ONNX Runtime; `None` leaves the choice to it.
+
+    Raises:
+        ValueError: No manifest or one of another format, a file that is missing, truncated or
+            changed, or declarations that are not the bundle's.
+    """
+    directory = Path(directory)
+    manifest = read_manifest(directory)
+    check_files(directory, manifest)
+    if features is not None:
+        _check_features(directory, manifest, features)
+    if ONNX_FILE not in manifest["files"]:
+        raise ValueError(
+            f"`directory` should hold a bundle exported with the format 'onnx'. "
+            f"Received: formats={manifest['formats']}"
+        )
+    path = directory / ONNX_FILE
+    try:
+        session = open_session(path, threads)
+    except Exception as error:  # ONNX Runtime's own errors have no common public class
+        raise ValueError(
+            f"{path} could not be loaded by ONNX Runtime; it was written for opset "
+            f"{manifest['opset']} and checked with ONNX Runtime {manifest['versions']['onnxruntime']}. "
+            f"Received: {error}"
+        ) from error
+    return Bundle(directory, manifest, session)
+
+
+def _check_features(directory: Path, manifest: Mapping[str, Any], features: Iterable[Any]) -> None:
+    from kranking.features import schema_hash
+
+    expected, received = manifest["schema_hash"], schema_hash(features)
+    if received != expected:
+        raise ValueError(
+            f"`features` should be the declarations that the bundle {str(directory)!r} was made with: "
+            f"their hash should be {expected}. Received: {received}"
+        )

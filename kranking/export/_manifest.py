@@ -1,0 +1,98 @@
+"""The manifest of a bundle: what it holds, what made it, how well it was checked."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+FORMAT = "kranking bundle"
+FORMAT_VERSION = 1
+
+_PACKAGES = ("kranking", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Gives the versions of Python and of the packages that an artefact depends on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Gives size in bytes and SHA-256 of every file below `folder`, by relative POSIX path."""
+    return {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": _sha256(path),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Writes `manifest.json` in one step: it is there whole, or not at all."""
+    text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    unfinished = folder / f".{MANIFEST}.unfinished"
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(folder / MANIFEST)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Reads `manifest.json`, or raises if this is no bundle that this version can read."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ValueError(
+            f"`directory` should hold a bundle with a {MANIFEST}. Received: directory={str(folder)!r}"
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        found = (manifest["format"], manifest["format_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} should be a whole JSON object with `format` and `format_version`. "
+            f"Received: {type(error).__name__}: {error}"
+        ) from error
+    if found[0] != FORMAT or found[1] != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} should be of format {FORMAT!r}, version {FORMAT_VERSION}. "
+            f"Received: format {found[0]!r}, version {found[1]!r}"
+        )
+    return manifest
+
+
+def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raises unless every file of the manifest is there with its size and its SHA-256."""
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise ValueError(
+                f"{path} should exist: the bundle's manifest lists it. Received: no file"
+            )
+        size = path.stat().st_size
+        if size != expected["bytes"]:
+            raise ValueError(
+                f"{path} should have {expected['bytes']} bytes. Received: {size} bytes"
+            )
+        received = _sha256(path)
+        if received != expected["sha256"]:
+            raise ValueError(
+                f"{path} should have SHA-256 {expected['sha256']}. Received: {received}"
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,127 @@
+"""Writing an ONNX file with exact names and one batch axis, and running it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kranking.export._check_rows import Rows
+from kranking.export._error import ExportError
+from kranking.export._signature import Signature
+
+ONNX_FILE = "model.onnx"
+OPSETS = (17, 18)
+BATCH = "batch"
+
+# One protocol buffer holds 2 GiB; the graph needs a little of it.
+_MAX_BYTES = 2**31 - 2**24
+# The file format that came with opsets 17 and 18: runtimes of 2022 and later read it.
+_IR_VERSION = 8
+
+
+def check_size(num_bytes: int) -> None:
+    """Raises before any work is done for a model that one ONNX file cannot hold."""
+    if num_bytes > _MAX_BYTES:
+        raise ExportError(
+            "An ONNX file should hold less than 2 GiB of weights. "
+            f"Received: a model of {num_bytes / 2**30:.2f} GiB. "
+            'Export it with formats=("saved_model",), or make its tables smaller'
+        )
+
+
+def write_onnx(serve: Callable, signature: Signature, opset: int, path: Path) -> None:
+    """Writes `serve`, a function of a dict of tensors, as an ONNX file and checks its structure."""
+    import onnx
+    import tensorflow as tf
+    import tf2onnx
+
+    names = [value.name for value in signature.inputs]
+
+    def positional(*tensors):
+        answers = serve(dict(zip(names, tensors, strict=True)))
+        return [answers[value.name] for value in signature.outputs]
+
+    specs = [
+        tf.TensorSpec((None, *value.shape), value.dtype, name=f"input_{i:06d}")
+        for i, value in enumerate(signature.inputs)
+    ]
+    model, _ = tf2onnx.convert.from_function(
+        tf.function(positional, input_signature=specs), input_signature=specs, opset=opset
+    )
+    _rename(model.graph, signature, [spec.name for spec in specs])
+    model.ir_version = _IR_VERSION
+    model.doc_string = ""
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save_model(model, str(path))
+
+
+def run_onnx(path: Path) -> Callable[[Rows], dict[str, np.ndarray]]:
+    """Loads an ONNX file into ONNX Runtime and gives a function from rows to probabilities."""
+    session = open_session(path)
+    names = [output.name for output in session.get_outputs()]
+
+    def run(rows: Rows) -> dict[str, np.ndarray]:
+        return dict(zip(names, session.run(names, rows), strict=True))
+
+    return run
+
+
+def open_session(path: Path, threads: int | None = None) -> Any:
+    """Opens an `onnxruntime.InferenceSession` on the CPU with that many threads."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    if threads is not None:
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        str(path), sess_options=options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _rename(graph: Any, signature: Signature, inputs: list[str]) -> None:
+    """Gives inputs and outputs their real names, in the signature's order, and the axis its own."""
+    produced = {value.name for value in graph.output}
+    wanted = {value.name for value in (*signature.inputs, *signature.outputs)}
+    outputs = [value.name for value in graph.output]
+    kept = {value.name: value for value in graph.input}
+    lost = [v.name for v, name in zip(signature.inputs, inputs) if name not in kept]
+    if lost or len(produced) != len(signature.outputs):
+        raise ExportError(
+            f"The ONNX graph should read every input and keep every output apart. Received: "
+            f"inputs {lost} not in the graph, {len(produced)} of {len(signature.outputs)} outputs"
+        )
+    names = dict(zip(inputs, [value.name for value in signature.inputs]))
+    names |= dict(zip(outputs, [value.name for value in signature.outputs]))
+
+    def real(name: str) -> str:
+        # A feature may bear the name of an inner value: the inner one steps aside.
+        return names.get(name, f"inner/{name}" if name in wanted else name)
+
+    _rename_values(graph, real)
+    ordered = [kept[name] for name in inputs]
+    for value in (*ordered, *graph.output):
+        value.name = names[value.name]
+        value.type.tensor_type.shape.dim[0].Clear()
+        value.type.tensor_type.shape.dim[0].dim_param = BATCH
+    copies = [type(value).FromString(value.SerializeToString()) for value in ordered]
+    del graph.input[:]
+    graph.input.extend(copies)
+
+
+def _rename_values(graph: Any, real: Callable[[str], str]) -> None:
+    """Renames every value that nodes of a graph, or of the graphs inside them, use or make."""
+    for node in graph.node:
+        node.input[:] = [real(name) if name else name for name in node.input]
+        node.output[:] = [real(name) if name else name for name in node.output]
+        for attribute in node.attribute:
+            # Reading an absent `g` and changing it would create it.
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                _rename_values(inner, real)
+                for value in (*inner.input, *inner.output):
+                    value.name = real(value.name)
+    for constant in graph.initializer:
+        constant.name = real(constant.name)
+    # Inferred shapes of inner values still carry nameless batch axes; readers infer them anew.
+    del graph.value_info[:]

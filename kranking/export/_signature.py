@@ -1,0 +1,85 @@
+"""What a served model takes and gives, by name."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from kranking.export._error import ExportError
+
+DTYPES = ("int32", "float32")
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """One named input or output; `shape` is without the batch axis."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the value as the manifest writes it, with the batch axis spelled out."""
+        return {"name": self.name, "dtype": self.dtype, "shape": ["batch", *self.shape]}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Value":
+        """Reads what `to_json` wrote."""
+        return cls(value["name"], value["dtype"], tuple(value["shape"][1:]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """The inputs and outputs of `serve`: flat rows in, one probability per task out."""
+
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the signature as the manifest writes it."""
+        return {
+            "inputs": [value.to_json() for value in self.inputs],
+            "outputs": [value.to_json() for value in self.outputs],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Signature":
+        """Reads what `to_json` wrote."""
+        return cls(
+            tuple(map(Value.from_json, value["inputs"])),
+            tuple(map(Value.from_json, value["outputs"])),
+        )
+
+    @classmethod
+    def of(cls, model: Any) -> "Signature":
+        """Reads the signature off a ranking model: features' names in, tasks' names out."""
+        missing = [
+            name for name in ("preprocessor", "tasks", "probabilities") if not hasattr(model, name)
+        ]
+        if missing:
+            raise ValueError(
+                "`model` should be a RankingModel or the path of one saved as `.keras`. "
+                f"Received: model of type {type(model).__name__} without {', '.join(missing)}"
+            )
+        inputs = tuple(
+            Value(name, str(spec.dtype), tuple(spec.shape))
+            for name, spec in model.preprocessor.inputs.items()
+        )
+        outputs = tuple(Value(task.name, "float32", (1,)) for task in model.tasks)
+        return cls(inputs, outputs).checked()
+
+    def checked(self) -> "Signature":
+        """Gives itself, or raises if no artefact could carry it."""
+        for value in self.inputs:
+            if value.dtype not in DTYPES:
+                raise ExportError(
+                    f"Input `{value.name}` should be one of {list(DTYPES)} to be served. "
+                    f"Received: dtype={value.dtype!r}"
+                )
+        both = {value.name for value in self.inputs} & {value.name for value in self.outputs}
+        if both:
+            # In ONNX a graph's value has one name: the output *would be* the input.
+            raise ExportError(
+                "A task should not share its name with a model input: ONNX cannot tell them apart. "
+                f"Received: {sorted(both)}. Rename the task and name its column by `label`."
+            )
+        return self

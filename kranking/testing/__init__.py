@@ -1,0 +1,6 @@
+"""The package's own contracts as checks, for your own classes too. Needs no test framework."""
+
+from kranking.testing._check_layer import check_layer as check_layer
+from kranking.testing._matmul_flops import traced_matmul_flops as traced_matmul_flops
+
+__all__ = ["check_layer", "traced_matmul_flops"]

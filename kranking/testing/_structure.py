@@ -1,0 +1,109 @@
+"""Checks of what a layer declares: weights, configuration, shapes."""
+
+import inspect
+import json
+from typing import Any
+
+import keras
+import numpy as np
+
+from kranking.testing._case import Case, paths, run, to_numpy
+
+
+def check_build(case: Case) -> None:
+    """Requires that `build` alone makes every variable."""
+    layer = case.layer()
+    layer.build(case.build_shape())
+    before = len(layer.variables)
+    layer(case.inputs())
+    case.require(
+        len(layer.variables) == before,
+        "build",
+        f"`build({case.build_shape()})` made {before} of {len(layer.variables)} variables; "
+        "the others came at the first call and would be lost by a loaded file",
+    )
+
+
+def check_starts(case: Case) -> None:
+    """Requires that no two random weights start equal."""
+    layer = case.layer()
+    layer.build(case.build_shape())
+    seen: dict[tuple[Any, bytes], str] = {}
+    for path, weight in paths(layer).items():
+        value = to_numpy(weight)
+        if value.dtype.kind != "f" or value.size < 2 or np.ptp(value) == 0:
+            continue
+        twin = seen.setdefault((value.shape, value.tobytes()), path)
+        case.require(
+            twin == path,
+            "starts",
+            f"the random weights {twin!r} and {path!r} start equal; give each a copy of the "
+            "initializer",
+        )
+
+
+def check_config(case: Case) -> None:
+    """Requires a complete configuration that comes back from JSON, and registration."""
+    layer = case.layer(name="kept")
+    config = layer.get_config()
+    parameters = list(inspect.signature(case.cls).parameters.values())
+    names = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    for name in [*names, "name", "dtype"]:
+        case.require(name in config, "config", f"`get_config()` lacks the argument {name!r}")
+    registered = keras.saving.get_registered_name(case.cls)
+    case.require(
+        keras.saving.get_registered_object(registered) is case.cls,
+        "registration",
+        "the class is not registered with Keras; decorate it with "
+        "`keras.saving.register_keras_serializable`",
+    )
+    given = case.arguments()
+    text = json.dumps(keras.saving.serialize_keras_object(layer))
+    again = keras.saving.deserialize_keras_object(json.loads(text)).get_config()
+    for name, value in config.items():
+        case.require(
+            json.dumps(again[name]) == json.dumps(value),
+            "config",
+            f"{name!r} is {value!r} and comes back from JSON as {again[name]!r}",
+        )
+        plain = isinstance(given.get(name), int | float) and isinstance(value, int | float)
+        case.require(
+            not plain or given[name] == value,
+            "config",
+            f"{name!r} was given as {given.get(name)!r} and is {value!r} in `get_config()`",
+        )
+
+
+def check_shapes(case: Case) -> None:
+    """Requires that symbolic, declared and eager shapes agree, also for one row."""
+    layer = case.built()
+    outputs = keras.tree.flatten(layer(case.symbols()))
+    declared = _shapes(layer.compute_output_shape(case.build_shape()))
+    symbolic = [tuple(output.shape) for output in outputs]
+    case.require(
+        symbolic == declared,
+        "shapes",
+        f"a symbolic call gives {symbolic}, `compute_output_shape` gives {declared}",
+    )
+    case.require(
+        all(shape and shape[0] is None for shape in symbolic),
+        "shapes",
+        f"the batch axis is lost: a symbolic call gives {symbolic}",
+    )
+    for batch in (case.batch, 1):
+        eager = [output.shape for output in run(layer, case.inputs(batch))]
+        declared = _shapes(layer.compute_output_shape(case.build_shape(batch)))
+        case.require(
+            eager == declared,
+            "shapes",
+            f"a batch of {batch} gives {eager}, `compute_output_shape` gives {declared}",
+        )
+
+
+def _shapes(shape: Any) -> list[tuple[int | None, ...]]:
+    """Gives a list of shapes from one shape, or from a list or dict of them."""
+    if isinstance(shape, dict):
+        return [s for key in sorted(shape) for s in _shapes(shape[key])]
+    if len(shape) and isinstance(shape[0], list | tuple):
+        return [s for inner in shape for s in _shapes(inner)]
+    return [tuple(shape)]

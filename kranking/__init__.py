@@ -1,1 +1,52 @@
-"""Ranking models for recommendation and ads in Keras 3."""
+"""Ranking models for recommendation and ads in Keras 3, on TensorFlow, JAX and PyTorch.
+
+Layers for feature interactions, a builder from a log's columns to action probabilities, and a checked
+way to serving. Rooms that need more than Keras are loaded when first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from kranking import features as features
+from kranking import layers as layers
+from kranking import losses as losses
+from kranking import metrics as metrics
+from kranking import models as models
+from kranking import ops as ops
+from kranking.features import Task as Task
+from kranking.models import RankingModel as RankingModel
+
+if TYPE_CHECKING:
+    from kranking import architectures as architectures
+    from kranking import data as data
+    from kranking import export as export
+    from kranking import testing as testing
+    from kranking import training as training
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "RankingModel",
+    "Task",
+    "architectures",
+    "data",
+    "export",
+    "features",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "testing",
+    "training",
+]
+
+
+def __getattr__(name: str):
+    if name in __all__:
+        return import_module(f"kranking.{name}")
+    raise AttributeError(f"module 'kranking' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

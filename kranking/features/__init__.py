@@ -6,6 +6,7 @@ from kranking.features._embedding import Embedding as Embedding
 from kranking.features._feature import Feature as Feature
 from kranking.features._feature import InputSpec as InputSpec
 from kranking.features._feature import default_embedding_dim as default_embedding_dim
+from kranking.features._field_encoder import FieldEncoder as FieldEncoder
 from kranking.features._files import find_files as find_files
 from kranking.features._files import open_parquet as open_parquet
 from kranking.features._fit import fit as fit
@@ -15,6 +16,7 @@ from kranking.features._numeric import Numeric as Numeric
 from kranking.features._preprocessor import Preprocessor as Preprocessor
 from kranking.features._schema import check_features as check_features
 from kranking.features._schema import check_tasks as check_tasks
+from kranking.features._schema import field_widths as field_widths
 from kranking.features._schema import from_config as from_config
 from kranking.features._schema import from_json as from_json
 from kranking.features._schema import schema_hash as schema_hash
@@ -29,6 +31,7 @@ __all__ = [
     "Categorical",
     "Embedding",
     "Feature",
+    "FieldEncoder",
     "InputSpec",
     "Numeric",
     "Origin",
@@ -40,6 +43,7 @@ __all__ = [
     "check_features",
     "check_tasks",
     "default_embedding_dim",
+    "field_widths",
     "find_files",
     "fit",
     "from_config",

@@ -141,7 +141,8 @@ class Preprocessor:
             row = int(np.argmax(bad))
             raise ValueError(
                 f"Feature {feature.name!r} refuses null, NaN and infinity. Received: {values[row]} in "
-                f"column {feature.source!r}, {origin.at(row)}. Declare `nulls='mean'` or a number to impute it."
+                f"column {feature.source!r}, {origin.at(row)}. Declare `nulls='mean'` or a number to "
+                "impute it."
             )
         return transform_numbers(feature, values, bad)
 

@@ -117,3 +117,19 @@ def model_inputs(features: Iterable[Feature]) -> dict[str, InputSpec]:
                 )
             inputs[name] = spec
     return inputs
+
+
+def field_widths(features: Iterable[Feature]) -> dict[str, int]:
+    """Gives the width of every field, in the order of the declarations."""
+    features = list(features)
+    by_name = {f.name: f for f in features}
+    widths = {}
+    for feature in features:
+        if isinstance(feature, Sequence):
+            token = by_name[feature.of].width
+            token += feature.action_dim if feature.action is not None else 0
+            token += by_name[feature.candidate].width if feature.candidate is not None else 0
+            widths[feature.name] = feature.encoder.width(token)
+        else:
+            widths[feature.name] = feature.width
+    return widths

@@ -3,6 +3,7 @@
 from kranking.layers._concatenate import Concatenate as Concatenate
 from kranking.layers._cross_network import CrossNetwork as CrossNetwork
 from kranking.layers._field_normalization import FieldNormalization as FieldNormalization
+from kranking.layers._flow import takes_of as takes_of
 from kranking.layers._low_rank_cross_network import LowRankCrossNetwork as LowRankCrossNetwork
 from kranking.layers._mask_block import MaskBlock as MaskBlock
 from kranking.layers._mlp import MLP as MLP
@@ -39,5 +40,6 @@ __all__ = [
     "TransformerEncoderLayer",
     "UserSequenceTransformer",
     "Work",
+    "takes_of",
     "work_of",
 ]

@@ -1,0 +1,282 @@
+"""The layer that turns model inputs into fields."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from kranking._core import fresh, serializable
+from kranking.features._categorical import Categorical
+from kranking.features._embedding import Embedding
+from kranking.features._feature import Feature
+from kranking.features._numeric import Numeric
+from kranking.features._schema import check_features, field_widths, from_config, to_config
+from kranking.features._sequence import Sequence, TransAct
+from kranking.layers import UserSequenceTransformer, Work, work_of
+from kranking.ops import l2_normalize, masked_max, masked_mean, masked_sum
+
+_POOL: dict[str, Callable] = {"mean": masked_mean, "sum": masked_sum, "max": masked_max}
+
+
+@dataclass
+class _Table:
+    """Embedding tables of several features, one below the other."""
+
+    name: str
+    width: int
+    regularizer: Any
+    features: list[Any]
+
+    @property
+    def num_rows(self) -> int:
+        return sum(f.num_rows for f in self.features)
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        starts, row = {}, 0
+        for feature in self.features:
+            starts[feature.name] = row
+            row += feature.num_rows
+        return starts
+
+    def initialize(self, shape, dtype=None):
+        """Draws each feature's rows by its own initializer, as if its table stood alone."""
+        parts = [fresh(f.initializer)((f.num_rows, self.width), dtype=dtype) for f in self.features]
+        return ops.concatenate(parts, axis=0)
+
+
+@serializable
+class FieldEncoder(keras.layers.Layer):
+    """Makes one vector of each feature: `{name: (batch, width)}`.
+
+    A categorical or bucketised feature takes its row of an embedding table, several rows pooled. A number
+    is its own field of width 1, a given vector is kept or projected, a sequence looks its ids up in the
+    table of another feature and is pooled or encoded. Features of equal width share one lookup in one
+    table, each with its own rows and initializer, which changes neither names nor results.
+
+    An id outside its table reads row 0, on every backend; −1 marks padding in lists.
+
+    Args:
+        features: Fitted declarations.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: a dict, by input name, of `(batch,)`, `(batch, dim)` or `(batch, length)`.
+    Output shape: a dict, by feature name, of `(batch, width)`.
+
+    >>> encoder = FieldEncoder([Categorical("country", vocabulary=("DE", "FR"), embedding_dim=4)])
+    >>> tuple(encoder({"country": np.array([0, 2, 1])})["country"].shape)
+    (3, 4)
+    """
+
+    def __init__(self, features: Iterable[Feature], **kwargs):
+        # Tables stay in float32 and only looked-up rows are cast: casting tables costs a copy per step.
+        super().__init__(autocast=False, **kwargs)
+        self.features = tuple(from_config(f) if isinstance(f, dict) else f for f in features)
+        check_features(self.features)
+        self.field_widths = field_widths(self.features)
+        self._by_name = {f.name: f for f in self.features}
+        self._tables = _plan_tables(self.features)
+        self._table_of = {f.name: i for i, table in enumerate(self._tables) for f in table.features}
+        self.transformers = {
+            f.name: _transformer(f)
+            for f in self.features
+            if isinstance(f, Sequence) and isinstance(f.encoder, TransAct)
+        }
+
+    def build(self, input_shape=None):
+        self.tables = [
+            self.add_weight(
+                shape=(table.num_rows, table.width),
+                initializer=table.initialize,
+                regularizer=table.regularizer,
+                name=table.name,
+            )
+            for table in self._tables
+        ]
+        self.projections, self.action_tables = {}, {}
+        for i, feature in enumerate(self.features):
+            if isinstance(feature, Embedding) and feature.project_to is not None:
+                shape = (feature.dim, feature.project_to)
+                self.projections[feature.name] = self._add(feature, shape, f"projection_{i}")
+            elif isinstance(feature, Sequence) and feature.action is not None:
+                shape = (feature.num_action_rows, feature.action_dim)
+                self.action_tables[feature.name] = self._add(feature, shape, f"actions_{i}")
+        for name, transformer in self.transformers.items():
+            transformer.build(self._transformer_shapes(self._by_name[name]))
+
+    def call(self, inputs, training=None):
+        vectors = self._look_up(inputs)
+        fields = {}
+        for feature in self.features:
+            field = self._field(feature, inputs, vectors, training)
+            if getattr(feature, "l2_normalize", False) and not self._is_number(feature):
+                field = l2_normalize(field)
+            fields[feature.name] = field
+        return fields
+
+    def table(self, name: str):
+        """Gives the rows of one feature's table, `(num_rows, width)`."""
+        if name not in self._table_of:
+            raise ValueError(
+                f"`name` must be a feature with a table, one of {sorted(self._table_of)}. "
+                f"Received: {name!r}"
+            )
+        index = self._table_of[name]
+        start = self._tables[index].offsets[name]
+        return ops.convert_to_tensor(self.tables[index])[
+            start : start + self._by_name[name].num_rows
+        ]
+
+    def compute_output_shape(self, input_shape):
+        batch = next(iter(input_shape.values()))[0] if input_shape else None
+        return {name: (batch, width) for name, width in self.field_widths.items()}
+
+    def compute_output_spec(self, inputs, training=None):
+        shapes = self.compute_output_shape({name: x.shape for name, x in inputs.items()})
+        return {
+            name: keras.KerasTensor(shape, self.compute_dtype) for name, shape in shapes.items()
+        }
+
+    def get_config(self):
+        return {**super().get_config(), "features": [to_config(f) for f in self.features]}
+
+    def work(self, input_shape=None) -> Work:
+        """Sums tables, projections and sequence encoders; a lookup is no matrix product."""
+        total = Work(
+            sum(t.num_rows * t.width for t in self._tables), 0, sum(self.field_widths.values())
+        )
+        for feature in self.features:
+            if isinstance(feature, Embedding) and feature.project_to is not None:
+                size = feature.dim * feature.project_to
+                total += Work(size, 2 * size, feature.project_to)
+            elif isinstance(feature, Sequence):
+                shapes = self._transformer_shapes(feature)
+                total += Work(0, 0, feature.max_length * shapes[0][-1])
+                if feature.action is not None:
+                    total += Work(feature.num_action_rows * feature.action_dim)
+                if feature.name in self.transformers:
+                    total += work_of(self.transformers[feature.name], shapes)
+        return total
+
+    def _add(self, feature: Any, shape: tuple[int, int], name: str):
+        return self.add_weight(
+            shape=shape,
+            initializer=fresh(feature.initializer),
+            regularizer=keras.regularizers.get(feature.regularizer),
+            name=name,
+        )
+
+    @staticmethod
+    def _is_number(feature: Feature) -> bool:
+        return isinstance(feature, Numeric) and not feature.bucketized
+
+    def _look_up(self, inputs) -> dict[str, Any]:
+        """Reads every table once; gives (batch, values, width) by input name."""
+        requests: list[list[tuple[str, str]]] = [[] for _ in self._tables]
+        for feature in self.features:
+            owner = feature.of if isinstance(feature, Sequence) else feature.name
+            if owner in self._table_of:
+                requests[self._table_of[owner]].append((feature.name, owner))
+        vectors = {}
+        for table, weights, pairs in zip(self._tables, self.tables, requests):
+            ids = [self._rows(inputs[name], self._by_name[owner].num_rows) for name, owner in pairs]
+            ids = [i + table.offsets[owner] for i, (_, owner) in zip(ids, pairs)]
+            found = ops.cast(
+                ops.take(weights, ops.concatenate(ids, axis=1), axis=0), self.compute_dtype
+            )
+            start = 0
+            for i, (name, _) in zip(ids, pairs):
+                vectors[name] = found[:, start : start + i.shape[1]]
+                start += i.shape[1]
+        return vectors
+
+    @staticmethod
+    def _rows(ids, num_rows: int):
+        """Sends every id outside the table to row 0, as (batch, values)."""
+        ids = ops.cast(ids, "int32")
+        if len(ids.shape) == 1:
+            ids = ops.expand_dims(ids, 1)
+        return ops.where(ops.logical_and(ids >= 0, ids < num_rows), ids, 0)
+
+    def _field(self, feature: Any, inputs, vectors, training):
+        name = feature.name
+        if isinstance(feature, Sequence):
+            return self._sequence(feature, inputs, vectors, training)
+        if isinstance(feature, Embedding):
+            field = ops.cast(inputs[name], self.compute_dtype)
+            if feature.project_to is not None:
+                field = ops.matmul(field, ops.cast(self.projections[name], self.compute_dtype))
+            return field
+        if self._is_number(feature):
+            value = ops.cast(inputs[name], self.compute_dtype)
+            return ops.expand_dims(value, 1) if len(value.shape) == 1 else value
+        if isinstance(feature, Categorical) and feature.multivalued:
+            return _POOL[feature.pooling](vectors[name], ops.cast(inputs[name], "int32") >= 0)
+        return vectors[name][:, 0]
+
+    def _sequence(self, feature: Sequence, inputs, vectors, training):
+        name = feature.name
+        mask = ops.cast(inputs[name], "int32") >= 0  # (batch, length)
+        parts = [vectors[name]]
+        if feature.action is not None:
+            rows = self._rows(inputs[f"{name}.action"], feature.num_action_rows)
+            parts.append(
+                ops.cast(ops.take(self.action_tables[name], rows, axis=0), self.compute_dtype)
+            )
+        if feature.candidate is not None:
+            candidate = vectors[feature.candidate][:, :1]
+            parts.append(ops.repeat(candidate, feature.max_length, axis=1))
+        tokens = ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+        if name not in self.transformers:
+            return _POOL[feature.encoder.mode](tokens, mask)  # pyright: ignore
+        arguments = [tokens, mask]
+        if feature.time is not None:
+            arguments.append(ops.cast(inputs[f"{name}.age"], "float32"))
+        return self.transformers[name](arguments, training=training)
+
+    def _transformer_shapes(self, feature: Sequence) -> list[tuple[int | None, ...]]:
+        length = feature.max_length
+        token = self._by_name[feature.of].width
+        token += feature.action_dim if feature.action is not None else 0
+        token += self._by_name[feature.candidate].width if feature.candidate is not None else 0
+        shapes = [(None, length, token), (None, length)]
+        return shapes if feature.time is None else [*shapes, (None, length)]
+
+
+def _transformer(feature: Sequence) -> UserSequenceTransformer:
+    encoder = feature.encoder
+    assert isinstance(encoder, TransAct)
+    return UserSequenceTransformer(
+        num_layers=encoder.num_layers,
+        num_heads=encoder.num_heads,
+        feedforward_dim=encoder.feedforward_dim,
+        dropout=encoder.dropout,
+        first_k=encoder.first_k,
+        time_window=encoder.time_window,
+    )
+
+
+def _plan_tables(features: Iterable[Feature]) -> list[_Table]:
+    """Groups features whose tables have one width, and a regularizer that sums over rows."""
+    groups: dict[Any, _Table] = {}
+    for feature in features:
+        if not isinstance(feature, Categorical) and not (
+            isinstance(feature, Numeric) and feature.bucketized
+        ):
+            continue
+        regularizer = keras.regularizers.get(feature.regularizer)
+        additive = regularizer is None or type(regularizer) in (
+            keras.regularizers.L1,
+            keras.regularizers.L2,
+            keras.regularizers.L1L2,
+        )
+        key = (feature.width, str(keras.regularizers.serialize(regularizer)) if regularizer else "")
+        if not additive:
+            key = (feature.width, feature.name)
+        if key not in groups:
+            name = f"embeddings_{len(groups)}_width_{feature.width}"
+            groups[key] = _Table(name, feature.width, regularizer, [])
+        groups[key].features.append(feature)
+    return list(groups.values())

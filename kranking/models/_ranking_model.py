@@ -1,0 +1,251 @@
+"""From a log's columns to K action probabilities: encoder, blocks, heads."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from kranking._core import serializable
+from kranking.features import (
+    Feature,
+    FieldEncoder,
+    Preprocessor,
+    Task,
+    check_tasks,
+    from_config,
+    to_config,
+)
+from kranking.layers import SharedBottom, Work, work_of
+from kranking.losses import BinaryCrossentropy
+from kranking.metrics import BinnedAUC, Calibration, LogLoss, NormalizedEntropy
+from kranking.models._distribution import check_distributable, resolve_jit
+from kranking.models._stack import assemble
+
+
+@serializable
+class RankingModel(keras.Model):
+    """A ranking model as a list of blocks between a log's columns and its tasks.
+
+    `fields = encoder(inputs)`, `x = view(fields)`, `x = block(x)` for each block, `logit_t = head_t(x)`.
+    The builder gives the first block what it takes (a flat vector, tokens, …), flattens tokens where
+    a flat block follows, and shows each such adapter in `summary()`.
+
+    The model computes float32 logits, on which losses and metrics work. `predict` gives probabilities.
+
+    Args:
+        features: Fitted declarations.
+        blocks: Layers, kranking's or Keras's, in order. More by `add`.
+        tasks: The actions to predict.
+        heads: Layer from `(batch, width)` to `(batch, tasks)` logits. `None` takes
+            `kranking.layers.SharedBottom()`, one linear logit per task.
+        **kwargs: Keyword arguments of `keras.Model`.
+
+    Call arguments: a dict of inputs by name, as `model.preprocess(columns)` or a reader gives them.
+    Output: a dict, by task name, of logits `(batch, 1)`.
+
+    >>> model = kr.RankingModel(
+    ...     [kr.features.Numeric("age", mean=40.0, std=10.0)],
+    ...     [kr.layers.MLP([8])],
+    ...     [kr.Task("save")],
+    ... )
+    >>> model.predict({"age": np.zeros(3, "float32")}, verbose=0)["save"].shape
+    (3, 1)
+    """
+
+    def __init__(
+        self,
+        features: Iterable[Feature | Mapping[str, Any]],
+        blocks: Iterable[keras.layers.Layer] = (),
+        tasks: Iterable[Task | Mapping[str, Any]] = (),
+        heads: keras.layers.Layer | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self._tasks = tuple(from_config(dict(t)) if isinstance(t, Mapping) else t for t in tasks)
+        check_tasks(self._tasks)
+        features = tuple(from_config(dict(f)) if isinstance(f, Mapping) else f for f in features)
+        self._preprocessor = Preprocessor(features)
+        self.encoder = FieldEncoder(features, name="fields", dtype=self.dtype_policy)
+        self._heads_config = keras.saving.serialize_keras_object(heads or SharedBottom())
+        self._given = _Blocks()
+        self.stack: list[keras.layers.Layer] = []
+        for block in blocks:
+            self.add(block)
+        if self.blocks:
+            self.build()
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The declarations."""
+        return self.encoder.features
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The actions that are predicted."""
+        return self._tasks
+
+    @property
+    def blocks(self) -> tuple[keras.layers.Layer, ...]:
+        """The layers between fields and heads, without the builder's adapters."""
+        return self._given.blocks
+
+    @property
+    def heads(self) -> keras.layers.Layer:
+        """The layer that gives the logits."""
+        self.build()
+        return self.stack[-1]
+
+    @property
+    def preprocessor(self) -> Preprocessor:
+        """The host's transform from a log's columns to this model's inputs."""
+        return self._preprocessor
+
+    def preprocess(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Turns a log's columns into this model's inputs."""
+        return self._preprocessor(columns)
+
+    def add(self, block: keras.layers.Layer) -> None:
+        """Appends a block. On a built model, the heads start anew."""
+        if not isinstance(block, keras.layers.Layer):
+            raise ValueError(f"`block` must be a Keras layer. Received: {block!r}")
+        if any(block is other for other in self.blocks):
+            raise ValueError(
+                f"A block can stand in a model once. Received again: {block.name!r}. "
+                "Make a second instance, or share weights in a layer of your own."
+            )
+        self._change((*self.blocks, block))
+
+    def pop(self) -> keras.layers.Layer:
+        """Removes the last block and returns it. On a built model, the heads start anew."""
+        if not self.blocks:
+            raise ValueError("There is no block to remove. Received: a model without blocks")
+        last = self.blocks[-1]
+        self._change(self.blocks[:-1])
+        return last
+
+    def _change(self, blocks: tuple[keras.layers.Layer, ...]) -> None:
+        self._given.blocks = blocks
+        if self.built:
+            self.stack.clear()
+            self.built = False
+            self.compiled = False  # the optimizer's slots belong to the weights that were
+            self.build()
+
+    def _lock_state(self):
+        # Like keras.Sequential, and unlike other layers: blocks can be added after the model is built.
+        return
+
+    def build(self, input_shape=None):
+        """Builds every layer; shapes are known from the declarations."""
+        if self.built:
+            return
+        heads = keras.saving.deserialize_keras_object(self._heads_config)
+        self.stack.extend(assemble(self.encoder, self.blocks, heads, len(self._tasks)))
+        self.built = True
+
+    def call(self, inputs, training=None):
+        missing = [name for name in self._preprocessor.inputs if name not in inputs]
+        if missing:
+            raise ValueError(
+                f"`inputs` must hold every model input. Missing: {missing}. Received: {sorted(inputs)}"
+            )
+        inputs = {name: inputs[name] for name in self._preprocessor.inputs}
+        x = [self.encoder(inputs), inputs]
+        for layer in self.stack:
+            x = layer(x)
+        logits = ops.cast(x, "float32")  # (batch, tasks)
+        return {task.name: logits[:, i : i + 1] for i, task in enumerate(self._tasks)}
+
+    def compute_output_shape(self, input_shape):
+        batch = next(iter(input_shape.values()))[0]
+        return {task.name: (batch, 1) for task in self._tasks}
+
+    def probabilities(self, logits: Mapping[str, Any]) -> dict[str, Any]:
+        """Gives the probability of each action from its logit: the one way from one to the other."""
+        return {task.name: ops.sigmoid(logits[task.name]) for task in self._tasks}
+
+    def predict(self, x, *args, **kwargs) -> dict[str, Any]:
+        """Gives probabilities, a dict of float32 arrays `(rows, 1)` by task name."""
+        logits = super().predict(x, *args, **kwargs)
+        return {k: ops.convert_to_numpy(p) for k, p in self.probabilities(logits).items()}
+
+    def predict_on_batch(self, x) -> dict[str, Any]:
+        """Gives the probabilities of one batch, as `predict`."""
+        logits = super().predict_on_batch(x)
+        return {k: ops.convert_to_numpy(p) for k, p in self.probabilities(logits).items()}
+
+    def compile(self, optimizer="adam", loss=None, loss_weights=None, metrics=None, **kwargs):
+        """Prepares training; what is not given comes from the tasks.
+
+        Args:
+            optimizer: Keras optimizer or its name.
+            loss: `None` is binary cross-entropy on the logits of every task.
+            loss_weights: `None` takes each task's `weight`.
+            metrics: Unweighted metrics. Those of the tasks (normalized entropy, log loss, calibration,
+                binned AUC) are weighted ones, so that rows where an action was not observed do not count.
+            **kwargs: Other arguments of `keras.Model.compile`. `jit_compile="auto"` compiles with XLA where
+                that pays: not on TensorFlow without a GPU, where it halves the speed.
+        """
+        check_distributable(optimizer, kwargs)
+        self._requested_jit = kwargs.get("jit_compile", "auto")
+        kwargs["jit_compile"] = resolve_jit(self._requested_jit)
+        if loss is None:
+            loss = {task.name: BinaryCrossentropy() for task in self._tasks}
+            loss_weights = loss_weights or {task.name: task.weight for task in self._tasks}
+        if "weighted_metrics" not in kwargs:
+            kwargs["weighted_metrics"] = {
+                task.name: [NormalizedEntropy(), LogLoss(), Calibration(), BinnedAUC()]
+                for task in self._tasks
+            }
+        self.build()
+        super().compile(optimizer, loss=loss, loss_weights=loss_weights, metrics=metrics, **kwargs)
+
+    def get_compile_config(self):
+        """What `compile` was called with; XLA is decided anew on the machine that loads."""
+        config = super().get_compile_config()
+        return {**config, "jit_compile": self._requested_jit} if config else config
+
+    def compile_from_config(self, config):
+        """Compiles as the saved model was, and restores the optimizer's slots."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "features": [to_config(f) for f in self.features],
+            "blocks": [keras.saving.serialize_keras_object(block) for block in self.blocks],
+            "tasks": [to_config(task) for task in self._tasks],
+            "heads": self._heads_config,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Makes an untrained model from `get_config`."""
+        config = dict(config)
+        revive = keras.saving.deserialize_keras_object
+        config["blocks"] = [revive(b, custom_objects=custom_objects) for b in config["blocks"]]
+        config["heads"] = revive(config["heads"], custom_objects=custom_objects)
+        model = cls(**config)
+        model.build()
+        return model
+
+    def work(self, input_shape=None) -> Work:
+        """Parameters, matrix-product FLOPs per row and kept activations, summed over all layers."""
+        self.build()
+        inputs = {name: (None, *spec.shape) for name, spec in self._preprocessor.inputs.items()}
+        total = work_of(self.encoder, inputs)
+        shape = [self.encoder.compute_output_shape(inputs), inputs]
+        for layer in self.stack:
+            total += work_of(layer, shape)
+            shape = layer.compute_output_shape(shape)
+        return total
+
+
+class _Blocks:
+    """Holds the blocks out of sight of Keras, which would list them before the view that feeds them."""
+
+    blocks: tuple[keras.layers.Layer, ...] = ()

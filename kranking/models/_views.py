@@ -1,0 +1,170 @@
+"""How a block that says what it takes gets it: the adapters that the builder puts in."""
+
+from collections.abc import Sequence as SequenceOf
+from dataclasses import replace
+from typing import Any
+
+import keras
+from keras import ops
+
+from kranking._core import serializable
+from kranking.features import (
+    Categorical,
+    Embedding,
+    Feature,
+    FieldEncoder,
+    Numeric,
+    Sequence,
+    from_config,
+    to_config,
+)
+from kranking.layers import Concatenate, Tokenizer, Work, work_of
+
+VIEWS = ("flat", "tokens", "fields", "ids", "linear", "numeric")
+
+
+def kinds_of(features: SequenceOf[Feature]) -> tuple[str, ...]:
+    """Says of each field how a tokeniser treats it: numbers together, sequences apart."""
+    return tuple("field" if isinstance(f, Numeric) and f.bucketized else f.kind for f in features)
+
+
+@serializable
+class FieldView(keras.layers.Layer):
+    """Gives the first block of a model what it takes, from the fields or the inputs.
+
+    `flat` concatenates all fields, `tokens` projects them to equal width, `fields` is their list,
+    `numeric` the numbers side by side, `ids` the rows of single-valued categoricals, `linear` a table of
+    width 1 per feature.
+
+    Args:
+        views: One of `flat`, `tokens`, `fields`, `ids`, `linear`, `numeric`; or several, one for each
+            branch of a `Parallel` that stands first.
+        features: Fitted declarations.
+        token_dim: Width of a token in the `tokens` view.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Inputs: a pair, the encoder's dict of fields and the model's dict of inputs.
+    Output shape: that of the view; a list of them for several views.
+    """
+
+    def __init__(
+        self, views: str | SequenceOf[str], features: SequenceOf[Any], token_dim: int = 32, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.views = views if isinstance(views, str) else tuple(views)
+        self.features = tuple(from_config(f) if isinstance(f, dict) else f for f in features)
+        self.token_dim = token_dim
+        # Branches that take the same view share it.
+        self._each = (views,) if isinstance(views, str) else tuple(views)
+        self._members = {view: _members(view, self.features) for view in self._each}
+        self.adapters = {
+            view: adapter
+            for view in self._members
+            if (adapter := _adapter(view, self.features, token_dim, self.dtype_policy)) is not None
+        }
+
+    def build(self, input_shape):
+        for view, adapter in self.adapters.items():
+            adapter.build(self._shapes(view, input_shape))
+
+    def call(self, inputs):
+        made = {view: self._view(view, *inputs) for view in self._members}
+        return (
+            made[self.views] if isinstance(self.views, str) else [made[view] for view in self.views]
+        )
+
+    def _view(self, view: str, fields, columns):
+        if view == "ids":
+            return ops.stack(
+                [ops.cast(columns[name], "int32") for name in self._members[view]], axis=1
+            )
+        if view == "linear":
+            return ops.concatenate(list(self.adapters[view](columns).values()), axis=-1)
+        chosen = [fields[name] for name in self._members[view]]
+        return chosen if view == "fields" else self.adapters[view](chosen)
+
+    def compute_output_shape(self, input_shape):
+        shapes = {view: self._output_shape(view, input_shape) for view in self._members}
+        return (
+            shapes[self.views] if isinstance(self.views, str) else [shapes[v] for v in self.views]
+        )
+
+    def _output_shape(self, view: str, input_shape):
+        shapes = self._shapes(view, input_shape)
+        if view in ("linear", "ids"):
+            return (next(iter(input_shape[0].values()))[0], len(self._members[view]))
+        return shapes if view == "fields" else self.adapters[view].compute_output_shape(shapes)
+
+    def compute_output_spec(self, inputs):
+        shapes = [{name: x.shape for name, x in part.items()} for part in inputs]
+        specs = {}
+        for view in self._members:
+            shape = self._output_shape(view, shapes)
+            dtype = "int32" if view == "ids" else self.compute_dtype
+            if view == "fields":
+                specs[view] = [keras.KerasTensor(s, dtype) for s in shape]
+            else:
+                specs[view] = keras.KerasTensor(shape, dtype)
+        return specs[self.views] if isinstance(self.views, str) else [specs[v] for v in self.views]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "views": self.views,
+            "features": [to_config(f) for f in self.features],
+            "token_dim": self.token_dim,
+        }
+
+    def work(self, input_shape) -> Work:
+        """The work of the adapters inside."""
+        parts = (work_of(a, self._shapes(view, input_shape)) for view, a in self.adapters.items())
+        return sum(parts, Work())
+
+    def _shapes(self, view: str, input_shape) -> Any:
+        """The shapes that a view's adapter takes."""
+        if view == "linear":
+            return input_shape[1]
+        return [tuple(input_shape[0][name]) for name in self._members[view]]
+
+
+def _members(view: str, features: SequenceOf[Feature]) -> list[str]:
+    kinds = kinds_of(features)
+    if view == "numeric":
+        names = [f.name for f, kind in zip(features, kinds) if kind == "numeric"]
+    elif view == "ids":
+        names = [f.name for f in features if isinstance(f, Categorical) and not f.multivalued]
+    else:
+        names = [f.name for f in features]
+    if not names:
+        raise ValueError(
+            f"A block takes the {view!r} view, but no feature of the model belongs to it."
+        )
+    return names
+
+
+def _adapter(view: str, features: SequenceOf[Feature], token_dim: int, dtype: Any) -> Any:
+    if view in ("flat", "numeric"):
+        return Concatenate(dtype=dtype)
+    if view == "tokens":
+        return Tokenizer(dim=token_dim, kinds=kinds_of(features), dtype=dtype)
+    if view == "linear":
+        return FieldEncoder([_width_one(f) for f in features], dtype=dtype)
+    return None
+
+
+def _width_one(feature: Feature) -> Feature:
+    if isinstance(feature, Embedding):
+        return replace(feature, project_to=1, l2_normalize=False)
+    if isinstance(feature, Sequence):
+        plain: Any = type(feature).__dataclass_fields__["encoder"].default
+        return replace(
+            feature,
+            encoder=plain,
+            action=None,
+            action_vocabulary=None,
+            candidate=None,
+            l2_normalize=False,
+        )
+    if isinstance(feature, Categorical | Numeric):
+        return replace(feature, embedding_dim=1, l2_normalize=False)
+    return feature

@@ -1,0 +1,235 @@
+"""Exact ranking metrics of a whole data set at the end of each epoch."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import keras
+import numpy as np
+
+from kranking._core import check_positive_int
+from kranking.metrics import (
+    HitAtK,
+    auc,
+    calibration,
+    grouped_auc,
+    log_loss,
+    normalized_entropy,
+)
+
+# One call of `predict` costs as much as several batches; this many batches of inputs are kept.
+_BATCHES_AT_ONCE = 16
+
+_POINTWISE = {
+    "auc": auc,
+    "ne": normalized_entropy,
+    "logloss": log_loss,
+    "calibration": calibration,
+}
+
+
+class RankingEvaluation(keras.callbacks.Callback):
+    """Writes exact AUC, gAUC and HIT@k of a data set into the logs at the end of each epoch.
+
+    The model scores `data` once; then `logs[prefix + task + "_" + metric]` is computed for every
+    task over its rows of non-zero weight. In `fit`, place it *before* the callbacks that read what
+    it writes (`EarlyStopping`, `ModelCheckpoint`), and give those `mode="max"`. Outside `fit`, use
+    `evaluate(model)`.
+
+    - `"auc"`: area under the ROC curve over all rows, weighted.
+    - `"gauc"`: its mean over groups, weighted by impressions.
+    - `"hit@3"`, any number: mean hits among the first 3 of a session, unweighted. For its other
+      form, give a `kranking.metrics.HitAtK` in place of a name.
+    - `"ne"`, `"logloss"`, `"calibration"`: as the Keras metrics, in float64.
+
+    Scores are what `model(x)` gives: logits, of a `kranking.RankingModel`. A value without an
+    answer, such as the AUC of a task with one class only, is NaN.
+
+    Args:
+        data: A reader, or any iterable that can be gone through again and then gives the same
+            `(x, y)` or `(x, y, sample_weight)` batches in the same order; or one such tuple of
+            whole arrays or dicts of arrays.
+        session: Session of each row, `(rows,)`, or the name of a column that `data.column(name)`
+            gives.
+        metrics: Names as above, or `HitAtK` objects.
+        group: Group of each row for `"gauc"`, for example the user, like `session`. `None` takes
+            the sessions.
+        prefix: Start of every name.
+        batch_size: Rows scored at once when `data` is a tuple of arrays.
+
+    >>> inputs = keras.Input((1,))
+    >>> model = keras.Model(inputs, {"save": keras.layers.Dense(1, kernel_initializer="ones")(inputs)})
+    >>> data = np.array([[1.0], [2.0], [3.0]]), {"save": np.array([0, 1, 0])}
+    >>> RankingEvaluation(data, session=np.zeros(3), metrics=["auc", "hit@2"]).evaluate(model)
+    {'val_save_auc': 0.5, 'val_save_hit@2': 1.0}
+
+    Reference: metrics of [Zhou et al., 2018](https://arxiv.org/abs/1706.06978), section 5.3
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        session: np.ndarray | str | None = None,
+        metrics: Sequence[str | HitAtK] = ("auc", "gauc", "hit@3"),
+        *,
+        group: np.ndarray | str | None = None,
+        prefix: str = "val_",
+        batch_size: int = 4096,
+    ):
+        check_positive_int("batch_size", batch_size)
+        if isinstance(data, Iterator):
+            raise ValueError(
+                "`data` must give its batches again at each epoch: a reader, a list of batches or "
+                f"a tuple of arrays. Received: data of type {type(data).__name__}"
+            )
+        super().__init__()
+        self.data = data
+        self.metrics = tuple(metrics)
+        self.prefix = prefix
+        self.batch_size = batch_size
+        self.session = _column(data, "session", session)
+        self.group = _column(data, "group", group)
+        self._functions = self._resolve()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds the values to `logs`."""
+        values = self.evaluate(self.model)
+        if logs is not None:
+            logs.update(values)
+
+    def evaluate(self, model: keras.Model) -> dict[str, float]:
+        """Gives the values under the names that the logs get."""
+        values = {}
+        for task, (y, score, weight) in self.collect(model).items():
+            start = f"{self.prefix}{task}_" if task else self.prefix
+            for name, function in self._functions.items():
+                values[start + name] = function(y, score, weight)
+        return values
+
+    def collect(self, model: keras.Model) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Gives by task the label, score and weight of each row, `(rows,)` each, in row order.
+
+        Masked rows are there, with weight 0. Of a model with one unnamed output, the task is "".
+        """
+        whole = isinstance(self.data, tuple)
+        batches = iter([self.data] if whole else self.data)
+        labels, weights, scores = [], [], []
+        while some := [_unpack(batch) for batch in islice(batches, _BATCHES_AT_ONCE)]:
+            labels += [_by_task(y) for _, y, _ in some]
+            weights += [_weights(y, weight) for _, y, weight in some]
+            size = self.batch_size if whole else max(_num_rows(labels[0]), 1)
+            scores += _score(model, [x for x, _, _ in some], size)
+        if not labels:
+            raise ValueError("`data` must hold at least one batch. Received: none")
+        labels, weights = _join(labels), _join(weights)
+        scores = _join(scores) if scores else labels  # no row, no score
+        missing = sorted(set(labels) - set(scores))
+        if missing:
+            raise ValueError(
+                f"`data` must hold labels of what the model predicts, {sorted(scores)}. "
+                f"Received: labels of {missing}"
+            )
+        return {task: (y, scores[task], weights[task]) for task, y in labels.items()}
+
+    def _resolve(self) -> dict[str, Callable[..., float]]:
+        functions = {}
+        for metric in self.metrics:
+            name, function, by = self._lookup(metric)
+            if name in functions:
+                raise ValueError(f"`metrics` must have different names. Received twice: {name!r}")
+            if by is not None and getattr(self, by) is None:
+                raise ValueError(f"`{by}` must be given for {name!r}. Received: {by}=None")
+            functions[name] = function
+        return functions
+
+    def _lookup(self, metric):
+        """Gives a metric's name, its function of (y, score, weight), and the rows' key it needs."""
+        if isinstance(metric, str) and re.fullmatch(r"hit@[1-9][0-9]*", metric):
+            metric = HitAtK(int(metric.removeprefix("hit@")))
+        if isinstance(metric, HitAtK):
+            return metric.name, partial(_hits, metric, self.session), "session"
+        if metric == "gauc":
+            by = "session" if self.group is None else "group"
+            return metric, partial(_grouped, by, getattr(self, by)), by
+        if metric in _POINTWISE:
+            return metric, _POINTWISE[metric], None
+        raise ValueError(
+            f"`metrics` must hold {[*_POINTWISE, 'gauc', 'hit@3']}, 3 any number, or HitAtK "
+            f"objects. Received: {metric!r}"
+        )
+
+
+def _hits(metric: HitAtK, session, y, score, weight):
+    _check_length("session", session, len(y))
+    kept = weight != 0
+    return metric(y[kept], score[kept], session[kept])
+
+
+def _grouped(argument, group, y, score, weight):
+    _check_length(argument, group, len(y))
+    return grouped_auc(y, score, group, weight)
+
+
+def _check_length(name, values, rows):
+    if len(values) != rows:
+        raise ValueError(
+            f"`{name}` must have one value for each of the {rows} rows of `data`. "
+            f"Received: {len(values)} values"
+        )
+
+
+def _column(data, argument, value):
+    if not isinstance(value, str):
+        return None if value is None else np.reshape(value, -1)
+    if not hasattr(data, "column"):
+        raise ValueError(
+            f"`{argument}` must be an array, since `data` has no columns to look in. "
+            f"Received: {argument}={value!r}"
+        )
+    return np.reshape(data.column(value), -1)
+
+
+def _score(model, inputs: list, batch_size: int) -> list[Mapping[str, Any]]:
+    """Gives the outputs of some batches by task, as a list of one, or of none without rows."""
+    x = keras.tree.map_structure(
+        lambda *parts: np.concatenate([keras.ops.convert_to_numpy(part) for part in parts]),
+        *inputs,
+    )
+    if not len(keras.tree.flatten(x)[0]):
+        return []
+    # Not `model.predict`: RankingModel's gives probabilities, whose highest ones tie in float32.
+    return [_by_task(keras.Model.predict(model, x, batch_size=batch_size, verbose=0))]
+
+
+def _unpack(batch):
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
+    if y is None:
+        raise ValueError("`data` must hold labels. Received: inputs only")
+    return x, y, weight
+
+
+def _by_task(values) -> Mapping[str, Any]:
+    return values if isinstance(values, Mapping) else {"": values}
+
+
+def _num_rows(y) -> int:
+    return len(next(iter(y.values())))
+
+
+def _weights(y, weight):
+    """Gives weights for every task of a batch: a task's own, one for all, or ones."""
+    labels = _by_task(y)
+    own = weight if isinstance(weight, Mapping) else dict.fromkeys(labels, weight)
+    return {
+        task: np.ones(len(values)) if own.get(task) is None else own[task]
+        for task, values in labels.items()
+    }
+
+
+def _join(parts: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    return {
+        task: np.concatenate([keras.ops.convert_to_numpy(part[task]).reshape(-1) for part in parts])
+        for task in parts[0]
+    }

@@ -1,0 +1,36 @@
+"""A plain multi-layer perceptron, the model that every interaction has to beat."""
+
+from collections.abc import Iterable, Sequence
+
+from kranking import layers
+from kranking.architectures._registry import Hyperparameter, architecture
+from kranking.features import Feature, Task
+from kranking.models import RankingModel
+
+
+@architecture(
+    paper="none: embeddings, concatenation, MLP",
+    hyperparameters=[
+        Hyperparameter("units", choices=((256, 128), (512, 256), (1024, 512)), default=(512, 256)),
+        Hyperparameter("dropout", low=0.0, high=0.5, default=0.0),
+    ],
+)
+def mlp(
+    features: Iterable[Feature],
+    tasks: Iterable[Task],
+    *,
+    units: Sequence[int] = (512, 256),
+    dropout: float = 0.0,
+) -> RankingModel:
+    """Embeddings, concatenated, through an MLP: interactions only as the MLP finds them.
+
+    Args:
+        features: Fitted declarations.
+        tasks: The actions to predict.
+        units: Widths of the MLP.
+        dropout: Dropout rate after each layer.
+
+    >>> mlp([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")], units=(8,)).name
+    'mlp'
+    """
+    return RankingModel(features, [layers.MLP(units, dropout=dropout)], tasks, name="mlp")

@@ -74,13 +74,9 @@ def check_file(case: Case) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         model.save(path)
-        try:
-            again = keras.saving.load_model(path)
-        except Exception as error:
-            message = f"a saved model does not load: {str(error).splitlines()[0]}"
-            raise AssertionError(
-                f"{case.cls.__name__} fails the check 'file': {message}"
-            ) from error
+        again = case.attempt(
+            "file", "a saved model does not load", lambda: keras.saving.load_model(path)
+        )
     for before, after in zip(run(model, inputs), run(again, inputs), strict=True):
         difference = far(after, before, 1e-6)
         case.require(

@@ -1,5 +1,6 @@
 """One layer under check: how to make it, what to feed it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,18 @@ class Case:
         """Raises `AssertionError` with the class and the check's name unless `holds`."""
         if not holds:
             raise AssertionError(f"{self.cls.__name__} fails the check {check!r}: {message}")
+
+    def attempt(self, check: str, message: str, action: Callable[[], Any]) -> Any:
+        """Gives what `action` gives; turns what it raises into the check's `AssertionError`."""
+        try:
+            return action()
+        except Exception as error:
+            # Keras colours its messages, and hides the first cause behind its own.
+            text = re.sub(r"\x1b\[\d+m", "", str(error.__context__ or error))
+            reason = " ".join(text.split())[:300]
+            raise AssertionError(
+                f"{self.cls.__name__} fails the check {check!r}: {message}: {reason}"
+            ) from error
 
 
 def to_numpy(tensor: Any) -> np.ndarray:

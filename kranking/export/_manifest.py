@@ -16,10 +16,10 @@ FORMAT_VERSION = 1
 _PACKAGES = ("kranking", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
 
-def versions() -> dict[str, str]:
+def versions(*packages: str) -> dict[str, str]:
     """Gives the versions of Python and of the packages that an artefact depends on."""
     found = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in dict.fromkeys((*_PACKAGES, *packages)):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -22,7 +22,13 @@ def reference(model: Any, cases: Sequence[Case]) -> list[Rows]:
     floats agree there. Anywhere else an answer that is not finite is refused.
     """
     large = next(case.rows for case in cases if case.name == "large")
-    *answers, moved = _predict(model, [*(case.rows for case in cases), nudged(large)])
+    try:
+        *answers, moved = _predict(model, [*(case.rows for case in cases), nudged(large)])
+    except Exception as error:
+        raise ExportError(
+            f"The model should answer the check rows ({', '.join(case.name for case in cases)}). "
+            f"Received: {type(error).__name__}: {error}"
+        ) from error
     for case, answer in zip(cases, answers, strict=True):
         for task, p in answer.items():
             if case.name == "large":

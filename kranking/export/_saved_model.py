@@ -70,16 +70,23 @@ def run_saved_model(folder: Path) -> Callable[[Rows], dict[str, np.ndarray]]:
 
 def callable_by_keyword(names: list[str]) -> bool:
     """Says whether TensorFlow can take these names as keyword arguments of a signature."""
-    plain = ["".join(c if c.isalnum() else "_" for c in name) for name in names]
-    plain = [name if name[0].isalpha() else "arg_" + name for name in plain]
-    return len(set(plain)) == len(plain) and all(
-        name.isidentifier() and not keyword.iskeyword(name) for name in plain
+    parameters = [_parameter(name) for name in names]
+    return len(set(parameters)) == len(parameters) and all(
+        name.isidentifier() and not keyword.iskeyword(name) for name in parameters
     )
 
 
+def _parameter(name: str) -> str:
+    """The Python parameter that TensorFlow makes of a name."""
+    plain = "".join(c if c.isalnum() else "_" for c in name)
+    return plain if plain[0].isalpha() else "arg_" + plain
+
+
 def _plain_names(signature: Signature) -> tuple[dict[str, str], dict[str, str]]:
-    # TensorFlow flattens dicts in the order of their sorted keys: plain names sort as real ones.
+    """Gives names that sort as TensorFlow will sort the real ones when it flattens them."""
     inputs = sorted(value.name for value in signature.inputs)
+    if callable_by_keyword(inputs):
+        inputs.sort(key=_parameter)
     outputs = sorted(value.name for value in signature.outputs)
     return (
         {name: f"input_{i:06d}" for i, name in enumerate(inputs)},

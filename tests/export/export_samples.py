@@ -1,0 +1,110 @@
+"""Models of the export tests: awkward names, and layers that export must refuse."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kranking.features import Categorical, Embedding, Numeric, Sequence, Task, TransAct
+from kranking.layers import MLP, CrossNetwork, ParallelMaskNet
+from kranking.models import RankingModel
+
+AWKWARD_TASKS = ["save it/é", "lambda", "MatMul:0"]
+
+
+def awkward_features():
+    return [
+        Categorical("dense", side="item", vocabulary=("a", "b", "c")),
+        Categorical("class", side="user", hash_buckets=100),
+        Categorical("a/b", side="user", vocabulary=(1, 2, 3), max_length=4),
+        Categorical("a_b", side="user", vocabulary=(5, 6)),  # TensorFlow makes one name of both
+        Numeric("naïve é 漢字", side="item", mean=0.0, std=1.0),
+        Numeric("with space", side="item", mean=2.0, std=3.0),
+        Numeric("input_000001", side="item", mean=2.0, std=3.0),  # the writer's own kind of name
+        Embedding("x.y", dim=6, project_to=4, side="item"),
+        Sequence(
+            "watched",
+            of="dense",
+            max_length=7,
+            side="user",
+            action="act",
+            action_vocabulary=("like", "hide"),
+            time="t",
+            request_time="now",
+            encoder=TransAct(first_k=2),
+        ),
+    ]
+
+
+def awkward_model():
+    blocks = [ParallelMaskNet(num_blocks=2, block_dim=12), CrossNetwork(depth=2), MLP([8])]
+    return shaken(RankingModel(awkward_features(), blocks, [Task(name) for name in AWKWARD_TASKS]))
+
+
+def plain_model(*blocks):
+    features = [
+        Categorical("class", side="user", vocabulary=("a", "b", "c")),
+        Sequence("x.y", of="class", max_length=3, side="user"),
+        Numeric("age", side="user", mean=0.0, std=1.0),
+    ]
+    return shaken(RankingModel(features, [*blocks, MLP([4])], [Task("click")]))
+
+
+def shaken(model):
+    """Gives every weight a value of its own, as training would: zeros hide mistakes."""
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if "float" in str(weight.dtype):
+            weight.assign(weight + 0.1 * rng.standard_normal(weight.shape).astype("float32"))
+    return model
+
+
+@keras.saving.register_keras_serializable(package="export_samples")
+class Forgetful(keras.layers.Layer):
+    """Does not save its factor: the file is another model than the one in memory."""
+
+    def __init__(self, factor=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs):
+        return inputs * self.factor
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config()
+
+
+@keras.saving.register_keras_serializable(package="export_samples")
+class InverseErrorFunction(keras.layers.Layer):
+    """An operation that ONNX does not have."""
+
+    def call(self, inputs):
+        return ops.erfinv(ops.tanh(inputs) * 0.5)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="export_samples")
+class NotFinite(keras.layers.Layer):
+    """Divides zero by zero where every input is zero."""
+
+    def call(self, inputs):
+        return inputs / ops.sum(ops.abs(inputs), axis=-1, keepdims=True)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def random_inputs(model, size, seed=0):
+    """Gives rows of the model's inputs: ids around the tables, padding at the end, numbers."""
+    rng = np.random.default_rng(seed)
+    rows = {}
+    for name, spec in model.preprocessor.inputs.items():
+        shape = (size, *spec.shape)
+        low = -1 if spec.shape else 0
+        ids = rng.integers(low, 5, shape).astype("int32")
+        rows[name] = ids if spec.dtype == "int32" else rng.standard_normal(shape).astype("float32")
+    return rows

@@ -12,6 +12,7 @@ from kranking.features._files import open_parquet as open_parquet
 from kranking.features._fit import fit as fit
 from kranking.features._hash import hash_integers as hash_integers
 from kranking.features._hash import hash_strings as hash_strings
+from kranking.features._infer import infer as infer
 from kranking.features._numeric import Numeric as Numeric
 from kranking.features._preprocessor import Preprocessor as Preprocessor
 from kranking.features._schema import check_features as check_features
@@ -50,6 +51,7 @@ __all__ = [
     "from_json",
     "hash_integers",
     "hash_strings",
+    "infer",
     "open_parquet",
     "schema_hash",
     "to_config",

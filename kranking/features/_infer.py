@@ -1,0 +1,150 @@
+"""Proposes declarations from the columns of a log."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kranking.features._categorical import Categorical
+from kranking.features._columns import is_id, is_list, is_number, is_string, numbers
+from kranking.features._embedding import Embedding
+from kranking.features._feature import SIDES, Feature
+from kranking.features._files import Paths, find_files, open_parquet
+from kranking.features._numeric import Numeric
+from kranking.features._sequence import Sequence
+
+_SKEWED = 3.0  # third standardised moment above which a logarithm helps
+_FEW = 32  # as many different integers or fewer are names, not amounts
+_ID_WORDS = ("id", "ids", "uid", "code", "zip", "type")
+
+
+def infer(
+    paths: Paths,
+    *,
+    exclude: Iterable[str] = (),
+    sides: Mapping[str, str] | None = None,
+    sample_rows: int = 100_000,
+) -> list[Feature]:
+    """Proposes one declaration per column, to be read and corrected by a person.
+
+    Looks at the schema and the first rows. Strings, booleans, integers with few values or a name such as
+    `user_id` become `Categorical`; other numbers `Numeric`, with a logarithm if they are skewed and not
+    negative; lists of floats of one length `Embedding`; lists of ids a `Sequence` if most of them
+    are values of a single categorical, else a multi-valued `Categorical`. Columns of times and columns
+    that never vary are left out. What is a label, an outcome or a look into the future cannot be
+    seen in the data: exclude it.
+
+    Args:
+        paths: Parquet files: path, folder, glob or a list of them.
+        exclude: Columns to leave out: labels, outcomes, session ids.
+        sides: Side by column; columns not named get theirs from a prefix such as `user_` or `item_`.
+        sample_rows: Rows to look at.
+
+    Raises:
+        ValueError: If `exclude` or `sides` name a column that the log does not have.
+    """
+    table = _sample(find_files(paths)[0], sample_rows)
+    exclude, sides = set(exclude), dict(sides or {})
+    unknown = sorted((exclude | set(sides)) - set(table.column_names))
+    if unknown:
+        raise ValueError(
+            f"`exclude` and `sides` must name columns of the log. Received: {unknown}, "
+            f"of {table.column_names}"
+        )
+    columns = {n: table[n].combine_chunks() for n in table.column_names if n not in exclude}
+    proposed = {
+        name: _propose(name, column, _side(name, sides)) for name, column in columns.items()
+    }
+    for name, feature in proposed.items():
+        if isinstance(feature, Categorical) and feature.multivalued:
+            proposed[name] = _as_sequence(feature, columns, proposed) or feature
+    return [feature for feature in proposed.values() if feature is not None]
+
+
+def _sample(file: str, rows: int) -> pa.Table:
+    parquet = open_parquet(file)
+    batches, read = [], 0
+    for batch in parquet.iter_batches(min(rows, 65_536)):
+        batches.append(batch)
+        read += batch.num_rows
+        if read >= rows:
+            break
+    if not read:
+        raise ValueError(f"`paths` must hold rows to look at. Received: {file!r}, which has none")
+    return pa.Table.from_batches(batches).slice(0, rows)
+
+
+def _side(name: str, sides: Mapping[str, str]) -> str:
+    prefix = name.split("_")[0].lower()
+    return sides.get(name, prefix if prefix in SIDES else "context")
+
+
+def _propose(name: str, column: pa.Array, side: str) -> Feature | None:
+    kind = column.type
+    if is_list(kind):
+        return _propose_list(name, column, side)
+    if pa.types.is_boolean(kind) or (is_id(kind) and not pa.types.is_integer(kind)):
+        return Categorical(name, side=side) if _varies(column) else None
+    if not is_number(kind) or not _varies(column):
+        return None
+    if pa.types.is_integer(kind) and (
+        _named_like_id(name) or pc.count_distinct(column).as_py() <= _FEW
+    ):  # pyright: ignore
+        return Categorical(name, side=side)
+    values = numbers(column)
+    missing = not np.isfinite(values).all()
+    values = values[np.isfinite(values)]
+    spread = values.std()
+    skew = ((values - values.mean()) ** 3).mean() / spread**3 if spread else 0.0
+    log = values.min() >= 0 and skew > _SKEWED
+    return Numeric(
+        name,
+        side=side,
+        transform="log" if log else "standardize",
+        nulls="mean" if missing else "refuse",
+    )
+
+
+def _propose_list(name: str, column: pa.Array, side: str) -> Feature | None:
+    lengths = pc.drop_null(pc.list_value_length(column))  # pyright: ignore
+    if not len(lengths) or not len(column.flatten()):
+        return None
+    low, high = (int(v.as_py()) for v in (pc.min(lengths), pc.max(lengths)))  # pyright: ignore
+    if pa.types.is_floating(column.type.value_type):
+        nulls = "zeros" if column.null_count else "refuse"
+        return Embedding(name, dim=high, side=side, nulls=nulls) if low == high else None
+    if not is_id(column.type.value_type):
+        return None
+    usual = int(pc.quantile(lengths, 0.95)[0].as_py())  # pyright: ignore
+    return Categorical(name, side=side, max_length=max(1, usual))
+
+
+def _varies(column: pa.Array) -> bool:
+    return pc.count_distinct(column, mode="all").as_py() > 1  # pyright: ignore
+
+
+def _named_like_id(name: str) -> bool:
+    return name.lower().replace("-", "_").split("_")[-1] in _ID_WORDS
+
+
+def _as_sequence(
+    feature: Categorical, columns: Mapping[str, pa.Array], proposed: Mapping[str, Feature | None]
+) -> Sequence | None:
+    """Finds the single-valued categorical whose values a list holds, if most are."""
+    values = pc.unique(columns[feature.name].flatten())  # pyright: ignore
+    best, share = None, 0.5
+    for name, other in proposed.items():
+        if not isinstance(other, Categorical) or other.multivalued or other.name == feature.name:
+            continue
+        known = pc.unique(columns[name])  # pyright: ignore
+        if is_string(known.type) != is_string(values.type) or pa.types.is_boolean(known.type):
+            continue
+        if len(known) <= _FEW:  # a few small integers are contained in almost anything
+            continue
+        found = pc.mean(pc.is_in(values.cast(known.type), value_set=known)).as_py()  # pyright: ignore
+        if found > share:
+            best, share = name, found
+    if best is None:
+        return None
+    return Sequence(feature.name, of=best, max_length=feature.max_length or 1, side=feature.side)

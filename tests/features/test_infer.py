@@ -1,0 +1,65 @@
+"""Proposals from a log: what a person would have written down."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kranking.features import Categorical, Embedding, Numeric, Sequence, fit, infer
+
+
+@pytest.fixture
+def log(tmp_path):
+    random = np.random.default_rng(0)
+    rows = 500
+    pins = random.integers(0, 100, rows)
+    columns = {
+        "user_id": random.integers(0, 10_000, rows),
+        "pin_id": pins,
+        "country": random.choice(["DE", "FR"], rows),
+        "premium": random.random(rows) < 0.5,
+        "hour": random.integers(0, 24, rows),
+        "score": random.normal(size=rows),
+        "price": np.exp(random.normal(0, 2, rows)),
+        "cover": list(random.normal(size=(rows, 4)).astype("float32")),
+        "engaged": [random.integers(0, 100, 5).tolist() for _ in range(rows)],
+        "words": [["a", "b"][: i % 3] for i in range(rows)],
+        "constant": np.ones(rows),
+        "rare": pa.array([None, *random.normal(size=rows - 1)]),
+        "is_click": random.integers(0, 2, rows),
+    }
+    file = tmp_path / "log.parquet"
+    pq.write_table(pa.table(columns), file)
+    return file
+
+
+def test_proposes_what_a_person_would(log):
+    proposed = {f.name: f for f in infer(log, exclude=["is_click"], sides={"pin_id": "item"})}
+    assert proposed["user_id"] == Categorical("user_id", side="user")
+    assert proposed["pin_id"] == Categorical("pin_id", side="item")
+    assert proposed["country"] == Categorical("country")
+    assert proposed["premium"] == Categorical("premium")
+    assert proposed["hour"] == Categorical("hour")
+    assert proposed["score"] == Numeric("score")
+    assert proposed["price"] == Numeric("price", transform="log")
+    assert proposed["rare"] == Numeric("rare", nulls="mean")
+    assert proposed["cover"] == Embedding("cover", dim=4)
+    assert proposed["engaged"] == Sequence("engaged", of="pin_id", max_length=5)
+    assert proposed["words"] == Categorical("words", max_length=2)
+    assert "constant" not in proposed
+    assert "is_click" not in proposed
+
+
+def test_proposals_can_be_fitted(log):
+    assert all(f.fitted for f in fit(infer(log), log))
+
+
+def test_unknown_column_is_named(log):
+    with pytest.raises(ValueError, match=r"must name columns of the log. Received: \['clicks'\]"):
+        infer(log, exclude=["clicks"])
+
+
+def test_log_without_rows_is_refused(tmp_path):
+    pq.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "empty.parquet")
+    with pytest.raises(ValueError, match="must hold rows to look at"):
+        infer(tmp_path)

@@ -6,12 +6,18 @@ from kranking.data._homefeed_declarations import bayes_optimal as bayes_optimal
 from kranking.data._homefeed_declarations import homefeed_declarations as homefeed_declarations
 from kranking.data._homefeed_declarations import truth_table as truth_table
 from kranking.data._homefeed_population import HOMEFEED_VERSION as HOMEFEED_VERSION
+from kranking.data._log_reader import LogReader as LogReader
+from kranking.data._read import read_csv as read_csv
+from kranking.data._read import read_parquet as read_parquet
 
 __all__ = [
     "HOMEFEED_VERSION",
     "HomefeedLog",
+    "LogReader",
     "bayes_optimal",
     "homefeed_declarations",
+    "read_csv",
+    "read_parquet",
     "truth_table",
     "write_homefeed",
 ]

@@ -1,0 +1,201 @@
+"""Rows of a log as what Keras iterates over."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from kranking._core import check_positive_int
+from kranking.data._encoder import RowEncoder
+from kranking.data._prefetch import Prefetched
+from kranking.data._stream import EpochStream
+from kranking.data._tf_dataset import tf_dataset
+from kranking.data._unit import shard_of
+from kranking.features import Origin
+
+_PEEK = 64  # rows of each file that are encoded before the first step
+_LOOKED_AT = 2  # batches that Keras may take before an epoch, for shapes: two on TensorFlow
+
+
+class LogReader(keras.utils.PyDataset):
+    """A log as batches `(x, y, sample_weight)`, read ahead in a thread, never in memory whole.
+
+    What `read_parquet` and `read_csv` give. Pass it to `fit`, `evaluate` and `predict`, or iterate
+    over it. A complete pass is an epoch and gives every row of the shard once; the order of the
+    rows is a function of seed and epoch alone. On TensorFlow Keras makes a `tf.data.Dataset` of it,
+    which `tf.distribute` splits; an error met while reading is then `InvalidArgumentError` with the
+    same text, and `error` holds the original.
+
+    Args:
+        source: The rows.
+        model: Has `features` and `tasks`.
+        batch_size: Rows of a batch.
+        shuffle: Whether rows come in another order each epoch, instead of the order of the files.
+        seed: Seed of the order.
+        shard: `(index, count)`: which of `count` disjoint parts to read.
+        sample_weight: Column of weights.
+        labels: Whether to give labels and weights; without, batches are `(x,)`.
+        block_rows: Rows read, and shuffled, at a time.
+        drop_remainder: Whether a last, smaller batch is left out.
+
+    Attributes:
+        epoch: Number of the epoch that the next pass gives. Set it to resume.
+        num_rows: Rows of an epoch.
+        files: The files.
+        counts: Per feature: rows, nulls and values out of vocabulary read so far.
+        error: The last error met while reading.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        model: Any,
+        batch_size: int,
+        *,
+        shuffle: bool,
+        seed: int,
+        shard: tuple[int, int],
+        sample_weight: str | None,
+        labels: bool,
+        block_rows: int,
+        drop_remainder: bool,
+    ):
+        super().__init__()
+        check_positive_int("batch_size", batch_size)
+        check_positive_int("block_rows", block_rows)
+        check_positive_int("seed", seed, minimum=0)
+        tasks = tuple(model.tasks) if labels else ()
+        encoder = RowEncoder(model.features, tasks, sample_weight if labels else None)
+        self.files = list(source.files)
+        _check_files(source, RowEncoder(model.features, tasks, encoder.sample_weight))
+        self._source, self._units = source, shard_of(source.units, *_checked_shard(shard))
+        rows = sum(unit.rows for unit in self._units)
+        self._batches = rows // batch_size if drop_remainder else -(-rows // batch_size)
+        if not self._batches:
+            raise ValueError(
+                f"`paths` should hold {batch_size if drop_remainder else 1} rows or more for shard "
+                f"{tuple(shard)}. Received: {rows} rows in {_some(self.files)}"
+            )
+        self.num_rows = self._batches * batch_size if drop_remainder else rows
+        self.batch_size, self.epoch, self.error = batch_size, 0, None
+        self.counts, self.inputs = encoder.preprocessor.counts, encoder.preprocessor.inputs
+        self.tasks = tuple(task.name for task in tasks)
+        order = seed if shuffle else None
+        self._stream = EpochStream(source, self._units, encoder, batch_size, block_rows, order)
+        self._ahead: Prefetched | None = None
+        self._served: set[int] = set()
+        self._first: list[Any] = []
+        self._again: list[Any] = []
+        self._begins = False
+        self._lock = threading.Lock()
+
+    def column(self, name: str) -> np.ndarray:
+        """Gives a whole column of the log in the order of the files, for the rows of this shard."""
+        for file in self.files:
+            if name not in self._source.schemas[file].names:
+                raise ValueError(
+                    f"`name` must be a column of every file. Received: name={name!r}, which {file} "
+                    f"does not have; it has {sorted(self._source.schemas[file].names)}"
+                )
+        parts = [
+            batch.column(0).to_numpy(zero_copy_only=False)
+            for unit in self._units
+            for batch, _ in self._source.read(unit, [name], 65_536)
+        ]
+        return np.concatenate(parts)[: self.num_rows]
+
+    def epoch_batches(self) -> Iterator[tuple[dict[str, Any], ...]]:
+        """Gives the batches of the next epoch, without reading ahead."""
+        epoch = self.epoch
+        try:
+            for _, batch in zip(range(self._batches), self._stream.batches(epoch)):
+                yield batch
+        except Exception as error:
+            self.error = error
+            raise
+        self.epoch = max(self.epoch, epoch + 1)
+
+    def tf_dataset(self) -> Any:
+        """Gives a `tf.data.Dataset` of the same batches, for a loop of one's own."""
+        return tf_dataset(self)
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Any], ...]]:
+        return iter(Prefetched(self.epoch_batches))
+
+    def __len__(self) -> int:
+        return self._batches
+
+    @property
+    def num_batches(self) -> int:
+        """Number of batches. Keras asks when it starts over, which is how a new pass is known."""
+        self._begins = True
+        return self._batches
+
+    def __getitem__(self, index: int) -> tuple[dict[str, Any], ...]:
+        """Gives the next batch of the pass, whatever the index.
+
+        Keras's `fit` asks in a random order unless told `shuffle=False`. The index says only which
+        batch has been asked for already: the pass is complete when all have.
+        """
+        if not 0 <= index < self._batches:
+            raise IndexError(f"`index` must be in [0, {self._batches}). Received: index={index}")
+        with self._lock:
+            if self._begins or index in self._served:
+                self._begin_pass()
+            batch = self._again.pop(0) if self._again else self._read()
+            if len(self._served) < _LOOKED_AT:
+                self._first.append(batch)
+            self._served.add(index)
+            if len(self._served) == self._batches:
+                self._end_pass()
+                self.epoch += 1
+        return batch
+
+    def _begin_pass(self):
+        # Keras looks at a batch or two to build the model, and starts over: they are given again.
+        looked_at = self._first if len(self._served) == len(self._first) else []
+        if len(self._served) > len(self._first):
+            self._end_pass()
+        self._again = [*looked_at, *self._again]
+        self._first, self._served, self._begins = [], set(), False
+
+    def _end_pass(self):
+        if self._ahead is not None:
+            self._ahead.close()
+        self._ahead, self._served, self._again, self._first = None, set(), [], []
+
+    def _read(self):
+        if self._ahead is None:
+            batches, epoch = self._stream.batches, self.epoch
+            self._ahead = Prefetched(lambda: batches(epoch))  # holds no reference to `self`
+        try:
+            return next(self._ahead)
+        except BaseException as error:
+            self._end_pass()
+            self.error = error
+            raise
+
+
+def _check_files(source, encoder):
+    for file in source.files:
+        encoder.check_schema(source.schemas[file], Origin(file))
+    first_units = {unit.file: unit for unit in reversed(source.units)}
+    for unit in first_units.values():
+        for batch, origin in source.read(unit, encoder.columns, _PEEK):
+            encoder(batch, origin)
+            break
+
+
+def _checked_shard(shard):
+    index, count = shard
+    check_positive_int("count", count)
+    check_positive_int("index", index, minimum=0)
+    if index >= count:
+        raise ValueError(f"`shard` must be (index, count), index < count. Received: {shard!r}")
+    return index, count
+
+
+def _some(files):
+    return repr(files[0]) if len(files) == 1 else f"{files[0]!r} and {len(files) - 1} more"

@@ -1,0 +1,70 @@
+"""Consecutive rows of a file, and how sources and shards cut them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from kranking.features import Origin
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Consecutive rows of a file that are read as one stream.
+
+    Args:
+        file: The file.
+        groups: Row groups that hold the rows; empty for a file that has none.
+        first_row: Row of the file at which the stream begins.
+        skip: Rows of the stream that come before the unit's.
+        rows: Rows of the unit.
+    """
+
+    file: str
+    groups: tuple[int, ...]
+    first_row: int
+    skip: int
+    rows: int
+
+
+def shard_of(units: Sequence[Unit], index: int, count: int) -> list[Unit]:
+    """Cuts the rows into `count` consecutive parts whose sizes differ by one, and gives one."""
+    total = sum(unit.rows for unit in units)
+    begin, end = total * index // count, total * (index + 1) // count
+    kept, position = [], 0
+    for unit in units:
+        start, stop = max(begin - position, 0), min(end - position, unit.rows)
+        if start < stop:
+            kept.append(replace(unit, skip=unit.skip + start, rows=stop - start))
+        position += unit.rows
+    return kept
+
+
+def rows_of(
+    unit: Unit, batches: Iterable[pa.RecordBatch], rows: int
+) -> Iterator[tuple[pa.RecordBatch, Origin]]:
+    """Cuts the rows of `unit` out of the batches of its stream, at most `rows` at a time.
+
+    Raises:
+        ValueError: If the stream cannot be read or ends early, naming the file and the row.
+    """
+    position, end = 0, unit.skip + unit.rows
+    try:
+        for batch in batches:
+            start = min(max(unit.skip - position, 0), batch.num_rows)
+            stop = min(batch.num_rows, end - position)
+            for first in range(start, stop, rows):
+                origin = Origin(unit.file, unit.first_row + position + first)
+                yield batch.slice(first, min(rows, stop - first)), origin
+            position += batch.num_rows
+            if position >= end:
+                return
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{unit.file!r} cannot be read after row {unit.first_row + position}: it is damaged or "
+            f"has changed. Arrow says: {error}"
+        ) from error
+    raise ValueError(
+        f"{unit.file!r} has changed since it was opened. Expected: {unit.first_row + end} rows. "
+        f"Received: {unit.first_row + position}"
+    )

@@ -5,6 +5,7 @@ from kranking.metrics._binned_auc import BinnedAUC as BinnedAUC
 from kranking.metrics._calibration import Calibration as Calibration
 from kranking.metrics._exact_auc import auc as auc
 from kranking.metrics._exact_auc import grouped_auc as grouped_auc
+from kranking.metrics._group_index import group_index as group_index
 from kranking.metrics._hit_at_k import HitAtK as HitAtK
 from kranking.metrics._log_loss import LogLoss as LogLoss
 from kranking.metrics._normalized_entropy import NormalizedEntropy as NormalizedEntropy
@@ -23,6 +24,7 @@ __all__ = [
     "auc",
     "calibration",
     "expected_calibration_error",
+    "group_index",
     "grouped_auc",
     "log_loss",
     "normalized_entropy",

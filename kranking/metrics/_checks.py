@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kranking.metrics._group_index import group_index
+
 
 def checked_rows(y, score, sample_weight, *, binary):
     """Gives labels, scores and weights as float64 `(rows,)` arrays, without rows of weight 0."""
@@ -23,14 +25,14 @@ def checked_rows(y, score, sample_weight, *, binary):
 
 
 def checked_groups(groups, num_rows, *, name):
-    """Gives the group of each row as a `(rows,)` array."""
+    """Gives the distinct groups and each row's position among them."""
     groups = np.reshape(groups, -1)
     if len(groups) != num_rows:
         raise ValueError(
             f"`{name}` must have one value for each of the {num_rows} scores. "
             f"Received: {len(groups)} values"
         )
-    return groups
+    return group_index(groups, name)
 
 
 def _refuse(name, values, bad, what):

@@ -59,11 +59,10 @@ def grouped_auc(
     Reference: [Zhou et al., 2018, section 5.3](https://arxiv.org/abs/1706.06978)
     """
     check_choice("average", average, ("impressions", "groups"))
-    groups = checked_groups(groups, np.size(score), name="groups")
-    if sample_weight is not None:
-        groups = groups[np.reshape(sample_weight, -1) != 0]
+    names, index = checked_groups(groups, np.size(score), name="groups")
+    counts = slice(None) if sample_weight is None else np.reshape(sample_weight, -1) != 0
     y, score, weight = checked_rows(y, score, sample_weight, binary=True)
-    names, index = np.unique(groups, return_inverse=True)
+    index = index[counts]
     wins, positive, negative = _wins(y, score, weight, index, len(names))
     both = (positive > 0) & (negative > 0)
     per_group = wins[both] / (positive * negative)[both]

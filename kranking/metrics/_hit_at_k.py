@@ -97,9 +97,7 @@ class HitAtK:
 
 def _grouped(y, score, session):
     y, score, _ = checked_rows(y, score, None, binary=True)
-    names, index = np.unique(
-        checked_groups(session, len(score), name="session"), return_inverse=True
-    )
+    names, index = checked_groups(session, len(score), name="session")
     return y, score, names, index
 
 

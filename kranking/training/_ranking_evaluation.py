@@ -14,6 +14,7 @@ from kranking.metrics import (
     HitAtK,
     auc,
     calibration,
+    group_index,
     grouped_auc,
     log_loss,
     normalized_entropy,
@@ -79,10 +80,11 @@ class RankingEvaluation(keras.callbacks.Callback):
         batch_size: int = 4096,
     ):
         check_positive_int("batch_size", batch_size)
-        if isinstance(data, Iterator):
+        if isinstance(data, Iterator) or getattr(data, "shuffled", False) is True:
             raise ValueError(
-                "`data` must give its batches again at each epoch: a reader, a list of batches or "
-                f"a tuple of arrays. Received: data of type {type(data).__name__}"
+                "`data` must give the same batches again at each epoch: a reader that does not "
+                "shuffle, a list of batches or a tuple of arrays. "
+                f"Received: data of type {type(data).__name__}"
             )
         super().__init__()
         self.data = data
@@ -181,14 +183,16 @@ def _check_length(name, values, rows):
 
 
 def _column(data, argument, value):
-    if not isinstance(value, str):
-        return None if value is None else np.reshape(value, -1)
-    if not hasattr(data, "column"):
-        raise ValueError(
-            f"`{argument}` must be an array, since `data` has no columns to look in. "
-            f"Received: {argument}={value!r}"
-        )
-    return np.reshape(data.column(value), -1)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if not hasattr(data, "column"):
+            raise ValueError(
+                f"`{argument}` must be an array, since `data` has no columns to look in. "
+                f"Received: {argument}={value!r}"
+            )
+        value = data.column(value)
+    return group_index(value, argument)[1]  # strings are sorted once, not at each epoch
 
 
 def _score(model, inputs: list, batch_size: int) -> list[Mapping[str, Any]]:

@@ -290,6 +290,20 @@ def test_hit_names():
     assert km.HitAtK(5, "any").name == "hit_any@5"
 
 
+@pytest.mark.parametrize("groups", [["a", None], [1.0, float("nan")], ["a", float("nan")]], ids=str)
+def test_null_groups_are_refused(groups):
+    groups = np.array(groups, float if groups[0] == 1.0 else object)
+    for call in (
+        lambda: km.group_index(groups),
+        lambda: km.grouped_auc([0, 1], [0.1, 0.2], groups),
+        lambda: km.HitAtK()([0, 1], [0.1, 0.2], groups),
+    ):
+        with pytest.raises(
+            ValueError, match=r"must be known in every row. Received: null in row 1"
+        ):
+            call()
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [

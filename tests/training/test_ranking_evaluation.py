@@ -222,6 +222,13 @@ def test_weights_may_be_left_out_or_shared():
     )
 
 
+def test_sessions_may_be_strings():
+    arrays, session, _ = log()
+    model = network()
+    names = np.array([f"session {number}" for number in session], object)
+    assert_close(*(RankingEvaluation(arrays, s).evaluate(model) for s in (session, names)))
+
+
 def test_plain_model_with_one_output():
     (x, y, _), session, _ = log()
     inputs = keras.Input((3,))
@@ -263,8 +270,14 @@ def test_rejects_data():
     arrays, session, _ = log()
     x, y, _ = arrays
     model = network()
-    with pytest.raises(ValueError, match=r"`data` must give its batches again.*generator"):
+    with pytest.raises(ValueError, match=r"`data` must give the same batches again.*generator"):
         RankingEvaluation((batch for batch in [arrays]), session)
+    shuffled = Reader(arrays)
+    shuffled.shuffled = True
+    with pytest.raises(ValueError, match=r"`data` must give the same batches.*type Reader"):
+        RankingEvaluation(shuffled, session)
+    with pytest.raises(ValueError, match=r"`session` must be known.*Received: null in row 2"):
+        RankingEvaluation(arrays, np.array(["a", "b", None]))
     with pytest.raises(ValueError, match=r"`session` must have one value for each of the 300 rows"):
         RankingEvaluation(arrays, session[:-1]).evaluate(model)
     with pytest.raises(ValueError, match=r"`group` must have one value for each of the 300 rows"):
@@ -277,3 +290,20 @@ def test_rejects_data():
         ValueError, match=r"what the model predicts.*Received: labels of \['like'\]"
     ):
         RankingEvaluation((x, {**y, "like": y["save"]}), session).evaluate(model)
+
+
+def test_ranking_model_is_scored_by_its_logits():
+    """Its probabilities are all exactly 1 in float32 here, which would rank nothing."""
+    features = pytest.importorskip("kranking.features")
+    models = pytest.importorskip("kranking.models")
+    model = models.RankingModel(
+        [features.Numeric("age", mean=0.0, std=1.0)],
+        [keras.layers.Dense(1, kernel_initializer="ones")],
+        [features.Task("save")],
+    )
+    model.heads.set_weights([np.ones((1, 1)), np.full(1, 50.0)])
+    ages = np.linspace(-1, 1, 8, dtype="float32")
+    y = {"save": (ages > 0).astype("float32")}
+    assert (model.predict({"age": ages}, verbose=0)["save"] == 1).all()
+    values = RankingEvaluation(({"age": ages}, y), np.zeros(8)).evaluate(model)
+    assert values == {"val_save_auc": 1.0, "val_save_gauc": 1.0, "val_save_hit@3": 3.0}

@@ -30,7 +30,7 @@ class BinaryCrossentropy(keras.losses.BinaryCrossentropy):
     >>> bool(abs(loss(np.array([0.0, 1.0]), np.array([[200.0], [200.0]])) - 100.0) < 1e-4)
     True
 
-    Reference: [Bishop, 2006, equation 4.90](https://www.microsoft.com/en-us/research/people/cmbishop/prml-book/)
+    Reference: [scikit-learn, log loss](https://scikit-learn.org/stable/modules/model_evaluation.html#log-loss)
     """
 
     def __init__(

@@ -34,7 +34,7 @@ class BinnedAUC(WeightedSums):
     >>> bool(abs(metric.result() - 0.75) < 1e-6)
     True
 
-    Reference: [Fawcett, 2006, section 7](https://doi.org/10.1016/j.patrec.2005.10.010)
+    Reference: [Fawcett, 2006](https://doi.org/10.1016/j.patrec.2005.10.010)
     """
 
     def __init__(self, num_bins: int = 2000, name: str = "binned_auc", dtype=None):

@@ -24,7 +24,7 @@ class Calibration(WeightedSums):
     >>> float(metric.result())
     2.0
 
-    Reference: [He et al., 2014, section 3](https://doi.org/10.1145/2648584.2648589)
+    Reference: [He et al., 2014, section 2](https://doi.org/10.1145/2648584.2648589)
     """
 
     def __init__(self, name: str = "calibration", dtype=None):

@@ -23,7 +23,7 @@ def auc(y: np.ndarray, score: np.ndarray, sample_weight: np.ndarray | None = Non
     >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.8]))
     0.75
 
-    Reference: [Fawcett, 2006, section 7](https://doi.org/10.1016/j.patrec.2005.10.010)
+    Reference: [Fawcett, 2006](https://doi.org/10.1016/j.patrec.2005.10.010)
     """
     y, score, weight = checked_rows(y, score, sample_weight, binary=True)
     wins, positive, negative = _wins(y, score, weight, np.zeros(len(y), int), 1)
@@ -56,7 +56,7 @@ def grouped_auc(
     >>> grouped_auc(np.array([0, 1, 1, 0]), np.array([0.1, 0.9, 0.2, 0.8]), np.array([7, 7, 8, 8]))
     0.5
 
-    Reference: [Zhou et al., 2018, section 5.3](https://arxiv.org/abs/1706.06978)
+    Reference: [Zhou et al., 2018](https://arxiv.org/abs/1706.06978)
     """
     check_choice("average", average, ("impressions", "groups"))
     names, index = checked_groups(groups, np.size(score), name="groups")

@@ -30,7 +30,7 @@ class HitAtK:
     >>> HitAtK(k=1)(y, score, session=np.array(["a", "a", "b", "b"]))
     0.5
 
-    Reference: [Malreddy et al., 2024, section 6](https://doi.org/10.1145/3627673)
+    Reference: [Xia et al., 2023](https://arxiv.org/abs/2306.00248)
     """
 
     k: int = 3

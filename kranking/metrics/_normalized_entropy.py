@@ -25,7 +25,7 @@ class NormalizedEntropy(WeightedSums):
     >>> bool(abs(metric.result() - 1.0) < 1e-6)
     True
 
-    Reference: [He et al., 2014, section 3](https://doi.org/10.1145/2648584.2648589)
+    Reference: [He et al., 2014, section 2](https://doi.org/10.1145/2648584.2648589)
     """
 
     def __init__(self, name: str = "ne", dtype=None):

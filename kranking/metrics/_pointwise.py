@@ -22,7 +22,7 @@ def log_loss(y: np.ndarray, logits: np.ndarray, sample_weight: np.ndarray | None
     >>> bool(np.isclose(log_loss(np.array([0, 1]), np.zeros(2)), np.log(2)))
     True
 
-    Reference: [He et al., 2014, section 3](https://doi.org/10.1145/2648584.2648589)
+    Reference: [He et al., 2014, section 2](https://doi.org/10.1145/2648584.2648589)
     """
     y, logits, weight = checked_rows(y, logits, sample_weight, binary=False)
     return _quotient(np.sum(weight * _cross_entropy(y, logits)), np.sum(weight))
@@ -47,7 +47,7 @@ def normalized_entropy(
     >>> round(normalized_entropy(np.array([0, 1]), np.zeros(2)), 12)
     1.0
 
-    Reference: [He et al., 2014, section 3](https://doi.org/10.1145/2648584.2648589)
+    Reference: [He et al., 2014, section 2](https://doi.org/10.1145/2648584.2648589)
     """
     y, logits, weight = checked_rows(y, logits, sample_weight, binary=False)
     loss = np.sum(weight * _cross_entropy(y, logits))
@@ -75,7 +75,7 @@ def calibration(
     >>> calibration(np.array([0, 1, 0, 0]), np.zeros(4))
     2.0
 
-    Reference: [He et al., 2014, section 3](https://doi.org/10.1145/2648584.2648589)
+    Reference: [He et al., 2014, section 2](https://doi.org/10.1145/2648584.2648589)
     """
     y, logits, weight = checked_rows(y, logits, sample_weight, binary=False)
     return _quotient(np.sum(weight * _sigmoid(logits)), np.sum(weight * y))

@@ -66,7 +66,7 @@ class RankingEvaluation(keras.callbacks.Callback):
     >>> RankingEvaluation(data, session=np.zeros(3), metrics=["auc", "hit@2"]).evaluate(model)
     {'val_save_auc': 0.5, 'val_save_hit@2': 1.0}
 
-    Reference: metrics of [Zhou et al., 2018](https://arxiv.org/abs/1706.06978), section 5.3
+    Reference: gAUC of [Zhou et al., 2018](https://arxiv.org/abs/1706.06978)
     """
 
     def __init__(

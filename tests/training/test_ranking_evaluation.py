@@ -307,3 +307,35 @@ def test_ranking_model_is_scored_by_its_logits():
     assert (model.predict({"age": ages}, verbose=0)["save"] == 1).all()
     values = RankingEvaluation(({"age": ages}, y), np.zeros(8)).evaluate(model)
     assert values == {"val_save_auc": 1.0, "val_save_gauc": 1.0, "val_save_hit@3": 3.0}
+
+
+def test_parquet_reader(tmp_path):
+    """A reader's rows, sessions and labels stay together, in `fit` and outside."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    data, features = pytest.importorskip("kranking.data"), pytest.importorskip("kranking.features")
+    models = pytest.importorskip("kranking.models")
+    rng = np.random.default_rng(0)
+    table = {
+        "age": rng.normal(size=N).astype("float32"),
+        "save": rng.integers(0, 2, N).astype("float32"),
+        "session": [f"s{number}" for number in rng.integers(0, 50, N)],
+    }
+    pyarrow = pytest.importorskip("pyarrow")
+    for part in range(3):  # three files
+        rows = slice(part * N // 3, (part + 1) * N // 3)
+        columns = {name: values[rows] for name, values in table.items()}
+        parquet.write_table(pyarrow.table(columns), tmp_path / f"part-{part}.parquet")
+    model = models.RankingModel(
+        [features.Numeric("age", mean=0.0, std=1.0)],
+        [keras.layers.Dense(4, "relu")],
+        [features.Task("save")],
+    )
+    model.compile(keras.optimizers.Adam(0.01))
+    reader = data.read_parquet(tmp_path, model, batch_size=32)
+    evaluation = RankingEvaluation(reader, "session")
+    training = data.read_parquet(tmp_path, model, batch_size=32, shuffle=True, seed=1)
+    logs = model.fit(training, epochs=2, verbose=0, callbacks=[evaluation]).history
+    arrays = ({"age": table["age"]}, {"save": table["save"]})
+    wanted = RankingEvaluation(arrays, np.array(table["session"])).evaluate(model)
+    assert_close({name: logs[name][-1] for name in wanted}, wanted)
+    assert_close(evaluation.evaluate(model), wanted)

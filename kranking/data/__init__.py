@@ -9,6 +9,8 @@ from kranking.data._homefeed_population import HOMEFEED_VERSION as HOMEFEED_VERS
 from kranking.data._log_reader import LogReader as LogReader
 from kranking.data._read import read_csv as read_csv
 from kranking.data._read import read_parquet as read_parquet
+from kranking.data._split import split_by_session as split_by_session
+from kranking.data._split import split_by_time as split_by_time
 
 __all__ = [
     "HOMEFEED_VERSION",
@@ -18,6 +20,8 @@ __all__ = [
     "homefeed_declarations",
     "read_csv",
     "read_parquet",
+    "split_by_session",
+    "split_by_time",
     "truth_table",
     "write_homefeed",
 ]

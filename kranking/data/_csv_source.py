@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from kranking.data._unit import Unit, rows_of
 import kranking.features as declared
+from kranking.data._unit import Unit, rows_of
 from kranking.features import Categorical, Embedding, Feature, Numeric, Origin, Task, find_files
 
 

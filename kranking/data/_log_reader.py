@@ -193,7 +193,9 @@ def _checked_shard(shard):
     check_positive_int("count", count)
     check_positive_int("index", index, minimum=0)
     if index >= count:
-        raise ValueError(f"`shard` must be (index, count), index < count. Received: {shard!r}")
+        raise ValueError(
+            f"`shard` must be (index, count), index < count. Received: shard={shard!r}"
+        )
     return index, count
 
 

@@ -1,0 +1,249 @@
+"""Splitting a log in parts by time or by session, file by file."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kranking.data._parquet_source import ParquetSource
+from kranking.data._progress import progress
+from kranking.features import Origin
+
+Paths = str | os.PathLike | Iterable[str | os.PathLike]
+SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
+_ROWS = 65_536
+
+
+def split_by_time(
+    paths: Paths,
+    column: str,
+    out: str | os.PathLike,
+    *,
+    shares: Mapping[str, float] = SHARES,
+    cutoffs: Sequence[float] | None = None,
+    session: str | None = None,
+    rows_per_file: int = 1_000_000,
+) -> dict[str, int]:
+    """Writes the earliest rows of a log to the first part, the latest ones to the last.
+
+    Two passes: one over the times (and sessions), one that writes. Rows keep their order.
+
+    Args:
+        paths: Parquet files: path, folder, glob, or a list of them.
+        column: Column of times, numbers or time stamps, without nulls.
+        out: Folder for one folder for each part; the parts must not exist.
+        shares: Parts in the order of time and their shares of the rows, which sum to 1.
+        cutoffs: Instead of the sizes of `shares`: the first time of every part but the first, in
+            the unit of the column (microseconds for time stamps).
+        session: Column of session ids: all rows of a session go where its first row goes.
+        rows_per_file: A file is closed once it has this many rows.
+
+    Returns:
+        The number of rows of each part.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = kr.data.write_homefeed(folder, num_rows=1000, num_users=20, num_pins=60)
+    ...     split_by_time(folder, "request_time", folder + "/split", shares={"a": 0.5, "b": 0.5})
+    {'a': 500, 'b': 500}
+    """
+    source = ParquetSource(paths, _ROWS)
+    times = _times(source, column)
+    if session is not None:
+        times = _first_times(times, _ids(source, session))
+    if cutoffs is None:
+        bounds = np.cumsum(_checked_shares(shares))[:-1]
+        cutoffs = [np.quantile(times, bound, method="higher") for bound in bounds]
+    if len(cutoffs) != len(shares) - 1 or any(a > b for a, b in pairwise(cutoffs)):
+        raise ValueError(
+            f"`cutoffs` must be {len(shares) - 1} times in ascending order, for the parts "
+            f"{list(shares)}. Received: cutoffs={list(cutoffs)}"
+        )
+    part = np.searchsorted(np.asarray(cutoffs), times, side="right").astype(np.int8)
+    position = 0
+
+    def choose(batch: pa.RecordBatch, _: Origin) -> np.ndarray:
+        nonlocal position
+        position += batch.num_rows
+        return part[position - batch.num_rows : position]
+
+    return _write(source, list(shares), choose, Path(out), rows_per_file)
+
+
+def split_by_session(
+    paths: Paths,
+    column: str,
+    out: str | os.PathLike,
+    *,
+    shares: Mapping[str, float] = SHARES,
+    seed: int = 0,
+    rows_per_file: int = 1_000_000,
+) -> dict[str, int]:
+    """Writes whole sessions to parts chosen by a hash of the session's id and the seed.
+
+    One pass; a session goes to the same part whatever else the log holds, so that the shares are
+    met on average. With a column of users, it splits by user.
+
+    Args:
+        paths: Parquet files: path, folder, glob, or a list of them.
+        column: Column of session ids, integers or strings, without nulls.
+        out: Folder for one folder for each part; the parts must not exist.
+        shares: Parts and their shares of the sessions, which sum to 1.
+        seed: Seed of the hash.
+        rows_per_file: A file is closed once it has this many rows.
+
+    Returns:
+        The number of rows of each part.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = kr.data.write_homefeed(folder, num_rows=1000, num_users=20, num_pins=60)
+    ...     sum(split_by_session(folder, "session_id", folder + "/split").values())
+    1000
+    """
+    bounds = np.cumsum(_checked_shares(shares))[:-1]
+    source = ParquetSource(paths, _ROWS)
+    _check_column(source, column)
+
+    def choose(batch: pa.RecordBatch, origin: Origin) -> np.ndarray:
+        ids, index = np.unique(_without_nulls(batch, column, origin), return_inverse=True)
+        uniform = np.array([_uniform(seed, value) for value in ids.tolist()])
+        return np.searchsorted(bounds, uniform, side="right")[index]
+
+    return _write(source, list(shares), choose, Path(out), rows_per_file)
+
+
+def _write(source, names, choose: Callable, out: Path, rows_per_file):
+    for name in names:
+        if (out / name).exists():
+            raise ValueError(f"`out` must not hold {name!r} yet. Received: {out}")
+    hidden = out / f".split.{os.getpid()}.tmp"  # parts appear whole, at the end, or not at all
+    writers = {name: _Part(hidden / name, rows_per_file) for name in names}
+    total = sum(unit.rows for unit in source.units)
+    try:
+        with progress("Split", total) as advance:
+            for batch, origin in _batches(source):
+                chosen = choose(batch, origin)
+                for number, name in enumerate(names):
+                    writers[name].write(batch.filter(pa.array(chosen == number)))
+                advance(batch.num_rows)
+        for writer in writers.values():
+            writer.close()
+        for name in names:
+            os.rename(hidden / name, out / name)
+    finally:
+        for writer in writers.values():
+            writer.close()
+        shutil.rmtree(hidden, ignore_errors=True)
+    return {name: writer.rows for name, writer in writers.items()}
+
+
+class _Part:
+    """Files of one part, each closed when it is full."""
+
+    def __init__(self, folder: Path, rows_per_file: int):
+        folder.mkdir(parents=True)
+        self.folder, self.rows_per_file = folder, rows_per_file
+        self.rows = self.files = self.in_file = 0
+        self.writer: pq.ParquetWriter | None = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        if not batch.num_rows:
+            return
+        if self.writer is None:
+            name = self.folder / f"part-{self.files:05d}.parquet"
+            self.writer, self.in_file = pq.ParquetWriter(name, batch.schema), 0
+            self.files += 1
+        self.writer.write_batch(batch)
+        self.rows += batch.num_rows
+        self.in_file += batch.num_rows
+        if self.in_file >= self.rows_per_file:
+            self.close()
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+
+def _batches(source, columns=None) -> Iterator[tuple[pa.RecordBatch, Origin]]:
+    for unit in source.units:
+        names = columns or source.schemas[unit.file].names
+        yield from source.read(unit, names, _ROWS)
+
+
+def _check_column(source, column):
+    for file in source.files:
+        if column not in source.schemas[file].names:
+            raise ValueError(
+                f"`column` must be a column of every file. Received: {column!r}, which {file} does "
+                f"not have; it has {sorted(source.schemas[file].names)}"
+            )
+
+
+def _without_nulls(batch, column, origin):
+    array = batch.column(column)
+    if array.null_count:
+        row = int(np.argmax(array.is_null().to_numpy(zero_copy_only=False)))
+        raise ValueError(
+            f"Column {column!r} must not hold nulls, to split by it. Received: null in "
+            f"{origin.at(row)}"
+        )
+    return array.to_numpy(zero_copy_only=False)
+
+
+def _times(source, column):
+    _check_column(source, column)
+    parts = []
+    for batch, origin in _batches(source, [column]):
+        values = _without_nulls(batch, column, origin)
+        if values.dtype.kind == "M":
+            values = values.astype("datetime64[us]").astype(np.int64)
+        if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+            raise ValueError(
+                f"Column {column!r} should hold finite numbers or time stamps. "
+                f"Received: {batch.schema.field(column).type} in {origin.file}"
+            )
+        parts.append(values)
+    if not parts:
+        raise ValueError(f"`paths` should hold rows. Received: none in {source.files[0]!r}")
+    return np.concatenate(parts)
+
+
+def _ids(source, column):
+    """Numbers the sessions, so that no more than an integer a row is held."""
+    _check_column(source, column)
+    numbers: dict = {}
+    parts = []
+    for batch, origin in _batches(source, [column]):
+        ids, index = np.unique(_without_nulls(batch, column, origin), return_inverse=True)
+        own = [numbers.setdefault(value, len(numbers)) for value in ids.tolist()]
+        parts.append(np.asarray(own, np.int64)[index])
+    return np.concatenate(parts)
+
+
+def _first_times(times, sessions):
+    first = np.full(sessions.max() + 1, times.max())
+    np.minimum.at(first, sessions, times)
+    return first[sessions]
+
+
+def _uniform(seed, value):
+    text = f"{seed}:{type(value).__name__}:{value}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") / 2**64
+
+
+def _checked_shares(shares):
+    values = list(shares.values())
+    if len(values) < 2 or min(values) <= 0 or abs(sum(values) - 1) > 1e-6:
+        raise ValueError(
+            f"`shares` must be two or more parts whose positive shares sum to 1. "
+            f"Received: shares={dict(shares)}"
+        )
+    return values

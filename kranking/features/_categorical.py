@@ -12,6 +12,9 @@ from kranking.features._feature import (
     not_fitted,
 )
 
+# What stands for null in a served request, whose tensors have no null: "" and the least integers.
+NULLS = (None, "", -(2**31), -(2**63))
+
 
 @dataclass(frozen=True)
 class Categorical(Feature):
@@ -19,7 +22,8 @@ class Categorical(Feature):
 
     Row 0 of the table serves every value outside the vocabulary, null included; the values of the
     vocabulary follow from row 1, most frequent first. With `hash_buckets` a value goes to row
-    `1 + hash(value) mod hash_buckets` instead, and nothing is learnt.
+    `1 + hash(value) mod hash_buckets` instead, and nothing is learnt. "" and the least 32-bit and
+    64-bit integers count as null: tensors of a served request have no other.
 
     Args:
         name: Name of the feature, of its field and of its model input.
@@ -102,12 +106,22 @@ class Categorical(Feature):
 
 
 def _checked_vocabulary(name: str, values: Any) -> tuple[Any, ...]:
+    if isinstance(values, str):
+        raise ValueError(
+            f"`vocabulary` of feature {name!r} must be a list of values. Received: {values!r}"
+        )
     values = tuple(v.item() if hasattr(v, "item") else v for v in values)
     kinds = {type(v) for v in values}
     if kinds and kinds not in ({str}, {int}):
         raise ValueError(
             f"`vocabulary` of feature {name!r} must hold only strings or only integers. "
             f"Received: {sorted(k.__name__ for k in kinds)}"
+        )
+    nulls = [v for v in values if v in NULLS]
+    if nulls:
+        raise ValueError(
+            f"`vocabulary` of feature {name!r} must not hold what stands for null, which is row 0: "
+            f"'' and the least integers. Received: {nulls}"
         )
     if len(set(values)) != len(values):
         twice = next(v for i, v in enumerate(values) if v in values[:i])

@@ -1,5 +1,6 @@
 """Columns of a log as Arrow arrays: conversion, types, and the errors that name where a value stands."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
 from kranking.features._sequence import Sequence
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)  # what is larger is infinite for a model
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,17 @@ class Origin:
         return f"row {self.first_row + int(row)} of {self.file}"
 
 
-def as_arrow(column: Any) -> pa.Array:
+def as_arrow(column: Any, name: str = "") -> pa.Array:
     """Makes an Arrow array of a column: NumPy, Arrow or a list; NaN of an object column is null."""
+    try:
+        return _as_arrow(column)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise ValueError(
+            f"Column {name!r} must hold one value per row, all of one type. Received: {error}"
+        ) from error
+
+
+def _as_arrow(column: Any) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     if isinstance(column, pa.Array):
@@ -35,6 +47,23 @@ def as_arrow(column: Any) -> pa.Array:
         return pa.FixedSizeListArray.from_arrays(pa.array(column.ravel()), column.shape[1])
     from_pandas = isinstance(column, np.ndarray) and column.dtype == object
     return pa.array(column, from_pandas=from_pandas)
+
+
+def require(feature: Feature, column: str, columns: Iterable[str], origin: Origin) -> None:
+    """Raises `ValueError` unless `column`, which `feature` reads, is there."""
+    if column not in columns:
+        raise ValueError(
+            f"Feature {feature.name!r} needs column {column!r}, which {origin.file} does not have. "
+            f"Received: {sorted(columns)}"
+        )
+
+
+def check_lengths(columns: Mapping[str, Any]) -> int:
+    """Gives the number of rows, or raises `ValueError` unless all columns have as many."""
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"Columns must have equal lengths. Received: {lengths}")
+    return next(iter(lengths.values()), 0)
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -152,5 +181,6 @@ def numbers(array: pa.Array) -> np.ndarray:
 def seconds(array: pa.Array, unit: str) -> np.ndarray:
     """Gives times as float64 seconds, NaN for null."""
     if pa.types.is_timestamp(array.type):
-        return numbers(array.cast(pa.timestamp("us")).cast(pa.int64())) / 1e6
+        # From nanoseconds, what is lost is below a microsecond.
+        return numbers(array.cast(pa.timestamp("us"), safe=False).cast(pa.int64())) / 1e6
     return numbers(array) / {"s": 1.0, "ms": 1e3, "us": 1e6}[unit]

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kranking.features._categorical import NULLS
 from kranking.features._columns import Origin, is_string
 from kranking.features._hash import hash_integers, hash_strings
 
@@ -34,7 +35,8 @@ class Lookup:
         rows = self._rows_of(coded.dictionary, origin)
         # One more entry at the end, 0, is where nulls point.
         table = np.append(rows, np.int32(0))
-        codes = coded.indices.fill_null(len(rows)) if coded.indices.null_count else coded.indices
+        # A dictionary may be indexed by int8, which has no place for one more entry.
+        codes = coded.indices.cast(pa.int64()).fill_null(len(rows))
         return table[codes.to_numpy(zero_copy_only=False)]
 
     def _rows_of(self, values: pa.Array, origin: Origin) -> np.ndarray:
@@ -57,6 +59,8 @@ class Lookup:
             codes = hash_strings([v or "" for v in values.to_pylist()])
             missing = np.fromiter((not v for v in values.to_pylist()), bool, len(values))
         else:
-            codes = hash_integers(values.fill_null(0).to_numpy(zero_copy_only=False))
-            missing = np.asarray(values.is_null().to_numpy(zero_copy_only=False))
+            given = values.fill_null(0).to_numpy(zero_copy_only=False)
+            codes = hash_integers(given)
+            missing = values.is_null().to_numpy(zero_copy_only=False)
+            missing = missing | np.isin(given, [n for n in NULLS if isinstance(n, int)])
         return np.where(missing, 0, 1 + codes % self.hash_buckets).astype(np.int32)

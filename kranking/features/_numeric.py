@@ -88,7 +88,7 @@ class Numeric(Feature):
                     f"Feature {self.name!r} needs `bounds` to be scaled. Received: bounds=None"
                 )
             return
-        bounds = tuple(float(b) for b in self.bounds)
+        bounds = _floats(self.bounds)
         if len(bounds) != 2 or not all(map(math.isfinite, bounds)) or bounds[0] >= bounds[1]:
             raise ValueError(
                 f"`bounds` of feature {self.name!r} must be two finite numbers, low < high. "
@@ -97,10 +97,11 @@ class Numeric(Feature):
         object.__setattr__(self, "bounds", bounds)
 
     def _check_boundaries(self):
-        boundaries = tuple(float(b) for b in self.boundaries or ())
-        if not boundaries or any(a >= b for a, b in pairwise(boundaries)):
+        boundaries = _floats(self.boundaries)
+        rising = all(a < b for a, b in pairwise(boundaries)) and all(map(math.isfinite, boundaries))
+        if not boundaries or not rising:
             raise ValueError(
-                f"`boundaries` of feature {self.name!r} must be increasing and not empty. "
+                f"`boundaries` of feature {self.name!r} must be finite, increasing and not empty. "
                 f"Received: boundaries={self.boundaries!r}"
             )
         object.__setattr__(self, "boundaries", boundaries)
@@ -136,3 +137,11 @@ class Numeric(Feature):
     def inputs(self) -> dict[str, InputSpec]:
         """One input: a table row if bucketised, else the normalised number."""
         return {self.name: InputSpec((), "int32" if self.bucketized else "float32")}
+
+
+def _floats(values: Any) -> tuple[float, ...]:
+    """Gives numbers as floats; empty where they are none, so that the caller refuses them."""
+    try:
+        return tuple(float(v) for v in values)
+    except (TypeError, ValueError):
+        return ()

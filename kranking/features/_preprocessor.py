@@ -8,13 +8,16 @@ import pyarrow as pa
 
 from kranking.features._categorical import Categorical
 from kranking.features._columns import (
+    FLOAT32_MAX,
     Origin,
     as_arrow,
+    check_lengths,
     check_type,
     list_parts,
     numbers,
     pad_positions,
     padded,
+    require,
     seconds,
     split_strings,
 )
@@ -49,7 +52,9 @@ class Preprocessor:
             if not feature.fitted:
                 raise not_fitted(feature)
         self.inputs = model_inputs(self.features)
+        readers = {c: f for f in reversed(self.features) for c in f.columns}
         self.columns = tuple(dict.fromkeys(c for f in self.features for c in f.columns))
+        self._reads = [(readers[c], c) for c in self.columns]
         self.counts = {
             f.name: {"rows": 0, "nulls": 0, "out_of_vocabulary": 0} for f in self.features
         }
@@ -69,9 +74,15 @@ class Preprocessor:
     ) -> dict[str, np.ndarray]:
         """Encodes columns of equal length; `origin` names them in errors."""
         origin = origin or Origin()
+        given = {
+            name: self._column(feature, name, columns, origin) for feature, name in self._reads
+        }
+        check_lengths(given)
         outputs: dict[str, np.ndarray] = {}
         for feature in self.features:
-            arrays = [self._column(feature, name, columns, origin) for name in feature.columns]
+            arrays = [given[name] for name in feature.columns]
+            for name, array in zip(feature.columns, arrays):
+                check_type(feature, name, array.type, origin)
             self.counts[feature.name]["rows"] += len(arrays[0])
             outputs.update(self._encode(feature, arrays, origin))
         return outputs
@@ -80,24 +91,14 @@ class Preprocessor:
         """Raises `ValueError` if a file of this schema cannot be encoded."""
         for feature in self.features:
             for column in feature.columns:
-                self._require(feature, column, schema.names, origin)
+                require(feature, column, schema.names, origin)
                 check_type(feature, column, schema.field(column).type, origin)
 
     def _column(
         self, feature: Feature, name: str, columns: Mapping[str, Any], origin: Origin
     ) -> pa.Array:
-        self._require(feature, name, columns, origin)
-        array = as_arrow(columns[name])
-        check_type(feature, name, array.type, origin)
-        return array
-
-    @staticmethod
-    def _require(feature: Feature, column: str, columns: Iterable[str], origin: Origin) -> None:
-        if column not in columns:
-            raise ValueError(
-                f"Feature {feature.name!r} needs column {column!r}, which {origin.file} does not have. "
-                f"Received: {sorted(columns)}"
-            )
+        require(feature, name, columns, origin)
+        return as_arrow(columns[name], name)
 
     def _encode(
         self, feature: Feature, arrays: list[pa.Array], origin: Origin
@@ -134,7 +135,7 @@ class Preprocessor:
 
     def _numeric(self, feature: Numeric, array: pa.Array, origin: Origin) -> np.ndarray:
         values = numbers(array)
-        bad = ~np.isfinite(values)
+        bad = ~(np.abs(values) <= FLOAT32_MAX)  # what overflows is infinite for the model
         missing = np.count_nonzero(bad)
         self._count(feature, missing)
         if missing and feature.nulls == "refuse" and not feature.bucketized:
@@ -157,7 +158,9 @@ class Preprocessor:
                 f"{feature.source!r}. Received: width {lengths[row]} in {origin.at(row)}"
             )
         out = np.zeros((len(array), feature.dim), np.float32)
-        out[~missing] = numbers(flat).reshape(-1, feature.dim)
+        flat = numbers(flat)
+        flat = np.where(np.abs(flat) <= FLOAT32_MAX, flat, np.nan)
+        out[~missing] = flat.reshape(-1, feature.dim)
         self._count(feature, np.count_nonzero(missing))
         bad = ~np.isfinite(out).all(axis=1)
         if feature.nulls == "refuse":
@@ -194,7 +197,8 @@ class Preprocessor:
             )
             now = seconds(columns[feature.request_time], feature.time_unit)
             # A time that is not known is taken as now: the event stays, and nothing becomes NaN.
-            ages = np.nan_to_num(now[:, None] - padded(times, *places, np.nan), nan=0.0)
+            ages = now[:, None] - padded(times, *places, np.nan)
+            ages = np.where(np.abs(ages) <= FLOAT32_MAX, ages, 0.0)
             out[f"{feature.name}.age"] = ages.astype(np.float32)
         return out
 

@@ -38,12 +38,18 @@ def from_config(config: dict[str, Any]) -> Any:
     arguments = {
         k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k != "kind"
     }
-    try:
-        return _KINDS[config["kind"]](**arguments)
-    except KeyError:
+    kind = _KINDS.get(config.get("kind", ""))
+    if kind is None:
         raise ValueError(
             f"A declaration's `kind` must be one of {list(_KINDS)}. Received: {config.get('kind')!r}"
-        ) from None
+        )
+    unknown = sorted(set(arguments) - {f.name for f in fields(kind)})
+    if unknown:
+        raise ValueError(
+            f"A {kind.__name__} has no argument {unknown[0]!r}. Received: {sorted(arguments)}; "
+            "was it written by another version of kranking?"
+        )
+    return kind(**arguments)
 
 
 def to_json(declarations: Iterable[Feature | Task]) -> str:
@@ -67,8 +73,18 @@ def schema_hash(declarations: Iterable[Feature | Task]) -> str:
     True
     """
     configs = [{k: v for k, v in to_config(d).items() if k != "observed"} for d in declarations]
+    configs = _canonical(configs)
     text = json.dumps(configs, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    """Writes 1.0 as 1: declarations that are equal must have one hash."""
+    if isinstance(value, dict):
+        return {k: _canonical(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(v) for v in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def check_features(features: SequenceOf[Feature]) -> None:
@@ -83,6 +99,7 @@ def check_features(features: SequenceOf[Feature]) -> None:
             )
     model_inputs(features)
     tables = {f.name for f in features if isinstance(f, Categorical)}
+    lists = {f.name for f in features if isinstance(f, Categorical) and f.multivalued}
     for feature in features:
         if not isinstance(feature, Sequence):
             continue
@@ -92,6 +109,11 @@ def check_features(features: SequenceOf[Feature]) -> None:
                     f"`{argument}` of sequence {feature.name!r} must name a Categorical. "
                     f"Received: {argument}={target!r}; the categoricals are {sorted(tables)}"
                 )
+        if feature.candidate in lists:
+            raise ValueError(
+                f"`candidate` of sequence {feature.name!r} must have one value per row. "
+                f"Received: candidate={feature.candidate!r}, which is multi-valued"
+            )
 
 
 def check_tasks(tasks: SequenceOf[Task]) -> None:

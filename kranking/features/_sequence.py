@@ -139,6 +139,11 @@ class Sequence(Feature):
                 f"`encoder` of feature {self.name!r} must be Pooling(...) or TransAct(...). "
                 f"Received: encoder={self.encoder!r}"
             )
+        if isinstance(self.encoder, TransAct) and self.encoder.time_window and self.time is None:
+            raise ValueError(
+                f"`time_window` of feature {self.name!r} needs the times of events: give `time` and "
+                f"`request_time`. Received: time_window={self.encoder.time_window}, time=None"
+            )
         if isinstance(self.encoder, TransAct) and self.encoder.first_k > self.max_length:
             raise ValueError(
                 f"`first_k` of feature {self.name!r} must be at most `max_length`. "

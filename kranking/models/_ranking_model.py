@@ -18,7 +18,7 @@ from kranking.features import (
 )
 from kranking.layers import SharedBottom, Work, work_of
 from kranking.losses import BinaryCrossentropy
-from kranking.metrics import BinnedAUC, Calibration, LogLoss, NormalizedEntropy
+from kranking.metrics import BinnedAUC, Calibration, NormalizedEntropy
 from kranking.models._distribution import check_distributable, resolve_jit
 from kranking.models._stack import assemble
 
@@ -182,8 +182,8 @@ class RankingModel(keras.Model):
             optimizer: Keras optimizer or its name.
             loss: `None` is binary cross-entropy on the logits of every task.
             loss_weights: `None` takes each task's `weight`.
-            metrics: Unweighted metrics. Those of the tasks (normalized entropy, log loss, calibration,
-                binned AUC) are weighted ones, so that rows where an action was not observed do not count.
+            metrics: Unweighted metrics. Those of the tasks (normalized entropy, calibration, binned
+                AUC) are weighted ones, so that rows where an action was not observed do not count.
             **kwargs: Other arguments of `keras.Model.compile`. `jit_compile="auto"` compiles with XLA where
                 that pays: not on TensorFlow without a GPU, where it halves the speed.
         """
@@ -195,8 +195,7 @@ class RankingModel(keras.Model):
             loss_weights = loss_weights or {task.name: task.weight for task in self._tasks}
         if "weighted_metrics" not in kwargs:
             kwargs["weighted_metrics"] = {
-                task.name: [NormalizedEntropy(), LogLoss(), Calibration(), BinnedAUC()]
-                for task in self._tasks
+                task.name: [NormalizedEntropy(), Calibration(), BinnedAUC()] for task in self._tasks
             }
         self.build()
         super().compile(optimizer, loss=loss, loss_weights=loss_weights, metrics=metrics, **kwargs)

@@ -1,0 +1,334 @@
+"""Pinterest's baseline and launch candidate: from a log of impressions to a served answer.
+
+Paper:    Malreddy et al., Improving feature interactions at Pinterest under industry constraints,
+          2024, https://arxiv.org/abs/2412.01985 (Figures 2a and 2b).
+Command:  python recipes/homefeed.py                    the synthetic home feed
+          python recipes/homefeed.py --data DIR         KuaiRand-Pure, joined from the tables in DIR
+Cost:     under 3 minutes on 2 cores; `--smoke` under 1. `--strategy mirrored` uses all GPUs.
+Expected: see docs/results.md, which names the command of every figure.
+
+Trains both models on the same rows, keeps each one's best epoch on the validation rows, reports on
+the test rows, exports both as SavedModel and ONNX, checks the artefacts against the models, answers one
+session through ONNX Runtime, and leaves a run folder: models, bundles, report.md, plots, result.json.
+"""
+
+import argparse
+import json
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import logs
+import matplotlib.pyplot as plt
+import numpy as np
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+import kranking as kr
+
+BASELINE, LAUNCH = "pinterest_baseline", "pinterest_launch"
+console = Console()
+
+
+@dataclass
+class Trained:
+    """A trained model and what was measured of it."""
+
+    model: Any
+    history: dict[str, list[float]]
+    seconds_per_epoch: float
+    test: dict[str, float]
+    bundle: Any = None
+    reached: Any = None
+    p50: float = float("nan")
+
+
+def main(arguments: list[str] | None = None) -> dict[str, float]:
+    args = parse(arguments)
+    out = Path(args.out or f"runs/homefeed-{time.strftime('%Y%m%d-%H%M%S')}")
+    out.mkdir(parents=True, exist_ok=True)
+    if args.data:
+        log = logs.kuairand(Path(args.data), out / "log")
+    else:
+        log = logs.homefeed(out / "log", args.rows, args.seed)
+    strategy = None
+    if args.strategy == "mirrored":
+        strategy = kr.training.mirrored_strategy(args.logical_cpus)
+    console.rule(f"[bold]{log.name}[/] · backend {keras.backend.backend()} · scale {args.scale}")
+    features = kr.features.fit(log.features, log.train)
+    trained = {name: train(name, features, log, args, strategy) for name in (BASELINE, LAUNCH)}
+    for name, result in trained.items():
+        result.model.save(out / f"{name}.keras")
+        serve(name, result, out, args, log)
+    latencies = compare_latency(trained, log, args.rounds)
+    answer_one_session(trained[LAUNCH], log)
+    result = figures(trained, latencies, log)
+    write_report(out, result, trained, latencies, log, args)
+    console.print(f"Run folder: [bold]{out}[/] (report.md, plots, models, bundles, result.json)")
+    return result
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--smoke", action="store_true", help="a small log, one epoch")
+    parser.add_argument("--data", help="folder of KuaiRand-Pure; default: the synthetic log")
+    parser.add_argument("--out", help="run folder; default: runs/homefeed-TIME")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rows", type=int, help="rows of the synthetic log")
+    parser.add_argument("--epochs", type=int, help="at most so many; the best on valid is kept")
+    parser.add_argument(
+        "--scale", type=float, default=0.25, help="times the published widths, both models"
+    )
+    parser.add_argument("--batch-size", type=int, default=1024)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--strategy", choices=["none", "mirrored"], default="none")
+    parser.add_argument("--logical-cpus", type=int, help="try --strategy mirrored without GPUs")
+    args = parser.parse_args(arguments)
+    args.rows = args.rows or (20_000 if args.smoke else 200_000)
+    args.epochs = args.epochs or (1 if args.smoke else 3)
+    args.rounds = 20 if args.smoke else 100
+    return args
+
+
+def train(
+    name: str, features: list, log: logs.Log, args: argparse.Namespace, strategy: Any
+) -> Trained:
+    keras.utils.set_random_seed(args.seed)
+    with strategy.scope() if strategy else nullcontext():
+        model = kr.architectures.get(name).build(features, log.tasks, scale=args.scale)
+        entropy = {task.name: [kr.metrics.NormalizedEntropy()] for task in log.tasks}
+        model.compile(keras.optimizers.Adam(args.learning_rate), weighted_metrics=entropy)
+    console.print(f"\n[bold]{name}[/]: " + widths(model))
+    read = {"model": model, "batch_size": args.batch_size}
+    whole = strategy is not None  # replicas want batches of one size
+    rows = kr.data.read_parquet(
+        log.train, shuffle=True, seed=args.seed, drop_remainder=whole, **read
+    )
+    main_task = log.tasks[0].name
+    metrics = ["auc", "ne", log.hit]
+    seconds = EpochSeconds()
+    history = model.fit(
+        rows,
+        epochs=args.epochs,
+        callbacks=[
+            seconds,
+            kr.training.RankingEvaluation(
+                kr.data.read_parquet(log.valid, **read), log.session, metrics
+            ),
+            keras.callbacks.EarlyStopping(
+                f"val_{main_task}_auc", mode="max", patience=1, restore_best_weights=True
+            ),
+        ],
+    )
+    test = kr.data.read_parquet(log.test, **read)
+    scores = kr.training.RankingEvaluation(test, log.session, metrics, prefix="").evaluate(model)
+    return Trained(model, history.history, seconds.mean, scores)
+
+
+class EpochSeconds(keras.callbacks.Callback):
+    """Times epochs; standing first in the list, it leaves out what other callbacks do at their end."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds: list[float] = []
+
+    @property
+    def mean(self) -> float:
+        """Mean without the first epoch, which traces and compiles, if there is another."""
+        return float(np.mean(self.seconds[1:] or self.seconds))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds.append(time.perf_counter() - self.start)
+
+
+def widths(model: kr.RankingModel) -> str:
+    """Says how wide the model is from block to block."""
+    inputs = {name: (None, *spec.shape) for name, spec in model.preprocessor.inputs.items()}
+    shape: Any = [model.encoder.compute_output_shape(inputs), inputs]
+    sizes = []
+    for layer in model.stack:
+        shape = layer.compute_output_shape(shape)
+        sizes.append(f"{type(layer).__name__} {shape[-1]}")
+    return " → ".join(sizes) + f"; {model.count_params():,} parameters"
+
+
+def serve(name: str, trained: Trained, out: Path, args: argparse.Namespace, log: logs.Log) -> None:
+    """Exports, checks, and loads the bundle as a server would."""
+    model = trained.model
+    x = model.preprocess(columns(log, model, 64))
+    report = kr.export.export_model(
+        model,
+        out / "bundles" / name,
+        seed=args.seed,
+        check_rows=x,
+        metadata={"log": log.name, "scale": args.scale},
+    )
+    console.print(str(report))
+    trained.reached = report.reached
+    trained.bundle = kr.export.load_bundle(out / "bundles" / name, features=model.features)
+
+
+def columns(log: logs.Log, model: kr.RankingModel, rows: int) -> dict[str, Any]:
+    """Reads the first test rows, raw."""
+    files = kr.features.find_files(log.test)
+    names = [*model.preprocessor.columns, log.session, *(task.column for task in log.tasks)]
+    batch = next(pq.ParquetFile(files[0]).iter_batches(rows, columns=list(dict.fromkeys(names))))
+    return {name: batch.column(name) for name in batch.schema.names}
+
+
+def compare_latency(trained: dict[str, Trained], log: logs.Log, rounds: int) -> Any:
+    """Measures both bundles in turns, one request of 100 candidates."""
+    calls = {}
+    for name, result in trained.items():
+        x = result.model.preprocess(columns(log, result.model, 100))
+        calls[name] = lambda bundle=result.bundle, x=x: bundle.predict(x)
+    latencies = kr.export.latency_in_turns(calls, rounds=rounds, batch=100)
+    for name, result in trained.items():
+        result.p50 = latencies.percentile(name, 50)
+    return latencies
+
+
+def answer_one_session(trained: Trained, log: logs.Log) -> None:
+    """Ranks the pins of one test session through ONNX Runtime."""
+    raw = columns(log, trained.model, 500)
+    session = raw[log.session].to_pylist()
+    rows = [i for i, value in enumerate(session) if value == session[0]]
+    x = trained.model.preprocess({name: column.take(rows) for name, column in raw.items()})
+    answer = trained.bundle.predict(x)
+    task = log.tasks[0]
+    scores, labels = np.asarray(answer[task.name]).ravel(), raw[task.column].take(rows).to_pylist()
+    table = Table(title=f"Session {session[0]} through ONNX Runtime, ranked by {task.name}")
+    for heading in ("rank", f"p({task.name})", "label"):
+        table.add_column(heading, justify="right")
+    for rank, i in enumerate(np.argsort(-scores, kind="stable")[:10], start=1):
+        table.add_row(str(rank), f"{scores[i]:.4f}", str(int(labels[i])))
+    console.print(table)
+
+
+def figures(trained: dict[str, Trained], latencies: Any, log: logs.Log) -> dict[str, float]:
+    """The flat object of result.json."""
+    baseline, launch = trained[BASELINE], trained[LAUNCH]
+    task, hit = log.tasks[0].name, log.hit.name
+    result = {f"auc_{t.name}": launch.test[f"{t.name}_auc"] for t in log.tasks}
+    result |= {f"auc_{t.name}_baseline": baseline.test[f"{t.name}_auc"] for t in log.tasks}
+    result |= {f"ne_{t.name}": launch.test[f"{t.name}_ne"] for t in log.tasks}
+    result |= {
+        "hit3_baseline": baseline.test[f"{task}_{hit}"],
+        "hit3_launch": launch.test[f"{task}_{hit}"],
+        "hit3_random": random_hit(log),
+        "parity_onnx": max(t.reached["onnx"] for t in trained.values()),
+        "parity_saved_model": max(t.reached["saved_model"] for t in trained.values()),
+        "latency_ratio": latencies.ratio(LAUNCH, BASELINE),
+        "parameters_baseline": baseline.model.count_params(),
+        "parameters_launch": launch.model.count_params(),
+    }
+    if log.name == "homefeed":
+        best = kr.data.bayes_optimal(log.test)
+        result |= {f"auc_{t.name}_bayes": best[t.name]["auc"] for t in log.tasks}
+        result["hit3_bayes"] = best[task]["hit@3"]
+    return {name: float(value) for name, value in result.items()}
+
+
+def random_hit(log: logs.Log) -> float:
+    """What a random ranking of the test sessions reaches, exactly."""
+    names = [log.session, log.tasks[0].column]
+    tables = [pq.read_table(file, columns=names) for file in kr.features.find_files(log.test)]
+    session, y = (np.concatenate([t[name].to_numpy() for t in tables]) for name in names)
+    return log.hit.expected_random(y, session)
+
+
+def write_report(
+    out: Path, result: dict, trained: dict[str, Trained], latencies: Any, log: logs.Log, args: Any
+) -> None:
+    """Prints the table, and writes it with the plots and the figures."""
+    headings = [f"{log.name}, test rows", *trained, "random", "Bayes-optimal"]
+    rows = table_rows(result, trained, latencies, log)
+    if log.name != "homefeed":  # only of the synthetic log is the best possible result known
+        headings, rows = headings[:-1], [row[:-1] for row in rows]
+    table = Table()
+    for i, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if i else "left")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    plot(out / "training.png", trained, log)
+    lines = [f"# {log.name}: {BASELINE} against {LAUNCH}", "", "| " + " | ".join(headings) + " |"]
+    lines += ["|---|" + "---:|" * (len(headings) - 1)] + [
+        "| " + " | ".join(row) + " |" for row in rows
+    ]
+    lines += ["", *(f"- {name}: {widths(t.model)}" for name, t in trained.items())]
+    lines += [f"- latency: ONNX Runtime, in turns, `{json.dumps(latencies.to_json())}`"]
+    lines += [f"- arguments: `{json.dumps(vars(args))}`; backend {keras.backend.backend()}"]
+    lines += ["", "![AUC over epochs, and test HIT@3](training.png)", ""]
+    replace(out / "report.md", "\n".join(lines))
+    replace(out / "result.json", json.dumps(result, indent=1))
+
+
+def table_rows(
+    result: dict, trained: dict[str, Trained], latencies: Any, log: logs.Log
+) -> list[list[str]]:
+    """One row per figure: its name, both models, a random ranking, the best possible."""
+    text = kr.metrics.as_text
+    task, hit, models = log.tasks[0].name, log.hit.name, trained.values()
+    best = result.get("hit3_bayes")
+    rows = [
+        [
+            f"HIT@3 {task}",
+            *(text(t.test[f"{task}_{hit}"]) for t in models),
+            text(result["hit3_random"]),
+        ]
+        + ["" if best is None else text(best)]
+    ]
+    for name in (t.name for t in log.tasks):
+        bayes = result.get(f"auc_{name}_bayes")
+        aucs = [text(t.test[f"{name}_auc"]) for t in models]
+        rows.append([f"AUC {name}", *aucs, text(0.5), "" if bayes is None else text(bayes)])
+        rows.append([f"NE {name}", *(text(t.test[f"{name}_ne"]) for t in models), "", ""])
+    rows.append(["parameters", *(f"{t.model.count_params():,}" for t in models), "", ""])
+    rows.append(["seconds per epoch", *(f"{t.seconds_per_epoch:.1f}" for t in models), "", ""])
+    ratios = [
+        f"{latencies.ratio(name, BASELINE):.2f}× ({t.p50:.2f} ms)" for name, t in trained.items()
+    ]
+    rows.append(["serving p50, 100 rows", *ratios, "", ""])
+    return rows
+
+
+def plot(path: Path, trained: dict[str, Trained], log: logs.Log) -> None:
+    """Draws validation AUC over epochs, and HIT@3 on the test rows."""
+    task, hit = log.tasks[0].name, log.hit.name
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for name, t in trained.items():
+        values = t.history[f"val_{task}_auc"]
+        left.plot(range(1, len(values) + 1), values, marker="o", label=name)
+    left.set(xlabel="epoch", ylabel=f"AUC of {task}, validation rows")
+    left.xaxis.get_major_locator().set_params(integer=True)
+    left.legend(frameon=False)
+    bars = right.bar(
+        list(trained), [t.test[f"{task}_{hit}"] for t in trained.values()], color=["C0", "C1"]
+    )
+    right.bar_label(bars, fmt="%.3f")
+    right.set(ylabel=f"HIT@3 of {task}, test sessions")
+    for axis in (left, right):
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def replace(path: Path, text: str) -> None:
+    """Writes under a temporary name and renames: a killed run leaves no half file."""
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    main()

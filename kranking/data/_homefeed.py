@@ -13,16 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kranking._core import check_number, check_positive_int
-from kranking.data._homefeed_population import (
-    ACTIONS,
-    COUNTRIES,
-    DEVICES,
-    HOMEFEED_VERSION,
-    STATES,
-    TOPICS,
-    Impressions,
-    Population,
-)
+from kranking.data._homefeed_columns import record_batch
+from kranking.data._homefeed_population import HOMEFEED_VERSION, Population
 from kranking.data._homefeed_truth import PILOT_SESSIONS, RATES, WEIGHTS, HomefeedTruth, sigmoid
 from kranking.data._progress import progress
 from kranking.data._write import replaced
@@ -107,7 +99,7 @@ class HomefeedLog:
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """Gives the log in blocks of 1,024 sessions, in the order of time."""
         for first in range(0, len(self._session_sizes), _BLOCK_SESSIONS):
-            yield self._batch(*self._block(first))
+            yield self._batch(first)
 
     def terms(self) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Gives session ids, the truth's terms `(8, rows)` and the labels of all impressions."""
@@ -148,6 +140,10 @@ class HomefeedLog:
             outcomes[task] = probability, rng.random(len(probability)) < probability
         return rows, terms, outcomes
 
+    def _batch(self, first):
+        rows, _, outcomes = self._block(first)
+        return record_batch(self.truth.population, rows, outcomes)
+
     def _write_split(self, folder, first, last, rows_per_file, advance):
         folder.mkdir(parents=True, exist_ok=True)
         for stale in folder.glob("*.parquet"):  # of a run that was killed: it has no homefeed.json
@@ -169,36 +165,10 @@ class HomefeedLog:
     def _batches_between(self, first, last):
         start = first // _BLOCK_SESSIONS * _BLOCK_SESSIONS
         for block in range(start, last, _BLOCK_SESSIONS):
-            batch = self._batch(*self._block(block))
+            batch = self._batch(block)
             session = batch.column("session_id").to_numpy()
             begin, end = np.searchsorted(session, [first, last])
             yield batch.slice(begin, end - begin)
-
-    def _batch(self, rows: Impressions, _terms, outcomes) -> pa.RecordBatch:
-        p, row, user = self.truth.population, rows.session, rows.user[rows.session]
-        columns = {
-            "session_id": rows.first + row,
-            "request_time": rows.time[row],
-            "user_id": user,
-            "country": _names(COUNTRIES, p.country[user]),
-            "user_state": _names(STATES, p.state[user]),
-            "user_sessions_28d": p.sessions_28d[user],
-            "interests": _lists(p.interests, p.num_interests, np.array(TOPICS)).take(user),
-            **_history(p, rows),
-            "device": _names(DEVICES, rows.device[row]),
-            "hour": rows.hour[row].astype(np.int32),
-            "pin_id": rows.pin,
-            "topic": _names(TOPICS, p.topic[rows.pin]),
-            "pin_age_days": rows.age.astype(np.float32),
-            "pin_saves": p.saves[rows.pin],
-            "price": pa.array(np.exp(p.log_price), pa.float32(), mask=~p.has_price).take(rows.pin),
-            "cover": _vectors(p.cover).take(rows.pin),
-        }
-        for task, (_, label) in outcomes.items():
-            columns[task] = label.astype(np.int8)
-        for task, (probability, _) in outcomes.items():
-            columns[f"p_{task}"] = probability
-        return pa.RecordBatch.from_pydict(columns)
 
 
 def write_homefeed(
@@ -232,31 +202,3 @@ def _holds(directory, wanted):
             f"the Homefeed log {found[:12]} and not {wanted[:12]}"
         )
     return True
-
-
-def _names(names, index):
-    return pa.array(names).take(pa.array(index))
-
-
-def _lists(values, counts, names=None):
-    """Makes an array of lists of the first `counts[i]` values of each row."""
-    flat = values[np.arange(values.shape[1]) < counts[:, None]]
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    return pa.ListArray.from_arrays(offsets, pa.array(flat if names is None else names[flat]))
-
-
-def _vectors(matrix):
-    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
-    return pa.ListArray.from_arrays(offsets, pa.array(matrix.reshape(-1)))
-
-
-def _history(p, rows):
-    user, counts = rows.user[:, None], rows.event_mask.sum(1)
-    newest_last = np.argsort(~rows.event_mask, axis=1, kind="stable")
-    events = np.take_along_axis(rows.events, newest_last, axis=1)
-    columns = {
-        "engaged_pins": _lists(p.event_pin[user, events], counts),
-        "engaged_actions": _lists(p.event_action[user, events], counts, np.array(ACTIONS)),
-        "engaged_times": _lists(p.event_time[user, events], counts),
-    }
-    return {name: column.take(rows.session) for name, column in columns.items()}

@@ -69,7 +69,6 @@ class LogReader(keras.utils.PyDataset):
         tasks = tuple(model.tasks) if labels else ()
         encoder = RowEncoder(model.features, tasks, sample_weight if labels else None)
         self.files = list(source.files)
-        _check_files(source, RowEncoder(model.features, tasks, encoder.sample_weight))
         self._source, self._units = source, shard_of(source.units, *_checked_shard(shard))
         rows = sum(unit.rows for unit in self._units)
         self._batches = rows // batch_size if drop_remainder else -(-rows // batch_size)
@@ -78,6 +77,7 @@ class LogReader(keras.utils.PyDataset):
                 f"`paths` should hold {batch_size if drop_remainder else 1} rows or more for shard "
                 f"{tuple(shard)}. Received: {rows} rows in {_some(self.files)}"
             )
+        _check_files(source, RowEncoder(model.features, tasks, encoder.sample_weight))
         self.num_rows = self._batches * batch_size if drop_remainder else rows
         self.batch_size, self.epoch, self.error = batch_size, 0, None
         self.counts, self.inputs = encoder.preprocessor.counts, encoder.preprocessor.inputs

@@ -60,8 +60,9 @@ def test_time_stamps(tmp_path):
 
 @pytest.mark.parametrize("column", ["session", "name"])
 def test_sessions_never_straddle(log, column):
-    split_by_time(log, "time", log / "time", session=column)
-    split_by_session(log, column, log / "session")
+    files = str(log / "*.parquet")
+    split_by_time(files, "time", log / "time", session=column)
+    split_by_session(files, column, log / "session")
     for out in ("time", "session"):
         tables = parts(log / out)
         sessions = [set(table[column].to_pylist()) for table in tables.values()]
@@ -76,9 +77,9 @@ def test_by_session_is_a_function_of_id_and_seed(log, tmp_path):
         split_by_session(paths, "session", tmp_path / name, **arguments)
         return set(pq.read_table(tmp_path / name / "train")["session"].to_pylist())
 
-    whole = train(log, "a")
+    whole = train(str(log / "*.parquet"), "a")
     assert train(log / "2.parquet", "b") <= whole
-    assert train(log, "c", seed=1) != whole
+    assert train(str(log / "*.parquet"), "c", seed=1) != whole
 
 
 def test_nothing_is_left_of_a_split_that_fails(log):

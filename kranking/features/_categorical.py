@@ -16,7 +16,7 @@ from kranking.features._feature import (
 NULLS = (None, "", -(2**31), -(2**63))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Categorical(Feature):
     """A column of strings or integers, one embedding row per value.
 

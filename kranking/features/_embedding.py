@@ -7,7 +7,7 @@ from kranking._core import check_choice, check_positive_int
 from kranking.features._feature import Feature, InputSpec, check_table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Embedding(Feature):
     """A vector that the log carries, such as an image embedding, optionally projected.
 

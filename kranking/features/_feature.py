@@ -1,7 +1,7 @@
 """What all declarations of a log's columns share."""
 
 import math
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -18,7 +18,7 @@ class InputSpec(NamedTuple):
     dtype: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Feature:
     """Base of every declaration: a name, a side, and the log column it reads.
 
@@ -40,6 +40,12 @@ class Feature:
         if not isinstance(self.name, str) or not self.name:
             raise ValueError(f"`name` must be a non-empty string. Received: name={self.name!r}")
         check_choice("side", self.side, SIDES)
+
+    def __repr__(self):
+        # A learnt vocabulary can hold a million values: what is shown is what was said, cut short.
+        said = ((f.name, getattr(self, f.name), f.default) for f in fields(self) if f.repr)
+        parts = [f"{name}={_short(value)}" for name, value, default in said if value != default]
+        return f"{type(self).__name__}({', '.join([repr(self.name), *parts[1:]])})"
 
     @property
     def source(self) -> str:
@@ -64,6 +70,12 @@ class Feature:
     def inputs(self) -> dict[str, InputSpec]:
         """Model inputs of this feature, by name."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its inputs are")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, tuple) and len(value) > 6:
+        return f"({', '.join(map(repr, value[:3]))}, … {len(value)} values)"
+    return repr(value)
 
 
 def normalized(feature: Feature, attribute: str, serialize: Any) -> None:

@@ -17,7 +17,7 @@ from kranking.features._feature import (
 TRANSFORMS = ("standardize", "log", "scale", "bucketize", "none")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Numeric(Feature):
     """A column of numbers, normalised to one float, or cut into buckets with an embedding row each.
 

@@ -68,7 +68,7 @@ class TransAct:
 _ENCODERS = {"Pooling": Pooling, "TransAct": TransAct}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sequence(Feature):
     """Ids of past events that share another feature's table, newest events kept.
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnxruntime  # noqa: TID253  # the one thing this file is about
+import onnxruntime  # the one thing this file is about
 
 
 def load(bundle: Path) -> tuple[dict, onnxruntime.InferenceSession]:

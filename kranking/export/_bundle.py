@@ -22,6 +22,8 @@ class Bundle:
         manifest: The content of `manifest.json`.
         signature: Names, dtypes and shapes of inputs and outputs.
         session: The `onnxruntime.InferenceSession` behind `predict`.
+
+    `export_model` shows an example.
     """
 
     def __init__(self, directory: Path, manifest: Mapping[str, Any], session: Any):
@@ -64,6 +66,11 @@ def load_bundle(
     Raises:
         ValueError: No manifest or one of another format, a file that is missing, truncated or
             changed, or declarations that are not the bundle's.
+
+    >>> load_bundle("nowhere")
+    Traceback (most recent call last):
+      ...
+    ValueError: `directory` should hold a bundle with a manifest.json. Received: directory='nowhere'
     """
     directory = Path(directory)
     manifest = read_manifest(directory)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from kranking._core import check_choice, check_positive_int
 from kranking.export._bundle import FEATURES_FILE
@@ -26,6 +27,7 @@ from kranking.export._publish import check_replaceable, published
 from kranking.export._reference import TOLERANCE, reference
 from kranking.export._signature import Signature
 from kranking.export._write import KERAS_FILE, write_artefacts
+from kranking.features import schema_hash, to_json
 
 FORMATS = ("saved_model", "onnx")
 
@@ -37,6 +39,11 @@ class ExportReport:
     Attributes:
         directory: The bundle.
         manifest: The content of its `manifest.json`.
+
+    >>> manifest = {"check": {"reached": {"onnx": 3e-7}}, "files": {"model.onnx": {"bytes": 2000}}}
+    >>> print(ExportReport(Path("served"), manifest))
+    served: 2,000 bytes in 1 files
+      onnx: within 3e-07 of the model's probabilities
     """
 
     directory: Path
@@ -95,6 +102,20 @@ def export_model(
     Raises:
         ValueError: An argument is wrong.
         ExportError: An artefact could not be made, or is more than 1e-5 away from the model.
+
+    >>> import tempfile
+    >>> model = kr.RankingModel(
+    ...     [kr.features.Numeric("age", mean=40.0, std=10.0)],
+    ...     [kr.layers.MLP([4])],
+    ...     [kr.Task("save")],
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = export_model(model, folder + "/served", formats=["onnx"])
+    ...     bundle = kr.export.load_bundle(folder + "/served", model.features)
+    >>> bundle.predict({"age": np.zeros(2, "float32")})["save"].shape
+    (2, 1)
+    >>> report.reached["onnx"] < 1e-5
+    True
     """
     directory = Path(os.path.realpath(directory))
     _check_arguments(formats, opset, num_check_rows, modules)
@@ -107,13 +128,13 @@ def export_model(
         check_size(model.count_params() * 4)
     cases = make_cases(signature, num_check_rows, check_seed, check_rows)
     wanted = reference(model, cases)
-    write = write_artefacts if keras.backend.backend() == "tensorflow" else write_in_child
+    write = write_artefacts if _can_write_here() else write_in_child
     with published(directory) as folder:
         if source is None:
             model.save(folder / KERAS_FILE)
         else:
             shutil.copyfile(source, folder / KERAS_FILE)
-        _write_features(folder, model)
+        (folder / FEATURES_FILE).write_text(to_json(model.features) + "\n", "utf-8")
         reached = write(folder, list(formats), opset, cases, wanted, list(modules))
         manifest = {
             "format": FORMAT,
@@ -122,7 +143,7 @@ def export_model(
             "opset": opset,
             "backend": keras.backend.backend(),
             "versions": versions(keras.backend.backend()),
-            "schema_hash": _schema_hash(model),
+            "schema_hash": schema_hash(model.features),
             "tasks": [task.name for task in model.tasks],
             "signature": signature.to_json(),
             "check": _describe_check(cases, wanted, check_seed, reached),
@@ -168,27 +189,26 @@ def _load(model: Any) -> tuple[Path | None, Any]:
     return path, keras.saving.load_model(path, compile=False)
 
 
-def _write_features(folder: Path, model: Any) -> None:
-    from kranking.features import to_json
+def _can_write_here() -> bool:
+    """Whether this process runs on TensorFlow, outside of a strategy, whose graphs do not serve."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
 
-    (folder / FEATURES_FILE).write_text(to_json(model.features) + "\n", "utf-8")
-
-
-def _schema_hash(model: Any) -> str:
-    from kranking.features import schema_hash
-
-    return schema_hash(model.features)
+    return not tf.distribute.has_strategy()
 
 
 def _describe_check(cases, wanted, seed, reached) -> dict[str, Any]:
-    import numpy as np
-
-    left_out = sum(int(np.isnan(p).any(axis=-1).sum()) for rows in wanted for p in rows.values())
+    tasks = {task: np.concatenate([rows[task] for rows in wanted]) for task in wanted[0]}
     return {
         "tolerance": TOLERANCE,
         "reached": reached,
         "rows": {case.name: case.size for case in cases},
         "seed": seed,
         # Rows with numbers of ±1e6 on which the model's own answer hangs on its last bits.
-        "left_out": left_out,
+        "left_out": {task: int(np.isnan(p).sum()) for task, p in tasks.items()},
+        # A model that says 0 or 1 to everything is equal to many others: see what was compared.
+        "probabilities": {
+            task: [float(np.nanmin(p)), float(np.nanmax(p))] for task, p in tasks.items()
+        },
     }

@@ -22,6 +22,10 @@ class Latencies:
         batch: Rows per call, as given.
         threads: Threads of each callable, as given.
         machine: Processor architecture and number of cores.
+
+    >>> measured = Latencies({"new": (3.0, 30.0), "old": (2.0, 20.0)}, 0, 1, 1, "a noisy machine")
+    >>> measured.percentile("old", 50), measured.ratio("new", "old")
+    (11.0, 1.5)
     """
 
     milliseconds: Mapping[str, tuple[float, ...]]

@@ -42,14 +42,15 @@ def write_onnx(serve: Callable, signature: Signature, opset: int, path: Path) ->
         answers = serve(dict(zip(names, tensors, strict=True)))
         return [answers[value.name] for value in signature.outputs]
 
+    plain = [f"input_{i:06d}" for i in range(len(names))]
     specs = [
-        tf.TensorSpec((None, *value.shape), value.dtype, name=f"input_{i:06d}")
-        for i, value in enumerate(signature.inputs)
+        tf.TensorSpec((None, *value.shape), value.dtype, name=name)
+        for name, value in zip(plain, signature.inputs, strict=True)
     ]
     model, _ = tf2onnx.convert.from_function(
         tf.function(positional, input_signature=specs), input_signature=specs, opset=opset
     )
-    _rename(model.graph, signature, [spec.name for spec in specs])
+    _rename(model.graph, signature, plain)
     model.ir_version = _IR_VERSION
     model.doc_string = ""
     onnx.checker.check_model(model, full_check=True)

@@ -28,7 +28,7 @@ def write_in_child(
     with tempfile.TemporaryDirectory(prefix="kranking-export-") as exchange:
         _write_request(Path(exchange), request, cases, wanted)
         child = subprocess.run(
-            [sys.executable, "-m", "kranking.export._child", exchange],
+            [sys.executable, "-P", "-m", "kranking.export._child", exchange],
             env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -51,8 +51,10 @@ def write_in_child(
 
 
 def _environment() -> dict[str, str]:
+    # Flags meant for JAX's compiler can be unknown to TensorFlow's, which then aborts.
+    inherited = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     return {
-        **os.environ,
+        **inherited,
         "KERAS_BACKEND": "tensorflow",
         # The parent may hold the accelerator's memory, and artefacts are checked on the CPU.
         "CUDA_VISIBLE_DEVICES": "-1",

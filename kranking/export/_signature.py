@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kranking.export._error import ExportError
+from kranking.models import RankingModel
 
 DTYPES = ("int32", "float32")
 
@@ -52,13 +53,10 @@ class Signature:
     @classmethod
     def of(cls, model: Any) -> "Signature":
         """Reads the signature off a ranking model: features' names in, tasks' names out."""
-        missing = [
-            name for name in ("preprocessor", "tasks", "probabilities") if not hasattr(model, name)
-        ]
-        if missing:
+        if not isinstance(model, RankingModel):
             raise ValueError(
                 "`model` should be a RankingModel or the path of one saved as `.keras`. "
-                f"Received: model of type {type(model).__name__} without {', '.join(missing)}"
+                f"Received: model of type {type(model).__name__}"
             )
         inputs = tuple(
             Value(name, str(spec.dtype), tuple(spec.shape))

@@ -61,6 +61,9 @@ def test_manifest(awkward):
     assert manifest["metadata"] == {"cost": {"parameters": awkward.model.count_params()}}
     assert manifest["check"]["rows"]["random"] == 20
     assert manifest["check"]["rows"]["given"] == 5
+    for task in export_samples.AWKWARD_TASKS:
+        low, high = manifest["check"]["probabilities"][task]
+        assert 0 <= low < high <= 1
     features = from_json((awkward.folder / "features.json").read_text("utf-8"))
     assert schema_hash(features) == manifest["schema_hash"]
 
@@ -174,6 +177,20 @@ def test_unknown_layer_in_the_child(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="strategies are TensorFlow's")
+def test_a_strategy_does_not_get_into_the_artefact(tmp_path):
+    import tensorflow as tf
+
+    with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+        model = export_samples.plain_model()
+        report = export_model(model, tmp_path / "served", formats=("saved_model",))
+    assert report.reached["saved_model"] <= 1e-5
+    rows = export_samples.random_inputs(model, 3)
+    loaded = tf.saved_model.load(str(tmp_path / "served" / "saved_model"))
+    answers = loaded.serve({name: tf.constant(column) for name, column in rows.items()})
+    assert_parity({"click": answers["click"].numpy()}, model, rows)
+
+
 def test_answers_that_are_not_finite_are_refused(tmp_path):
     model = export_samples.plain_model(export_samples.NotFinite())
     for weight in model.encoder.weights:
@@ -203,7 +220,7 @@ def test_rejects_arguments(tmp_path, arguments, message):
 
 
 def test_rejects_models(tmp_path):
-    with pytest.raises(ValueError, match=r"should be a RankingModel .*type Sequential without"):
+    with pytest.raises(ValueError, match=r"should be a RankingModel .*type Sequential"):
         export_model(keras.Sequential(), tmp_path / "served")
     with pytest.raises(ValueError, match=r"Received: model='nowhere.keras'"):
         export_model("nowhere.keras", tmp_path / "served")

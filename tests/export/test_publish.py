@@ -1,3 +1,7 @@
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from kranking.export._manifest import FORMAT, FORMAT_VERSION, describe_files, write_manifest
@@ -48,3 +52,22 @@ def test_a_bundle_with_a_stranger_is_kept(tmp_path):
     (tmp_path / "bundle" / "mine").write_text("mine")
     with pytest.raises(ValueError, match=r"nothing else.*'mine'"):
         check_replaceable(tmp_path / "bundle")
+
+
+def test_a_killed_process_changes_nothing(tmp_path):
+    publish(tmp_path / "bundle", "old")
+    code = """
+import os, pathlib, signal, sys
+from kranking.export._publish import published
+
+with published(pathlib.Path(sys.argv[1])) as folder:
+    (folder / "file").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "bundle"], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / "bundle" / "part" / "file").read_text() == "old"
+    left = [path.name for path in tmp_path.iterdir() if path.name != "bundle"]
+    assert all(name.startswith(".bundle.") and name.endswith(".unfinished") for name in left)
+    publish(tmp_path / "bundle", "new")
+    assert (tmp_path / "bundle" / "part" / "file").read_text() == "new"

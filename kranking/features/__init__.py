@@ -26,6 +26,7 @@ from kranking.features._schema import to_json as to_json
 from kranking.features._sequence import Pooling as Pooling
 from kranking.features._sequence import Sequence as Sequence
 from kranking.features._sequence import TransAct as TransAct
+from kranking.features._tables import rows_within as rows_within
 from kranking.features._task import Task as Task
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "hash_strings",
     "infer",
     "open_parquet",
+    "rows_within",
     "schema_hash",
     "to_config",
     "to_json",

@@ -1,7 +1,6 @@
 """The layer that turns model inputs into fields."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -14,37 +13,11 @@ from kranking.features._feature import Feature
 from kranking.features._numeric import Numeric
 from kranking.features._schema import check_features, field_widths, from_config, to_config
 from kranking.features._sequence import Sequence, TransAct
+from kranking.features._tables import plan_tables, rows_within, valid_places
 from kranking.layers import UserSequenceTransformer, Work, work_of
 from kranking.ops import l2_normalize, masked_max, masked_mean, masked_sum
 
 _POOL: dict[str, Callable] = {"mean": masked_mean, "sum": masked_sum, "max": masked_max}
-
-
-@dataclass
-class _Table:
-    """Embedding tables of several features, one below the other."""
-
-    name: str
-    width: int
-    regularizer: Any
-    features: list[Any]
-
-    @property
-    def num_rows(self) -> int:
-        return sum(f.num_rows for f in self.features)
-
-    @property
-    def offsets(self) -> dict[str, int]:
-        starts, row = {}, 0
-        for feature in self.features:
-            starts[feature.name] = row
-            row += feature.num_rows
-        return starts
-
-    def initialize(self, shape, dtype=None):
-        """Draws each feature's rows by its own initializer, as if its table stood alone."""
-        parts = [fresh(f.initializer)((f.num_rows, self.width), dtype=dtype) for f in self.features]
-        return ops.concatenate(parts, axis=0)
 
 
 @serializable
@@ -56,7 +29,7 @@ class FieldEncoder(keras.layers.Layer):
     table of another feature and is pooled or encoded. Features of equal width share one lookup in one
     table, each with its own rows and initializer, which changes neither names nor results.
 
-    An id outside its table reads row 0, on every backend; −1 marks padding in lists.
+    An id outside its table reads row 0, on every backend; in lists, negative ids mark padding.
 
     Args:
         features: Fitted declarations.
@@ -77,7 +50,7 @@ class FieldEncoder(keras.layers.Layer):
         check_features(self.features)
         self.field_widths = field_widths(self.features)
         self._by_name = {f.name: f for f in self.features}
-        self._tables = _plan_tables(self.features)
+        self._tables = plan_tables(self.features)
         self._table_of = {f.name: i for i, table in enumerate(self._tables) for f in table.features}
         self.transformers = {
             f.name: _transformer(f)
@@ -116,7 +89,7 @@ class FieldEncoder(keras.layers.Layer):
             fields[feature.name] = field
         return fields
 
-    def table(self, name: str):
+    def table(self, name: str) -> Any:
         """Gives the rows of one feature's table, `(num_rows, width)`."""
         if name not in self._table_of:
             raise ValueError(
@@ -125,9 +98,8 @@ class FieldEncoder(keras.layers.Layer):
             )
         index = self._table_of[name]
         start = self._tables[index].offsets[name]
-        return ops.convert_to_tensor(self.tables[index])[
-            start : start + self._by_name[name].num_rows
-        ]
+        rows: Any = ops.convert_to_tensor(self.tables[index])
+        return rows[start : start + self._by_name[name].num_rows]
 
     def compute_output_shape(self, input_shape):
         batch = next(iter(input_shape.values()))[0] if input_shape else None
@@ -145,15 +117,17 @@ class FieldEncoder(keras.layers.Layer):
     def work(self, input_shape=None) -> Work:
         """Sums tables, projections and sequence encoders; a lookup is no matrix product."""
         total = Work(
-            sum(t.num_rows * t.width for t in self._tables), 0, sum(self.field_widths.values())
+            sum(t.num_rows * t.width for t in self._tables),
+            0,
+            sum(self.field_widths.values()),
         )
         for feature in self.features:
             if isinstance(feature, Embedding) and feature.project_to is not None:
-                size = feature.dim * feature.project_to
-                total += Work(size, 2 * size, feature.project_to)
+                size = feature.dim * feature.width
+                total += Work(size, 2 * size, feature.width)
             elif isinstance(feature, Sequence):
                 shapes = self._transformer_shapes(feature)
-                total += Work(0, 0, feature.max_length * shapes[0][-1])
+                total += Work(0, 0, feature.max_length * (shapes[0][-1] or 0))
                 if feature.action is not None:
                     total += Work(feature.num_action_rows * feature.action_dim)
                 if feature.name in self.transformers:
@@ -193,12 +167,10 @@ class FieldEncoder(keras.layers.Layer):
         return vectors
 
     @staticmethod
-    def _rows(ids, num_rows: int):
+    def _rows(ids: Any, num_rows: int) -> Any:
         """Sends every id outside the table to row 0, as (batch, values)."""
-        ids = ops.cast(ids, "int32")
-        if len(ids.shape) == 1:
-            ids = ops.expand_dims(ids, 1)
-        return ops.where(ops.logical_and(ids >= 0, ids < num_rows), ids, 0)
+        ids = rows_within(ids, num_rows)
+        return ops.expand_dims(ids, 1) if len(ids.shape) == 1 else ids
 
     def _field(self, feature: Any, inputs, vectors, training):
         name = feature.name
@@ -210,15 +182,15 @@ class FieldEncoder(keras.layers.Layer):
                 field = ops.matmul(field, ops.cast(self.projections[name], self.compute_dtype))
             return field
         if self._is_number(feature):
-            value = ops.cast(inputs[name], self.compute_dtype)
+            value: Any = ops.cast(inputs[name], self.compute_dtype)
             return ops.expand_dims(value, 1) if len(value.shape) == 1 else value
         if isinstance(feature, Categorical) and feature.multivalued:
-            return _POOL[feature.pooling](vectors[name], ops.cast(inputs[name], "int32") >= 0)
+            return _POOL[feature.pooling](vectors[name], valid_places(inputs[name]))
         return vectors[name][:, 0]
 
     def _sequence(self, feature: Sequence, inputs, vectors, training):
         name = feature.name
-        mask = ops.cast(inputs[name], "int32") >= 0  # (batch, length)
+        mask = valid_places(inputs[name])  # (batch, length)
         parts = [vectors[name]]
         if feature.action is not None:
             rows = self._rows(inputs[f"{name}.action"], feature.num_action_rows)
@@ -236,7 +208,7 @@ class FieldEncoder(keras.layers.Layer):
             arguments.append(ops.cast(inputs[f"{name}.age"], "float32"))
         return self.transformers[name](arguments, training=training)
 
-    def _transformer_shapes(self, feature: Sequence) -> list[tuple[int | None, ...]]:
+    def _transformer_shapes(self, feature: Any) -> list[tuple[int | None, ...]]:
         length = feature.max_length
         token = self._by_name[feature.of].width
         token += feature.action_dim if feature.action is not None else 0
@@ -256,27 +228,3 @@ def _transformer(feature: Sequence) -> UserSequenceTransformer:
         first_k=encoder.first_k,
         time_window=encoder.time_window,
     )
-
-
-def _plan_tables(features: Iterable[Feature]) -> list[_Table]:
-    """Groups features whose tables have one width, and a regularizer that sums over rows."""
-    groups: dict[Any, _Table] = {}
-    for feature in features:
-        if not isinstance(feature, Categorical) and not (
-            isinstance(feature, Numeric) and feature.bucketized
-        ):
-            continue
-        regularizer = keras.regularizers.get(feature.regularizer)
-        additive = regularizer is None or type(regularizer) in (
-            keras.regularizers.L1,
-            keras.regularizers.L2,
-            keras.regularizers.L1L2,
-        )
-        key = (feature.width, str(keras.regularizers.serialize(regularizer)) if regularizer else "")
-        if not additive:
-            key = (feature.width, feature.name)
-        if key not in groups:
-            name = f"embeddings_{len(groups)}_width_{feature.width}"
-            groups[key] = _Table(name, feature.width, regularizer, [])
-        groups[key].features.append(feature)
-    return list(groups.values())

@@ -1,7 +1,7 @@
 """Learns vocabularies, moments and boundaries from a log in one streaming pass."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -61,6 +61,7 @@ def _blocks(
     data: Paths | Mapping[str, Any], columns: list[str], batch_rows: int
 ) -> Iterator[tuple[dict[str, pa.Array], Origin]]:
     if isinstance(data, Mapping):
+        data = cast(Mapping[str, Any], data)
         complete = all(c in data for c in columns)
         names = columns if complete else list(data)  # all of them, for the message
         yield {n: as_arrow(data[n], n) if complete else pa.array([]) for n in names}, Origin()

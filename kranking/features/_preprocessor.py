@@ -113,7 +113,7 @@ class Preprocessor:
             return self._sequence(feature, arrays, origin)
         raise TypeError(f"No transform is known for a {type(feature).__name__}")
 
-    def _count(self, feature: Feature, nulls: int, unknown: int = 0) -> None:
+    def _count(self, feature: Feature, nulls: Any, unknown: Any = 0) -> None:
         counts = self.counts[feature.name]
         counts["nulls"] += int(nulls)
         counts["out_of_vocabulary"] += int(unknown)
@@ -221,7 +221,7 @@ class Preprocessor:
         return flat
 
 
-def transform_numbers(feature: Numeric, values: np.ndarray, bad: np.ndarray) -> np.ndarray:
+def transform_numbers(feature: Any, values: np.ndarray, bad: np.ndarray) -> np.ndarray:
     """Clips, imputes and normalises float64 values; `bad` marks those to impute."""
     if feature.bounds is not None:
         values = np.clip(values, *feature.bounds)

@@ -17,10 +17,10 @@ from kranking.features import (
     to_config,
 )
 from kranking.layers import SharedBottom, Work, work_of
-from kranking.losses import BinaryCrossentropy
-from kranking.metrics import BinnedAUC, Calibration, NormalizedEntropy
 from kranking.models._distribution import check_distributable, resolve_jit
-from kranking.models._stack import assemble
+from kranking.models._inputs import checked_inputs
+from kranking.models._objectives import losses_of, metrics_of, weights_of
+from kranking.models._stack import Given, assemble
 
 
 @serializable
@@ -61,14 +61,16 @@ class RankingModel(keras.Model):
         heads: keras.layers.Layer | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Without autocast: ages in seconds do not fit in half precision. The layers cast for themselves.
+        super().__init__(autocast=False, **kwargs)
         self._tasks = tuple(from_config(dict(t)) if isinstance(t, Mapping) else t for t in tasks)
         check_tasks(self._tasks)
         features = tuple(from_config(dict(f)) if isinstance(f, Mapping) else f for f in features)
         self._preprocessor = Preprocessor(features)
         self.encoder = FieldEncoder(features, name="fields", dtype=self.dtype_policy)
-        self._heads_config = keras.saving.serialize_keras_object(heads or SharedBottom())
-        self._given = _Blocks()
+        if heads is not None and not isinstance(heads, keras.layers.Layer):
+            raise ValueError(f"`heads` must be a Keras layer. Received: {heads!r}")
+        self._given = Given(SharedBottom() if heads is None else heads)
         self.stack: list[keras.layers.Layer] = []
         for block in blocks:
             self.add(block)
@@ -125,12 +127,17 @@ class RankingModel(keras.Model):
         return last
 
     def _change(self, blocks: tuple[keras.layers.Layer, ...]) -> None:
-        self._given.blocks = blocks
-        if self.built:
-            self.stack.clear()
-            self.built = False
-            self.compiled = False  # the optimizer's slots belong to the weights that were
-            self.build()
+        if not self.built:
+            self._given.blocks = blocks
+            return
+        heads = type(self.heads).from_config(self.heads.get_config())
+        # Assembled first, so that a block that does not fit leaves the model as it was.
+        stack = assemble(self.encoder, blocks, heads, len(self._tasks), self.stack[0])
+        self._given.blocks, self._given.heads = blocks, heads
+        self.stack.clear()
+        self.stack.extend(stack)
+        self.compiled = False  # the optimizer's slots belong to the weights that were
+        self.train_function = self.test_function = self.predict_function = None  # as do these
 
     def _lock_state(self):
         # Like keras.Sequential, and unlike other layers: blocks can be added after the model is built.
@@ -140,26 +147,26 @@ class RankingModel(keras.Model):
         """Builds every layer; shapes are known from the declarations."""
         if self.built:
             return
-        heads = keras.saving.deserialize_keras_object(self._heads_config)
+        heads = self._given.heads
         self.stack.extend(assemble(self.encoder, self.blocks, heads, len(self._tasks)))
         self.built = True
 
     def call(self, inputs, training=None):
-        missing = [name for name in self._preprocessor.inputs if name not in inputs]
-        if missing:
-            raise ValueError(
-                f"`inputs` must hold every model input. Missing: {missing}. Received: {sorted(inputs)}"
-            )
-        inputs = {name: inputs[name] for name in self._preprocessor.inputs}
-        x = [self.encoder(inputs), inputs]
+        inputs = checked_inputs(inputs, self._preprocessor.inputs)
+        x: Any = [self.encoder(inputs), inputs]
         for layer in self.stack:
             x = layer(x)
-        logits = ops.cast(x, "float32")  # (batch, tasks)
+        logits: Any = ops.cast(x, "float32")  # (batch, tasks)
         return {task.name: logits[:, i : i + 1] for i, task in enumerate(self._tasks)}
 
     def compute_output_shape(self, input_shape):
         batch = next(iter(input_shape.values()))[0]
         return {task.name: (batch, 1) for task in self._tasks}
+
+    def compute_output_spec(self, inputs, training=None):
+        inputs = checked_inputs(inputs, self._preprocessor.inputs)
+        shapes = self.compute_output_shape({name: x.shape for name, x in inputs.items()})
+        return {name: keras.KerasTensor(shape, "float32") for name, shape in shapes.items()}
 
     def probabilities(self, logits: Mapping[str, Any]) -> dict[str, Any]:
         """Gives the probability of each action from its logit: the one way from one to the other."""
@@ -180,7 +187,7 @@ class RankingModel(keras.Model):
 
         Args:
             optimizer: Keras optimizer or its name.
-            loss: `None` is binary cross-entropy on the logits of every task.
+            loss: A loss on logits for all tasks, or a dict of them. `None` is binary cross-entropy.
             loss_weights: `None` takes each task's `weight`.
             metrics: Unweighted metrics. Those of the tasks (normalized entropy, calibration, binned
                 AUC) are weighted ones, so that rows where an action was not observed do not count.
@@ -190,13 +197,11 @@ class RankingModel(keras.Model):
         check_distributable(optimizer, kwargs)
         self._requested_jit = kwargs.get("jit_compile", "auto")
         kwargs["jit_compile"] = resolve_jit(self._requested_jit)
-        if loss is None:
-            loss = {task.name: BinaryCrossentropy() for task in self._tasks}
-            loss_weights = loss_weights or {task.name: task.weight for task in self._tasks}
+        loss = losses_of(self._tasks, loss)
+        if loss_weights is None:
+            loss_weights = weights_of(self._tasks, loss)
         if "weighted_metrics" not in kwargs:
-            kwargs["weighted_metrics"] = {
-                task.name: [NormalizedEntropy(), Calibration(), BinnedAUC()] for task in self._tasks
-            }
+            kwargs["weighted_metrics"] = metrics_of(self._tasks)
         self.build()
         super().compile(optimizer, loss=loss, loss_weights=loss_weights, metrics=metrics, **kwargs)
 
@@ -218,7 +223,7 @@ class RankingModel(keras.Model):
             "features": [to_config(f) for f in self.features],
             "blocks": [keras.saving.serialize_keras_object(block) for block in self.blocks],
             "tasks": [to_config(task) for task in self._tasks],
-            "heads": self._heads_config,
+            "heads": keras.saving.serialize_keras_object(self._given.heads),
         }
 
     @classmethod
@@ -242,9 +247,3 @@ class RankingModel(keras.Model):
             total += work_of(layer, shape)
             shape = layer.compute_output_shape(shape)
         return total
-
-
-class _Blocks:
-    """Holds the blocks out of sight of Keras, which would list them before the view that feeds them."""
-
-    blocks: tuple[keras.layers.Layer, ...] = ()

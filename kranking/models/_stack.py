@@ -8,13 +8,25 @@ import keras
 from kranking._core import serializable
 from kranking.features import FieldEncoder
 from kranking.layers import Tokenizer, Work, takes_of
-from kranking.models._views import VIEWS, FieldView, kinds_of
+from kranking.models._views import VIEWS, FieldView, arranged, frozen, kinds_of, leaves
 
 Layers = list[keras.layers.Layer]
 
 
+class Given:
+    """Holds blocks and heads out of sight of Keras, which would list them before their view."""
+
+    def __init__(self, heads: keras.layers.Layer):
+        self.blocks: tuple[keras.layers.Layer, ...] = ()
+        self.heads = heads
+
+
 def assemble(
-    encoder: FieldEncoder, blocks: SequenceOf[keras.layers.Layer], heads: Any, num_tasks: int
+    encoder: FieldEncoder,
+    blocks: SequenceOf[keras.layers.Layer],
+    heads: Any,
+    num_tasks: int,
+    old_view: FieldView | None = None,
 ) -> Layers:
     """Builds what stands after the encoder: the first block's view, blocks and adapters, heads.
 
@@ -23,6 +35,8 @@ def assemble(
         blocks: Layers in order. Those that are built keep their weights.
         heads: Layer from flat to logits.
         num_tasks: Number of logits.
+        old_view: The view of the stack before a block was added or removed; kept, with its
+            weights, where it still fits.
 
     Returns:
         All layers in order, built. The first takes fields and inputs, the last gives logits.
@@ -33,11 +47,12 @@ def assemble(
     _build(encoder, inputs)
     pair = [encoder.compute_output_shape(inputs), inputs]
     wanted = _wanted(blocks[0]) if blocks else "flat"
-    name = f"{wanted}_view" if isinstance(wanted, str) else "views"
+    view = old_view
+    if view is None or view.views != wanted:
+        name = f"{wanted}_view" if isinstance(wanted, str) else "views"
+        view = FieldView(wanted, encoder.features, name=name, dtype=encoder.dtype_policy)
     stack: Layers = []
-    shape = _append(
-        stack, FieldView(wanted, encoder.features, name=name, dtype=encoder.dtype_policy), pair
-    )
+    shape = _append(stack, view, pair)
     if blocks:
         _fill(blocks[0], encoder)
     for position, block in enumerate(blocks):
@@ -64,15 +79,23 @@ def assemble(
 
 def _wanted(block: keras.layers.Layer) -> Any:
     """Says which view, or views in a tuple, the first block takes."""
-    takes = takes_of(block) or "flat"
-    if isinstance(takes, str):
-        if takes not in VIEWS:
-            raise ValueError(
-                f"`takes` of {block.name!r} must be one of {list(VIEWS)}. Received: {takes!r}"
-            )
-        return takes
-    takes = tuple(part or "flat" for part in takes)
-    return takes if len(set(takes)) > 1 else takes[0]
+    takes = frozen(takes_of(block))
+    unknown = [view for view in leaves(takes) if view not in (None, *VIEWS)]
+    if unknown:
+        raise ValueError(
+            f"`takes` of {block.name!r} must be one of {list(VIEWS)}. Received: {unknown[0]!r}"
+        )
+    return _collapsed(takes, default="flat")
+
+
+def _collapsed(takes: Any, default: str | None) -> Any:
+    """Gives one view where all branches take the same, so that it is handed on once."""
+    if not isinstance(takes, tuple):
+        return takes or default
+    parts = tuple(_collapsed(part, default) for part in takes)
+    # A list of fields must stay one per branch: two fields for two branches would be shared out.
+    same = len(set(parts)) == 1 and parts[0] != "fields"
+    return parts[0] if same else parts
 
 
 def _fill(block: Any, encoder: FieldEncoder) -> None:
@@ -85,13 +108,13 @@ def _fill(block: Any, encoder: FieldEncoder) -> None:
 
 def _adapt(stack: Layers, block: keras.layers.Layer, shape: Any, position: int) -> Any:
     """Puts a Flatten where a flat block follows tokens; refuses what cannot be adapted."""
-    takes = takes_of(block)
-    wanted = {takes} if isinstance(takes, str) or takes is None else set(takes)
+    takes = _collapsed(frozen(takes_of(block)), default=None)
+    wanted = set(leaves(takes))
     rank = len(shape)
     unknown = wanted - {"flat", "tokens", None}
     if unknown:
         raise ValueError(
-            f"Block {block.name!r} takes {sorted(unknown)[0]!r}, which only the first block can. "
+            f"Block {block.name!r} takes {min(map(str, unknown))!r}, which only the first block can. "
             f"Received: it stands at position {position}. Put it first, or inside a "
             "kranking.layers.Parallel that stands first."
         )
@@ -111,15 +134,31 @@ def _adapt(stack: Layers, block: keras.layers.Layer, shape: Any, position: int) 
 def _append(stack: Layers, layer: Any, shape: Any) -> Any:
     _build(layer, shape)
     stack.append(layer)
-    out = layer.compute_output_shape(shape)
+    out = _output_shape(layer, shape)
     return (
         tuple(out) if isinstance(out, tuple) or not isinstance(out[0], tuple | list) else list(out)
     )
 
 
 def _build(layer: Any, shape: Any) -> None:
-    if not layer.built:
+    if layer.built:
+        return
+    if type(layer).build is keras.layers.Layer.build:
+        layer(_symbolic(layer, shape))  # a layer that leaves building to its first call
+    else:
         layer.build(shape)
+
+
+def _output_shape(layer: Any, shape: Any) -> Any:
+    if type(layer).compute_output_shape is keras.layers.Layer.compute_output_shape:
+        return layer.compute_output_spec(_symbolic(layer, shape)).shape
+    return layer.compute_output_shape(shape)
+
+
+def _symbolic(layer: Any, shape: Any) -> Any:
+    if shape and isinstance(shape[0], tuple | list):
+        return [_symbolic(layer, part) for part in shape]
+    return keras.KerasTensor(shape, layer.compute_dtype)
 
 
 @serializable
@@ -133,15 +172,16 @@ class TokensAndFlat(keras.layers.Layer):
 
     def __init__(self, takes: SequenceOf[str], **kwargs):
         super().__init__(**kwargs)
-        self.takes_each = tuple(takes)
+        self.takes_each = frozen(takes)
 
     def call(self, inputs):
         flat = keras.ops.reshape(inputs, (-1, inputs.shape[1] * inputs.shape[2]))
-        return [flat if takes == "flat" else inputs for takes in self.takes_each]
+        return arranged({"flat": flat, "tokens": inputs, None: inputs}, self.takes_each)
 
     def compute_output_shape(self, input_shape):
         flat = (input_shape[0], input_shape[1] * input_shape[2])
-        return [flat if takes == "flat" else tuple(input_shape) for takes in self.takes_each]
+        tokens = tuple(input_shape)
+        return arranged({"flat": flat, "tokens": tokens, None: tokens}, self.takes_each)
 
     def get_config(self):
         return {**super().get_config(), "takes": self.takes_each}

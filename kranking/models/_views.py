@@ -16,11 +16,28 @@ from kranking.features import (
     Numeric,
     Sequence,
     from_config,
+    rows_within,
     to_config,
 )
 from kranking.layers import Concatenate, Tokenizer, Work, work_of
 
 VIEWS = ("flat", "tokens", "fields", "ids", "linear", "numeric")
+Views = Any  # one name of VIEWS, or a tuple of Views, one for each branch of a Parallel
+
+
+def frozen(views: Views) -> Views:
+    """Gives views as tuples; a saved configuration holds lists."""
+    return views if isinstance(views, str) or views is None else tuple(map(frozen, views))
+
+
+def leaves(views: Views) -> tuple[Any, ...]:
+    """Gives the names of the views, from left to right."""
+    return tuple(v for part in views for v in leaves(part)) if type(views) is tuple else (views,)
+
+
+def arranged(made: dict[Any, Any], views: Views) -> Any:
+    """Gives each branch its view: a list, or lists in a list."""
+    return [arranged(made, v) for v in views] if isinstance(views, tuple) else made[views]
 
 
 def kinds_of(features: SequenceOf[Feature]) -> tuple[str, ...]:
@@ -38,7 +55,7 @@ class FieldView(keras.layers.Layer):
 
     Args:
         views: One of `flat`, `tokens`, `fields`, `ids`, `linear`, `numeric`; or several, one for each
-            branch of a `Parallel` that stands first.
+            branch of a `Parallel` that stands first, nested as the branches are.
         features: Fitted declarations.
         token_dim: Width of a token in the `tokens` view.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -47,16 +64,14 @@ class FieldView(keras.layers.Layer):
     Output shape: that of the view; a list of them for several views.
     """
 
-    def __init__(
-        self, views: str | SequenceOf[str], features: SequenceOf[Any], token_dim: int = 32, **kwargs
-    ):
+    def __init__(self, views: Views, features: SequenceOf[Any], token_dim: int = 32, **kwargs):
         super().__init__(**kwargs)
-        self.views = views if isinstance(views, str) else tuple(views)
+        self.views = frozen(views)
         self.features = tuple(from_config(f) if isinstance(f, dict) else f for f in features)
         self.token_dim = token_dim
         # Branches that take the same view share it.
-        self._each = (views,) if isinstance(views, str) else tuple(views)
-        self._members = {view: _members(view, self.features) for view in self._each}
+        self._members = {view: _members(view, self.features) for view in leaves(self.views)}
+        self._num_rows = {f.name: f.num_rows for f in self.features if isinstance(f, Categorical)}
         self.adapters = {
             view: adapter
             for view in self._members
@@ -69,14 +84,12 @@ class FieldView(keras.layers.Layer):
 
     def call(self, inputs):
         made = {view: self._view(view, *inputs) for view in self._members}
-        return (
-            made[self.views] if isinstance(self.views, str) else [made[view] for view in self.views]
-        )
+        return arranged(made, self.views)
 
     def _view(self, view: str, fields, columns):
         if view == "ids":
             return ops.stack(
-                [ops.cast(columns[name], "int32") for name in self._members[view]], axis=1
+                [rows_within(columns[n], self._num_rows[n]) for n in self._members[view]], axis=1
             )
         if view == "linear":
             return ops.concatenate(list(self.adapters[view](columns).values()), axis=-1)
@@ -85,9 +98,7 @@ class FieldView(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         shapes = {view: self._output_shape(view, input_shape) for view in self._members}
-        return (
-            shapes[self.views] if isinstance(self.views, str) else [shapes[v] for v in self.views]
-        )
+        return arranged(shapes, self.views)
 
     def _output_shape(self, view: str, input_shape):
         shapes = self._shapes(view, input_shape)
@@ -105,7 +116,7 @@ class FieldView(keras.layers.Layer):
                 specs[view] = [keras.KerasTensor(s, dtype) for s in shape]
             else:
                 specs[view] = keras.KerasTensor(shape, dtype)
-        return specs[self.views] if isinstance(self.views, str) else [specs[v] for v in self.views]
+        return arranged(specs, self.views)
 
     def get_config(self):
         return {

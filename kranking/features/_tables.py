@@ -1,0 +1,77 @@
+"""Which embedding tables share one lookup."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from kranking._core import fresh
+from kranking.features._categorical import Categorical
+from kranking.features._feature import Feature
+from kranking.features._numeric import Numeric
+
+
+@dataclass
+class Table:
+    """Embedding tables of several features, one below the other."""
+
+    name: str
+    width: int
+    regularizer: Any
+    features: list[Any]
+
+    @property
+    def num_rows(self) -> int:
+        return sum(f.num_rows for f in self.features)
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        starts, row = {}, 0
+        for feature in self.features:
+            starts[feature.name] = row
+            row += feature.num_rows
+        return starts
+
+    def initialize(self, shape, dtype=None):
+        """Draws each feature's rows by its own initializer, as if its table stood alone."""
+        parts = [fresh(f.initializer)((f.num_rows, self.width), dtype=dtype) for f in self.features]
+        return ops.concatenate(parts, axis=0)
+
+
+def plan_tables(features: Iterable[Feature]) -> list[Table]:
+    """Groups features whose tables have one width, and a regularizer that sums over rows."""
+    groups: dict[Any, Table] = {}
+    for feature in features:
+        if not isinstance(feature, Categorical) and not (
+            isinstance(feature, Numeric) and feature.bucketized
+        ):
+            continue
+        regularizer = keras.regularizers.get(feature.regularizer)
+        additive = regularizer is None or type(regularizer) in (
+            keras.regularizers.L1,
+            keras.regularizers.L2,
+            keras.regularizers.L1L2,
+        )
+        key = (feature.width, str(keras.regularizers.serialize(regularizer)) if regularizer else "")
+        if not additive:
+            key = (feature.width, feature.name)
+        if key not in groups:
+            name = f"embeddings_{len(groups)}_width_{feature.width}"
+            groups[key] = Table(name, feature.width, regularizer, [])
+        groups[key].features.append(feature)
+    return list(groups.values())
+
+
+def rows_within(ids: Any, num_rows: int) -> Any:
+    """Gives int32 ids, those outside the table as 0: frameworks disagree on what they would read."""
+    ids = ops.convert_to_tensor(ids)
+    # Compared before the cast: an int64 id past 2^31 would come back as another one's.
+    inside = ops.logical_and(ops.greater_equal(ids, 0), ops.less(ids, num_rows))
+    return ops.where(inside, ops.cast(ids, "int32"), 0)
+
+
+def valid_places(ids: Any) -> Any:
+    """Says where a padded list holds a value."""
+    return ops.greater_equal(ids, 0)

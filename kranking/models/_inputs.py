@@ -1,0 +1,54 @@
+"""A model's inputs as its declarations promise them, or an error before the first step."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from kranking.features import InputSpec
+
+
+def checked_inputs(inputs: Any, specs: Mapping[str, InputSpec]) -> dict[str, Any]:
+    """Gives the inputs that a model declares, in its order, and no others.
+
+    Args:
+        inputs: What the model is called with.
+        specs: Shape and dtype of each input, by name.
+
+    Raises:
+        ValueError: For anything but a dict, and for an input that is missing, of the wrong width or of the
+            wrong type.
+    """
+    if not isinstance(inputs, Mapping):
+        raise ValueError(
+            f"`inputs` must be a dict of the model inputs {list(specs)}. "
+            f"Received: {type(inputs).__name__}"
+        )
+    missing = [name for name in specs if name not in inputs]
+    if missing:
+        raise ValueError(
+            f"`inputs` must hold every model input. Missing: {missing}. Received: {sorted(inputs)}"
+        )
+    return {name: _checked(name, inputs[name], spec) for name, spec in specs.items()}
+
+
+def _checked(name: str, value: Any, spec: InputSpec) -> Any:
+    dtype = keras.backend.standardize_dtype(value.dtype)
+    if spec.dtype == "int32" and "int" not in dtype:
+        raise ValueError(
+            f"Input {name!r} must hold table rows, integers, as `model.preprocess` gives them. "
+            f"Received: dtype {dtype}"
+        )
+    try:
+        shape = tuple(value.shape)
+    except ValueError:  # TensorFlow, after batches of different rank
+        return ops.reshape(value, (-1, *spec.shape))
+    column = spec.shape == () and len(shape) == 2 and shape[1] in (1, None)
+    if column:
+        return ops.reshape(value, (-1,))
+    agrees = len(shape) == 1 + len(spec.shape)
+    if not agrees or any(a not in (b, None) for a, b in zip(shape[1:], spec.shape)):
+        expected = ", ".join(map(str, ("batch", *spec.shape)))
+        raise ValueError(f"Input {name!r} must have the shape ({expected}). Received: {shape}")
+    return value

@@ -1,0 +1,61 @@
+"""Losses, weights and metrics of a model, from its tasks."""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+
+from kranking.features import Task
+from kranking.losses import BinaryCrossentropy
+from kranking.metrics import BinnedAUC, Calibration, NormalizedEntropy
+
+_METRICS: tuple[Any, ...] = (NormalizedEntropy, Calibration, BinnedAUC)
+
+
+def losses_of(tasks: Iterable[Task], loss: Any) -> Any:
+    """Gives a loss for each task; one loss serves all tasks, `None` is binary cross-entropy.
+
+    Raises:
+        ValueError: For a loss that takes probabilities: the model gives logits.
+    """
+    if loss is None:
+        return {task.name: BinaryCrossentropy() for task in tasks}
+    given = list(loss.values()) if isinstance(loss, Mapping) else loss
+    for one in given if isinstance(given, list | tuple) else [given]:
+        if _takes_probabilities(one):
+            raise ValueError(
+                "`loss` must work on logits, which is what the model gives: take "
+                "kranking.losses.BinaryCrossentropy(), or a loss with from_logits=True. "
+                f"Received: loss={one if isinstance(one, str) else type(one).__name__!r}"
+            )
+    if isinstance(loss, Mapping | list | tuple):
+        return loss
+    return {task.name: loss for task in tasks}
+
+
+def weights_of(tasks: Iterable[Task], losses: Any) -> Any:
+    """Gives each loss the weight of its task."""
+    return {task.name: task.weight for task in tasks} if isinstance(losses, Mapping) else None
+
+
+def metrics_of(tasks: Iterable[Task]) -> dict[str, list[Any]]:
+    """Gives the metrics of each task, on logits."""
+    tasks = tuple(tasks)
+    # Keras puts the output's name before the metric's only where there are several outputs.
+    prefix = f"{tasks[0].name}_" if len(tasks) == 1 else ""
+    return {
+        task.name: [metric(name=prefix + metric().name) for metric in _METRICS] for task in tasks
+    }
+
+
+def _takes_probabilities(loss: Any) -> bool:
+    if isinstance(loss, str | dict):
+        loss = keras.losses.get(loss)
+    if isinstance(loss, keras.losses.Loss):
+        return getattr(loss, "from_logits", True) is False
+    try:
+        parameter = inspect.signature(loss).parameters.get("from_logits")
+    except (TypeError, ValueError):
+        return False
+    return parameter is not None and parameter.default is False

@@ -27,8 +27,8 @@ _BLOCK_SESSIONS = 1024
 class HomefeedLog:
     """A seeded log of a home feed: who was shown which pin, and saved it, looked closer or hid it.
 
-    The truth behind the labels is written down, term by term, in `kranking.data._homefeed_truth`
-    and in the guide on data: additive terms, products and gates of order 2 and 3, products of
+    The truth behind the labels is written down, term by term, in the module
+    `kranking/data/_homefeed_truth.py`: additive terms, products and gates of order 2 and 3, products of
     order 4, and a term that is no product. It is frozen under `HOMEFEED_VERSION`; `seed` draws the
     users, the pins and the impressions. Columns `p_save`, `p_closeup` and `p_hide` hold the true
     probabilities: they give the Bayes-optimal metrics and are never features.

@@ -1,6 +1,5 @@
 """Rows of a log as what Keras iterates over."""
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from kranking._core import check_positive_int
 from kranking.data._encoder import RowEncoder
+from kranking.data._passes import Passes
 from kranking.data._prefetch import Prefetched
 from kranking.data._stream import EpochStream
 from kranking.data._tf_dataset import tf_dataset
@@ -16,7 +16,6 @@ from kranking.data._unit import shard_of
 from kranking.features import Origin
 
 _PEEK = 64  # rows of each file that are encoded before the first step
-_LOOKED_AT = 2  # batches that Keras may take before an epoch, for shapes: two on TensorFlow
 
 
 class LogReader(keras.utils.PyDataset):
@@ -38,14 +37,24 @@ class LogReader(keras.utils.PyDataset):
         sample_weight: Column of weights.
         labels: Whether to give labels and weights; without, batches are `(x,)`.
         block_rows: Rows read, and shuffled, at a time.
-        drop_remainder: Whether a last, smaller batch is left out.
+        drop_remainder: Whether a last, smaller batch is left out; all shards then have as many.
 
     Attributes:
-        epoch: Number of the epoch that the next pass gives. Set it to resume.
         num_rows: Rows of an epoch.
         files: The files.
         counts: Per feature: rows, nulls and values out of vocabulary read so far.
-        error: The last error met while reading.
+        inputs: Shape and dtype of every model input, by name.
+        tasks: Names of the tasks.
+
+    >>> import tempfile, types
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = kr.data.write_homefeed(folder, num_rows=500, num_users=20, num_pins=60)
+    ...     model = types.SimpleNamespace(
+    ...         features=[kr.features.Embedding("cover", dim=32)], tasks=[kr.features.Task("save")]
+    ...     )
+    ...     reader = kr.data.read_parquet(folder, model, shard=(0, 2))
+    ...     reader.num_rows, len(np.unique(reader.column("session_id")))
+    (250, 14)
     """
 
     def __init__(
@@ -71,7 +80,9 @@ class LogReader(keras.utils.PyDataset):
         self.files = list(source.files)
         self._source, self._units = source, shard_of(source.units, *_checked_shard(shard))
         rows = sum(unit.rows for unit in self._units)
-        self._batches = rows // batch_size if drop_remainder else -(-rows // batch_size)
+        # Shards differ by a row, yet hosts that train together must all take the same steps.
+        least = sum(unit.rows for unit in source.units) // shard[1]
+        self._batches = least // batch_size if drop_remainder else -(-rows // batch_size)
         if not self._batches:
             raise ValueError(
                 f"`paths` should hold {batch_size if drop_remainder else 1} rows or more for shard "
@@ -79,17 +90,26 @@ class LogReader(keras.utils.PyDataset):
             )
         _check_files(source, RowEncoder(model.features, tasks, encoder.sample_weight))
         self.num_rows = self._batches * batch_size if drop_remainder else rows
-        self.batch_size, self.epoch, self.error = batch_size, 0, None
+        self.batch_size = batch_size
         self.counts, self.inputs = encoder.preprocessor.counts, encoder.preprocessor.inputs
         self.tasks = tuple(task.name for task in tasks)
         order = seed if shuffle else None
         self._stream = EpochStream(source, self._units, encoder, batch_size, block_rows, order)
-        self._ahead: Prefetched | None = None
-        self._served: set[int] = set()
-        self._first: list[Any] = []
-        self._again: list[Any] = []
-        self._begins = False
-        self._lock = threading.Lock()
+        self._passes = Passes(self._batches, self._stream.batches)
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch that the next pass gives. Set it to resume."""
+        return self._passes.epoch
+
+    @epoch.setter
+    def epoch(self, number: int) -> None:
+        self._passes.epoch = number
+
+    @property
+    def error(self) -> BaseException | None:
+        """The last error met while reading."""
+        return self._passes.error
 
     def column(self, name: str) -> np.ndarray:
         """Gives a whole column of the log in the order of the files, for the rows of this shard."""
@@ -113,7 +133,7 @@ class LogReader(keras.utils.PyDataset):
             for _, batch in zip(range(self._batches), self._stream.batches(epoch)):
                 yield batch
         except Exception as error:
-            self.error = error
+            self._passes.error = error
             raise
         self.epoch = max(self.epoch, epoch + 1)
 
@@ -130,52 +150,11 @@ class LogReader(keras.utils.PyDataset):
     @property
     def num_batches(self) -> int:
         """Number of batches. Keras asks when it starts over, which is how a new pass is known."""
-        self._begins = True
+        self._passes.begin()
         return self._batches
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], ...]:
-        """Gives the next batch of the pass, whatever the index.
-
-        Keras's `fit` asks in a random order unless told `shuffle=False`. The index says only which
-        batch has been asked for already: the pass is complete when all have.
-        """
-        if not 0 <= index < self._batches:
-            raise IndexError(f"`index` must be in [0, {self._batches}). Received: index={index}")
-        with self._lock:
-            if self._begins or index in self._served:
-                self._begin_pass()
-            batch = self._again.pop(0) if self._again else self._read()
-            if len(self._served) < _LOOKED_AT:
-                self._first.append(batch)
-            self._served.add(index)
-            if len(self._served) == self._batches:
-                self._end_pass()
-                self.epoch += 1
-        return batch
-
-    def _begin_pass(self):
-        # Keras looks at a batch or two to build the model, and starts over: they are given again.
-        looked_at = self._first if len(self._served) == len(self._first) else []
-        if len(self._served) > len(self._first):
-            self._end_pass()
-        self._again = [*looked_at, *self._again]
-        self._first, self._served, self._begins = [], set(), False
-
-    def _end_pass(self):
-        if self._ahead is not None:
-            self._ahead.close()
-        self._ahead, self._served, self._again, self._first = None, set(), [], []
-
-    def _read(self):
-        if self._ahead is None:
-            batches, epoch = self._stream.batches, self.epoch
-            self._ahead = Prefetched(lambda: batches(epoch))  # holds no reference to `self`
-        try:
-            return next(self._ahead)
-        except BaseException as error:
-            self._end_pass()
-            self.error = error
-            raise
+        return self._passes.take(index)
 
 
 def _check_files(source, encoder):

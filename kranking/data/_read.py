@@ -42,7 +42,8 @@ def read_parquet(
         sample_weight: Column of weights, finite and not negative.
         labels: `False` gives `(x,)`, for a log to score that has no labels.
         block_rows: Rows read, and shuffled, at a time.
-        drop_remainder: Whether a last, smaller batch is left out, as `tf.distribute` wants it.
+        drop_remainder: Whether a last, smaller batch is left out, as `tf.distribute` wants it; all
+            shards then have the same number of batches.
 
     Returns:
         A `LogReader`: a `keras.utils.PyDataset` that also has `column(name)`, a whole column in the

@@ -51,7 +51,7 @@ def split_by_time(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     log = kr.data.write_homefeed(folder, num_rows=1000, num_users=20, num_pins=60)
     ...     split_by_time(folder, "request_time", folder + "/split", shares={"a": 0.5, "b": 0.5})
-    {'a': 500, 'b': 500}
+    {'a': 485, 'b': 515}
     """
     source = ParquetSource(paths, _ROWS)
     times = _times(source, column)

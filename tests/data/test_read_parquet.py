@@ -139,6 +139,13 @@ def test_drop_remainder(folder):
     assert len(reader.column("session")) == 800
 
 
+def test_shards_without_remainder_take_the_same_steps(folder):
+    steps = [
+        len(read_parquet(folder, MODEL, 61, shard=(i, 2), drop_remainder=True)) for i in (0, 1)
+    ]
+    assert steps == [6, 6]  # of 426 and 427 rows, the latter 7 times 61
+
+
 def test_columns_are_whole_and_in_order(folder):
     reader = read_parquet([folder / "0.parquet", str(folder / "2.parquet")], MODEL)
     number = np.r_[np.arange(300), np.arange(341, 853)]
@@ -188,6 +195,8 @@ def test_fit_evaluate_and_predict_with_default_arguments(folder, batch_size):
     kernel, bias = (keras.ops.convert_to_numpy(w) for w in dense.weights)
     expected = np.arange(ROWS, dtype="float32") / ROWS * kernel[0, 0] + bias[0]
     np.testing.assert_allclose(predicted, expected, atol=1e-5)
+    scored = model.predict(read_parquet(folder, declared, batch_size, labels=False), verbose=0)
+    np.testing.assert_array_equal(scored["place"][:, 0], predicted)
 
 
 def test_keras_may_ask_in_any_order_look_ahead_and_give_up(folder):

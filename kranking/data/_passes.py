@@ -1,0 +1,81 @@
+"""Epochs of a stream for a caller that asks by index, in any order, and sometimes starts over."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kranking.data._prefetch import Prefetched
+
+_LOOKED_AT = 2  # batches that Keras may take before an epoch, for shapes: two on TensorFlow
+
+
+class Passes:
+    """Gives every batch of an epoch once, in the order of the stream, whatever the indices.
+
+    Keras's `fit` asks for batches in a random order unless told `shuffle=False`, which a stream
+    cannot follow. The index says only which batch has been asked for already: a pass is complete
+    when all have. Keras also looks at a batch or two to build the model, and starts over; those are
+    given again.
+
+    Args:
+        num_batches: Batches of an epoch.
+        open_epoch: Gives the stream of an epoch by its number.
+
+    Attributes:
+        epoch: Number of the epoch that is being read, or is next.
+        error: The last error met while reading.
+    """
+
+    def __init__(self, num_batches: int, open_epoch: Callable[[int], Iterator[Any]]):
+        self.num_batches, self.open_epoch = num_batches, open_epoch
+        self.epoch = 0
+        self.error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._begins = False
+        self._ahead: Prefetched | None = None
+        self._reset()
+
+    def begin(self) -> None:
+        """Makes the next `take` the first of a pass."""
+        self._begins = True
+
+    def take(self, index: int) -> Any:
+        """Gives the next batch."""
+        if not 0 <= index < self.num_batches:
+            raise IndexError(f"`index` must be in [0, {self.num_batches}). Received: index={index}")
+        with self._lock:
+            if self._begins or index in self._served:
+                self._start_over()
+            batch = self._again.pop(0) if self._again else self._read()
+            if len(self._served) < _LOOKED_AT:
+                self._first.append(batch)
+            self._served.add(index)
+            if len(self._served) == self.num_batches:
+                self._reset()
+                self.epoch += 1
+        return batch
+
+    def _start_over(self):
+        if len(self._served) > len(self._first):  # more than a look: read from the start again
+            self._reset()
+        self._again = [*self._first, *self._again]
+        self._first, self._served, self._begins = [], set(), False
+
+    def _reset(self):
+        if self._ahead is not None:
+            self._ahead.close()
+        self._ahead = None
+        self._served: set[int] = set()
+        self._first: list[Any] = []
+        self._again: list[Any] = []
+
+    def _read(self):
+        if self._ahead is None:
+            open_epoch, epoch = self.open_epoch, self.epoch
+            self._ahead = Prefetched(lambda: open_epoch(epoch))  # holds no reference to `self`
+        try:
+            return next(self._ahead)
+        except BaseException as error:
+            self._reset()
+            self.error = error
+            raise

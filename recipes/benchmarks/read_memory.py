@@ -52,7 +52,7 @@ def rows_for(gigabytes: float, seed: int, out: Path) -> int:
     kr.data.write_homefeed(trial, num_rows=100_000, seed=seed, valid=0.0, test=0.0)
     size = sum(file.stat().st_size for file in trial.rglob("*.parquet"))
     shutil.rmtree(trial)
-    return int(100_000 * gigabytes * 1e9 / size * 1.01)
+    return int(100_000 * gigabytes * 1e9 / size * 1.03)
 
 
 def measured(log: Path, seed: int, steps: int | None) -> dict[str, float]:

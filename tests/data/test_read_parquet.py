@@ -132,6 +132,12 @@ def test_shards_have_their_own_columns(folder):
     np.testing.assert_array_equal(reader.column("row"), rows_of(reader))
 
 
+def test_batches_of_one_row(tmp_path):
+    batches = list(read_parquet(write(tmp_path, sizes=(3,)), MODEL, batch_size=1))
+    assert [x["row"].tolist() for x, _, _ in batches] == [[0], [1], [2]]
+    assert batches[0][0]["seen"].tolist() == [[-1, -1, -1]]  # an empty sequence is all padding
+
+
 def test_drop_remainder(folder):
     reader = read_parquet(folder, MODEL, 100, drop_remainder=True)
     assert (len(reader), reader.num_rows) == (8, 800)

@@ -20,14 +20,22 @@ def gives_of(layer: keras.layers.Layer) -> Any:
 
 
 def field_dims_of(layers: Any) -> Any:
-    """Gives the first known `field_dims` among layers that have one."""
-    return next((d for d in (getattr(e, "field_dims", None) for e in layers) if d), None)
+    """Gives the `field_dims` of layers, or `None` if one that wants them has none yet."""
+    known = [layer.field_dims for layer in _wanting(layers)]
+    return None if not known or None in known else known[0]
 
 
 def fill_field_dims(layers: Any, field_dims: Any) -> None:
-    """Sets `field_dims` on the layers that want one and have none."""
+    """Sets `field_dims` on the layers that want them and have none."""
+    for layer in _wanting(layers):
+        if layer.field_dims is None:
+            layer.field_dims = field_dims
+
+
+def _wanting(layers):
+    """Gives the layers that have a `field_dims`; of a chain only the first sees the fields."""
     for layer in layers:
         if isinstance(layer, keras.Sequential):
-            fill_field_dims(layer.layers[:1], field_dims)
-        elif hasattr(layer, "field_dims") and layer.field_dims is None:
-            layer.field_dims = field_dims
+            yield from _wanting(layer.layers[:1])
+        elif hasattr(layer, "field_dims"):
+            yield layer

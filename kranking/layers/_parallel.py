@@ -68,7 +68,7 @@ class Parallel(keras.layers.Layer):
 
     @property
     def field_dims(self):
-        """The first known widths among the branches."""
+        """The widths that the branches have, `None` while one of them has none."""
         return field_dims_of(self.branches)
 
     @field_dims.setter

@@ -1,0 +1,183 @@
+import keras
+import numpy as np
+import pytest
+
+from kranking.layers import (
+    MLP,
+    CrossNetwork,
+    MaskBlock,
+    Parallel,
+    ParallelMaskNet,
+    Residual,
+    TransformerEncoderLayer,
+)
+from kranking.testing import check_layer
+
+
+def normal(shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+def values(layer, inputs, **kwargs):
+    return keras.ops.convert_to_numpy(layer(inputs, **kwargs))
+
+
+def two_dense(merge):
+    return lambda: {"branches": [keras.layers.Dense(4), keras.layers.Dense(4)], "merge": merge}
+
+
+MERGES = {
+    "concat": lambda parts: np.concatenate(parts, axis=-1),
+    "sum": sum,
+    "mean": lambda parts: sum(parts) / len(parts),
+}
+
+
+@pytest.mark.parametrize("merge", list(MERGES))
+def test_contract(merge):
+    def oracle(x, weights, config):
+        first, first_bias, second, second_bias = weights.values()
+        return MERGES[merge]([x @ first + first_bias, x @ second + second_bias])
+
+    check_layer(Parallel, two_dense(merge), (5, 6), oracle)
+
+
+def test_contract_of_the_baseline_s_input_beside_the_crosses():
+    def oracle(x, weights, config):
+        kernel, bias = weights.values()
+        return np.concatenate([x * (x @ kernel + bias) + x, x], axis=1)
+
+    check_layer(
+        Parallel, lambda: {"branches": [CrossNetwork(1), keras.layers.Identity()]}, (5, 6), oracle
+    )
+
+
+def test_contract_with_a_view_for_each_branch():
+    def oracle(x, weights, config):
+        first, first_bias, second, second_bias = weights.values()
+        return np.concatenate([x[0] @ first + first_bias, x[1] @ second + second_bias], axis=1)
+
+    check_layer(Parallel, two_dense("concat"), [(5, 6), (5, 3)], oracle)
+
+
+def test_contract_of_nested_containers():
+    check_layer(
+        Parallel,
+        lambda: {
+            "branches": [
+                Residual(MLP([6])),
+                keras.Sequential([CrossNetwork(1), keras.layers.Dense(3)]),
+                Parallel([keras.layers.Identity(), MLP([2])], merge="concat"),
+            ]
+        },
+        (5, 6),
+    )
+
+
+def test_tokens_join_on_the_token_axis():
+    layer = Parallel([TransformerEncoderLayer(), keras.layers.Identity()])
+    x = normal((2, 3, 4))
+    outputs = values(layer, x)
+    assert outputs.shape == (2, 6, 4)
+    np.testing.assert_array_equal(outputs[:, 3:], x)
+    assert layer.compute_output_shape((None, 3, 4)) == (None, 6, 4)
+
+
+def test_the_mean_of_equal_stacks_is_one_stack():
+    one, many = CrossNetwork(2), Parallel([CrossNetwork(2) for _ in range(3)], merge="mean")
+    x = normal((4, 5))
+    one(x), many(x)
+    many.set_weights(one.get_weights() * 3)
+    np.testing.assert_allclose(values(many, x), values(one, x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("stacks", "depth", "width"), [(1, 4, 6), (2, 3, 9), (4, 2, 16)])
+def test_cost_of_parallel_crosses(stacks, depth, width):
+    work = Parallel([CrossNetwork(depth) for _ in range(stacks)]).work((None, width))
+    assert work.parameters == stacks * depth * (width**2 + width)
+    assert work.matmul_flops == stacks * depth * 2 * width**2
+
+
+def test_work_lists_what_it_does_not_know():
+    work = Parallel([keras.layers.Dense(4), keras.layers.Lambda(abs)]).work((None, 6))
+    assert work.parameters == 28
+    assert work.unknown == ("Lambda",)
+
+
+def test_training_reaches_the_branches():
+    layer = Parallel([keras.layers.Dropout(0.5), Residual(keras.layers.Dropout(0.5))])
+    x = np.ones((1, 400), "float32")
+    assert (values(layer, x) == 1).sum() == 400
+    trained = values(layer, x, training=True)
+    assert (trained[:, :400] == 0).any()
+    assert (trained[:, 400:] == 1).any()
+
+
+def test_says_what_its_branches_take():
+    layer = Parallel(
+        [
+            MLP([4]),
+            keras.layers.Identity(),
+            TransformerEncoderLayer(),
+            keras.Sequential([keras.layers.Dense(2), CrossNetwork()]),
+        ]
+    )
+    assert layer.takes == ("flat", None, "tokens", "flat")
+    assert layer.gives == "tokens"
+    assert Parallel([MLP([4]), keras.layers.Identity()]).gives == "flat"
+    assert Residual(TransformerEncoderLayer()).takes == "tokens"
+    assert Residual(TransformerEncoderLayer()).gives == "tokens"
+
+
+def test_field_dims_reach_the_branches_that_want_them():
+    given = MaskBlock(4, field_dims=(6,))
+    wanting = [MaskBlock(4), ParallelMaskNet(2, 4), MaskBlock(4)]
+    chain = keras.Sequential([wanting[1], MLP([4])])
+    layer = Parallel([given, wanting[0], chain, Parallel([wanting[2], MLP([4])]), MLP([4])])
+    layer.field_dims = (2, 4)
+    assert [each.field_dims for each in wanting] == [(2, 4)] * 3
+    assert given.field_dims == (6,)
+    assert values(layer, normal((3, 6))).shape == (3, 4 + 4 + 4 + 8 + 4)
+    again = Parallel.from_config(layer.get_config())
+    assert again.branches[1].field_dims == (2, 4)
+
+
+def test_field_dims_show_only_when_all_have_them():
+    layer = Parallel([MaskBlock(4, field_dims=(6,)), MaskBlock(4)])
+    assert layer.field_dims is None
+    layer.field_dims = (6,)
+    assert layer.field_dims == (6,)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"branches": []}, r"`branches` must be a list of Keras layers, not empty"),
+        ({"branches": [3]}, r"`branches` must be a list of Keras layers.*Received: branches=\[3\]"),
+        ({"branches": [MLP([2])], "merge": "max"}, r"`merge` must be one of .*merge='max'"),
+    ],
+    ids=["empty", "number", "merge"],
+)
+def test_rejects(config, message):
+    with pytest.raises(ValueError, match=message):
+        Parallel(**config)
+
+
+def test_rejects_one_layer_twice():
+    layer = MLP([2], name="twin")
+    with pytest.raises(ValueError, match=r"must be different layers.*\['twin', 'twin'\]"):
+        Parallel([layer, layer])
+
+
+@pytest.mark.parametrize(
+    ("branches", "merge", "shape"),
+    [
+        ([MLP([2]), MLP([3])], "sum", (None, 6)),
+        ([MLP([2]), MLP([3])], "concat", (None, 5, 6)),
+        ([keras.layers.Flatten(), keras.layers.Identity()], "concat", (None, 5, 6)),
+    ],
+    ids=["sum", "dims", "ranks"],
+)
+def test_rejects_outputs_that_do_not_merge(branches, merge, shape):
+    with pytest.raises(ValueError, match=r"cannot merge its branches.*Received: output shapes"):
+        Parallel(branches, merge=merge).build(shape)

@@ -1,7 +1,9 @@
 """Writing a SavedModel whose signature carries exact names, and running it."""
 
+import contextlib
 import keyword
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +58,33 @@ def run_saved_model(folder: Path) -> Callable[[Rows], dict[str, np.ndarray]]:
     """
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(folder))
+    with _exact_names_expected():
+        loaded = tf.saved_model.load(str(folder))
     by_keyword = not loaded.signatures["serve"].structured_input_signature[0]
 
     def run(rows: Rows) -> dict[str, np.ndarray]:
         signature = loaded.signatures["serve"]  # held through `loaded`, which owns the variables
         tensors = {name: tf.constant(column) for name, column in rows.items()}
-        answers = signature(**tensors) if by_keyword else signature(tensors)
+        with _exact_names_expected():
+            answers = signature(**tensors) if by_keyword else signature(tensors)
         return {name: answer.numpy() for name, answer in answers.items()}
 
     return run
+
+
+@contextlib.contextmanager
+def _exact_names_expected() -> Iterator[None]:
+    """Silences TensorFlow's note that a name is no Python parameter: the names are exact on purpose."""
+
+    def needed(record: logging.LogRecord) -> bool:
+        return "not a valid tf.function parameter name" not in record.getMessage()
+
+    logger = logging.getLogger("absl")
+    logger.addFilter(needed)
+    try:
+        yield
+    finally:
+        logger.removeFilter(needed)
 
 
 def callable_by_keyword(names: list[str]) -> bool:

@@ -52,7 +52,7 @@ def test_tokenizer_contract(config):
 
 @pytest.mark.parametrize(("dim", "numeric", "sequence"), [(4, 4, 4), (8, 1, 2), (5, 3, 1)])
 def test_tokenizer_cost(dim, numeric, sequence):
-    layer = Tokenizer(KINDS, dim, numeric, sequence)
+    layer = Tokenizer(dim, KINDS, numeric, sequence)
     work = layer.work([(None, width) for _, width in SHAPES])
     flops = 2 * (3 * dim + 4 * dim + 2 * numeric * dim + 6 * sequence * dim)
     assert work.matmul_flops == flops
@@ -61,13 +61,13 @@ def test_tokenizer_cost(dim, numeric, sequence):
 
 
 def test_tokenizer_of_fields_alone():
-    layer = Tokenizer(["field"] * 2, dim=3)
+    layer = Tokenizer(3, ["field"] * 2)
     assert tuple(layer([np.ones((2, 4)), np.ones((2, 1))]).shape) == (2, 2, 3)
     assert layer.compute_output_shape([(None, 4), (None, 1)]) == (None, 2, 3)
 
 
 def test_tokenizer_starts_apart_under_a_seed():
-    layer = Tokenizer(["field"] * 2, 3, kernel_initializer=keras.initializers.RandomNormal(seed=1))
+    layer = Tokenizer(3, ["field"] * 2, kernel_initializer=keras.initializers.RandomNormal(seed=1))
     tokens = keras.ops.convert_to_numpy(layer([np.ones((1, 4)), np.ones((1, 4))]))
     assert np.abs(tokens[:, 0] - tokens[:, 1]).max() > 1e-3
 
@@ -92,7 +92,12 @@ def test_tokenizer_rejects(config, message):
 
 def test_rejects_shapes():
     with pytest.raises(ValueError, match=r"needs one input per entry of `kinds`, 5. Received"):
-        Tokenizer(KINDS, 4).build([(None, 3)] * 2)
-    for layer in (Tokenizer(("field",), 4), Concatenate()):
+        Tokenizer(4, KINDS).build([(None, 3)] * 2)
+    for layer in (Tokenizer(4, ("field",)), Concatenate()):
         with pytest.raises(ValueError, match=r"takes a list of fields of shape \(batch, width\)"):
             layer.build([(None, 3, 4)])
+
+
+def test_tokenizer_alone_needs_kinds():
+    with pytest.raises(ValueError, match="needs `kinds`; a `RankingModel` fills it in"):
+        Tokenizer(4).build([(None, 3)])

@@ -1,0 +1,335 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, replace
+
+import keras
+import numpy as np
+import pytest
+
+from kranking.features import (
+    Categorical,
+    Embedding,
+    Numeric,
+    Pooling,
+    Sequence,
+    Task,
+    TransAct,
+    check_features,
+    check_tasks,
+    default_embedding_dim,
+    field_widths,
+    from_config,
+    from_json,
+    schema_hash,
+    to_config,
+    to_json,
+)
+
+EVERY = [
+    Categorical("a/b é", side="user", column="col", vocabulary=("x", "ü"), embedding_dim=3),
+    Categorical("ints", vocabulary=(3, -1), min_count=2, max_size=9, l2_normalize=True),
+    Categorical("hash", hash_buckets=7, max_length=4, separator=",", pooling="max"),
+    Categorical(
+        "seeded",
+        hash_buckets=7,
+        initializer=keras.initializers.RandomNormal(stddev=0.1, seed=3),
+        regularizer=keras.regularizers.L1L2(0.1, 0.2),
+    ),
+    Numeric("n", side="item", mean=1.5, std=0.0, nulls="mean", bounds=(0, 3)),
+    Numeric("cut", transform="bucketize", boundaries=(0, 1.5), num_buckets=3, embedding_dim=2),
+    Numeric("scale", transform="scale", bounds=(-1, 1), nulls=0.5),
+    Embedding("e", dim=4, project_to=2, nulls="zeros", regularizer="l2"),
+    Sequence("s", of="ints", max_length=5, order="newest_first", encoder=Pooling("max")),
+    Sequence(
+        "t",
+        of="ints",
+        max_length=12,
+        action="act",
+        action_vocabulary=("like",),
+        action_dim=3,
+        time="times",
+        request_time="now",
+        time_unit="ms",
+        candidate="ints",
+        encoder=TransAct(num_layers=1, time_window=60.0, first_k=2),
+    ),
+    Task("z/ü", weight=0.5, label="col", nulls="mask"),
+]
+
+
+def names(declaration):
+    return declaration.name
+
+
+@pytest.mark.parametrize("declaration", EVERY, ids=names)
+def test_json_round_trip(declaration):
+    (back,) = from_json(to_json([declaration]))
+    assert back == declaration
+    assert type(back) is type(declaration)
+    assert from_config(json.loads(json.dumps(to_config(declaration)))) == declaration
+    assert schema_hash([back]) == schema_hash([declaration])
+
+
+def test_every_argument_but_defaults_is_in_the_configuration():
+    assert to_config(Numeric("n")) == {"kind": "Numeric", "name": "n"}
+    assert to_config(Numeric("n", nulls=0.0))["nulls"] == 0.0
+
+
+def test_observed_travels_but_changes_neither_equality_nor_hash():
+    plain = Numeric("n", mean=0.0, std=1.0)
+    counted = replace(plain, observed={"rows": 3, "nulls": 1, "out_of_vocabulary": 0})
+    assert from_json(to_json([counted]))[0].observed == counted.observed
+    assert counted == plain
+    assert schema_hash([counted]) == schema_hash([plain])
+
+
+def test_hash_sees_every_argument_and_the_order():
+    features = [d for d in EVERY if not isinstance(d, Task)]
+    base = schema_hash(features)
+    assert schema_hash(features[::-1]) != base
+    changes = [
+        replace(features[0], side="item"),
+        replace(features[0], column="other"),
+        replace(features[0], vocabulary=("ü", "x")),
+        replace(features[0], l2_normalize=True),
+        replace(features[0], initializer="zeros"),
+    ]
+    hashes = {schema_hash([change, *features[1:]]) for change in changes}
+    assert len(hashes | {base}) == len(changes) + 1
+
+
+def test_equal_declarations_have_equal_hashes():
+    pairs = [
+        (Numeric("n", mean=0, std=1), Numeric("n", mean=0.0, std=1.0)),
+        (Task("t", weight=2), Task("t", weight=2.0)),
+        (Categorical("c", vocabulary=["a"]), Categorical("c", vocabulary=np.array(["a"]))),
+    ]
+    for one, other in pairs:
+        assert one == other
+        assert schema_hash([one]) == schema_hash([other])
+
+
+def test_hash_does_not_depend_on_the_order_of_keys():
+    config = to_config(EVERY[3])
+    turned = dict(reversed(config.items()))
+    turned["initializer"] = dict(reversed(config["initializer"].items()))
+    assert schema_hash([from_config(turned)]) == schema_hash([EVERY[3]])
+
+
+def test_hash_is_the_same_in_another_process():
+    code = (
+        "import sys; from kranking.features import from_json, schema_hash; "
+        "print(schema_hash(from_json(sys.stdin.read())))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=to_json(EVERY),
+        capture_output=True,
+        encoding="utf-8",
+        env={**environment, "PYTHONIOENCODING": "utf-8"},
+        check=True,
+    )
+    assert done.stdout.split()[-1] == schema_hash(EVERY)
+
+
+def test_json_of_another_kind_or_version_is_refused():
+    with pytest.raises(ValueError, match=r"`kind` must be one of.*Received: 'Other'"):
+        from_json('[{"kind": "Other", "name": "a"}]')
+    with pytest.raises(ValueError, match=r"`kind` must be one of.*Received: None"):
+        from_json('[{"name": "a"}]')
+    with pytest.raises(ValueError, match=r"A Numeric has no argument 'newer'.*another version"):
+        from_json('[{"kind": "Numeric", "name": "a", "newer": 1}]')
+
+
+def test_declarations_are_frozen_and_keyword_only():
+    with pytest.raises(FrozenInstanceError):
+        EVERY[0].name = "other"
+    with pytest.raises(TypeError):
+        Categorical("c", "user")
+
+
+def rejected(cls, case, message, /, **arguments):
+    return pytest.param(cls, arguments, message, id=f"{cls.__name__}-{case}")
+
+
+REJECTED = [
+    *(
+        rejected(cls, f"name-{value!r}", r"`name` must be a non-empty string", name=value, **more)
+        for cls, more in (
+            (Categorical, {}),
+            (Numeric, {}),
+            (Embedding, {"dim": 2}),
+            (Sequence, {"of": "c", "max_length": 2}),
+            (Task, {}),
+        )
+        for value in ("", 3, None)
+    ),
+    rejected(Numeric, "side", r"`side` must be one of \['user', 'item', 'context'\]", side="pin"),
+    *(
+        rejected(
+            Categorical,
+            f"{name}-{value!r}",
+            f"`{name}` must be a positive integer",
+            **{name: value},
+        )
+        for name in ("min_count", "max_size", "hash_buckets", "max_length", "embedding_dim")
+        for value in (0, 1.5, True, "2")
+    ),
+    rejected(Categorical, "pooling", r"`pooling` must be one of", pooling="median"),
+    rejected(
+        Categorical, "separator", r"`separator`.*makes lists: give `max_length`", separator=","
+    ),
+    rejected(
+        Categorical,
+        "both",
+        r"either `vocabulary` or `hash_buckets`",
+        vocabulary=("a",),
+        hash_buckets=2,
+    ),
+    rejected(Categorical, "mixed", r"only strings or only integers", vocabulary=("a", 1)),
+    rejected(Categorical, "floats", r"only strings or only integers.*'float'", vocabulary=(1.5,)),
+    rejected(
+        Categorical, "twice", r"must not repeat a value. Received twice: 2", vocabulary=(1, 2, 2)
+    ),
+    rejected(Categorical, "text", r"must be a list of values. Received: 'abc'", vocabulary="abc"),
+    rejected(Categorical, "empty", r"stands for null, which is row 0", vocabulary=("", "a")),
+    rejected(Categorical, "least", r"stands for null.*-2147483648", vocabulary=(-(2**31), 1)),
+    rejected(
+        Categorical, "initializer", r"must be what Keras knows.*'nonsense'", initializer="nonsense"
+    ),
+    rejected(
+        Numeric, "regularizer", r"must be what Keras knows.*'nonsense'", regularizer="nonsense"
+    ),
+    rejected(Numeric, "transform", r"`transform` must be one of", transform="sqrt"),
+    rejected(Numeric, "buckets", r"`num_buckets` must be an integer of at least 2", num_buckets=1),
+    rejected(Numeric, "nulls", r"`nulls` must be one of \['refuse', 'mean'\]", nulls="drop"),
+    rejected(Numeric, "nulls-nan", r"`nulls` must be a number", nulls=float("nan")),
+    rejected(Numeric, "mean", r"`mean` must be a number", mean=float("inf")),
+    rejected(Numeric, "std", r"`std` must be a number in \[0, inf\]", std=-1.0),
+    *(
+        rejected(Numeric, f"bounds-{value!r}", r"two finite numbers, low < high", bounds=value)
+        for value in ((1, 1), (2, 1), (1,), "ab", 3, (0, float("inf")))
+    ),
+    rejected(Numeric, "no-bounds", r"needs `bounds` to be scaled", transform="scale"),
+    rejected(
+        Numeric,
+        "scale-mean",
+        r"`scale` learns no mean",
+        transform="scale",
+        bounds=(0, 1),
+        nulls="mean",
+    ),
+    *(
+        rejected(
+            Numeric, f"boundaries-{value!r}", r"finite, increasing and not empty", boundaries=value
+        )
+        for value in ((), (1, 1), (2, 1), (0, float("nan")), (float("inf"),), "x")
+    ),
+    rejected(Embedding, "dim", r"`dim` must be a positive integer", dim=0),
+    rejected(Embedding, "project", r"`project_to` must be a positive integer", dim=2, project_to=0),
+    rejected(
+        Embedding, "nulls", r"`nulls` must be one of \['refuse', 'zeros'\]", dim=2, nulls="mean"
+    ),
+    rejected(Task, "weight", r"`weight` must be a number in \[0, inf\]", weight=-1),
+    rejected(Task, "nulls", r"`nulls` must be one of \['refuse', 'mask'\]", nulls="drop"),
+]
+
+
+@pytest.mark.parametrize(("cls", "arguments", "message"), REJECTED)
+def test_rejects(cls, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        cls(**{"name": "f", **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_length": 0}, r"`max_length` must be a positive integer"),
+        ({"action_dim": 0}, r"`action_dim` must be a positive integer"),
+        ({"order": "random"}, r"`order` must be one of"),
+        ({"time_unit": "h"}, r"`time_unit` must be one of"),
+        ({"time": "t"}, r"`time` and `request_time` of feature 's' go together"),
+        ({"request_time": "t"}, r"`time` and `request_time` of feature 's' go together"),
+        ({"action_vocabulary": ("a", 1)}, r"only strings or only integers"),
+        ({"encoder": "mean"}, r"`encoder` of feature 's' must be Pooling"),
+        ({"encoder": TransAct(first_k=4)}, r"`first_k` .* must be at most `max_length`.*first_k=4"),
+        (
+            {"encoder": TransAct(first_k=1, time_window=9.0)},
+            r"`time_window` of feature 's' needs the times of events",
+        ),
+    ],
+)
+def test_rejects_sequences(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Sequence("s", of="c", **{"max_length": 3, **arguments})
+
+
+def test_rejects_encoders():
+    with pytest.raises(ValueError, match="`mode` must be one of"):
+        Pooling("median")
+    for name in ("num_layers", "num_heads", "feedforward_dim", "first_k"):
+        with pytest.raises(ValueError, match=f"`{name}` must be a positive integer"):
+            TransAct(**{name: 0})
+    with pytest.raises(ValueError, match="`dropout` must be a number"):
+        TransAct(dropout=2.0)
+
+
+def test_rules_between_declarations():
+    table = Categorical("c", hash_buckets=3)
+    lists = Categorical("l", hash_buckets=3, max_length=2)
+    cases = [
+        ([], "at least one declaration"),
+        (["c"], r"must be declarations.*Received: 'c'"),
+        ([table, Numeric("c")], "Two features make a model input called 'c'"),
+        (
+            [table, Numeric("s.action"), Sequence("s", of="c", max_length=2, action="a")],
+            r"model input called 's\.action'",
+        ),
+        ([Sequence("s", of="d", max_length=2)], r"`of` of sequence 's' must name a Categorical"),
+        (
+            [table, Numeric("n"), Sequence("s", of="c", max_length=2, candidate="n")],
+            r"`candidate` of sequence 's' must name a Categorical.*candidate='n'.*\['c'\]",
+        ),
+        ([table, lists, Sequence("s", of="c", max_length=2, candidate="l")], "one value per row"),
+    ]
+    for features, message in cases:
+        with pytest.raises(ValueError, match=message):
+            check_features(features)
+    for tasks in ((), ("save",), [None]):
+        with pytest.raises(ValueError, match=r"at least one kranking\.Task"):
+            check_tasks(tasks)
+    with pytest.raises(ValueError, match=r"different names. Received: \['a', 'a'\]"):
+        check_tasks([Task("a"), Task("a")])
+
+
+def test_widths():
+    features = [d for d in EVERY if not isinstance(d, Task)]
+    ints = features[1].width
+    assert field_widths(features) == {
+        "a/b é": 3,
+        "ints": ints,
+        "hash": features[2].width,
+        "seeded": features[3].width,
+        "n": 1,
+        "cut": 2,
+        "scale": 1,
+        "e": 2,
+        "s": ints,
+        "t": 3 * (2 * ints + 3),
+    }
+
+
+def test_default_embedding_dim_grows_slowly_with_the_cardinality():
+    dims = [default_embedding_dim(v) for v in range(1, 3000)] + [default_embedding_dim(10**9)]
+    assert dims == sorted(dims)
+    assert set(dims) == {4, 8, 16, 32, 64}
+
+
+def test_sides_and_columns():
+    feature = EVERY[9]
+    assert feature.columns == ("t", "act", "times", "now")
+    assert EVERY[0].columns == ("col",)
+    assert (EVERY[10].column, Task("save").column) == ("col", "save")

@@ -22,8 +22,9 @@ class Tokenizer(keras.layers.Layer):
     fields, numerics, sequences, whatever the order of the inputs.
 
     Args:
-        kinds: Kind of each input, in order: `"field"`, `"numeric"` or `"sequence"`.
         dim: Width of every token.
+        kinds: Kind of each input, in order: `"field"`, `"numeric"` or `"sequence"`. `None` is filled
+            in by `RankingModel`; used alone, the layer needs it.
         num_numeric_tokens: Number of tokens C of all numerics together.
         num_sequence_tokens: Number of tokens U of each sequence.
         numeric_units: Hidden widths of an MLP that turns all numerics into one token instead, as
@@ -34,7 +35,7 @@ class Tokenizer(keras.layers.Layer):
     Input shape: a list of fields `(batch, d_i)`, one per entry of `kinds`.
     Output shape: `(batch, S + C + sequences · U, dim)`.
 
-    >>> layer = kr.layers.Tokenizer(kinds=("field", "numeric", "numeric", "field"), dim=8)
+    >>> layer = kr.layers.Tokenizer(8, ("field", "numeric", "numeric", "field"))
     >>> widths = (16, 1, 1, 4)
     >>> tuple(layer([np.ones((2, width), "float32") for width in widths]).shape)
     (2, 6, 8)
@@ -47,8 +48,8 @@ class Tokenizer(keras.layers.Layer):
 
     def __init__(
         self,
-        kinds: Sequence[str],
         dim: int,
+        kinds: Sequence[str] | None = None,
         num_numeric_tokens: int = 4,
         num_sequence_tokens: int = 4,
         numeric_units: Sequence[int] | None = None,
@@ -56,7 +57,7 @@ class Tokenizer(keras.layers.Layer):
         **kwargs,
     ):
         good = isinstance(kinds, list | tuple) and len(kinds) > 0
-        if not good or any(kind not in KINDS for kind in kinds):
+        if kinds is not None and (not good or any(kind not in KINDS for kind in kinds)):
             raise ValueError(
                 f"`kinds` must be a list of {list(KINDS)}, one per input. Received: kinds={kinds!r}"
             )
@@ -66,7 +67,7 @@ class Tokenizer(keras.layers.Layer):
         if numeric_units is not None:
             numeric_units = check_positive_ints("numeric_units", numeric_units)
         super().__init__(**kwargs)
-        self.kinds = tuple(kinds)
+        self.kinds = None if kinds is None else tuple(kinds)
         self.dim = dim
         self.num_numeric_tokens = num_numeric_tokens
         self.num_sequence_tokens = num_sequence_tokens
@@ -115,8 +116,8 @@ class Tokenizer(keras.layers.Layer):
         """Gives the constructor's arguments."""
         return {
             **super().get_config(),
-            "kinds": self.kinds,
             "dim": self.dim,
+            "kinds": self.kinds,
             "num_numeric_tokens": self.num_numeric_tokens,
             "num_sequence_tokens": self.num_sequence_tokens,
             "numeric_units": self.numeric_units,
@@ -126,6 +127,11 @@ class Tokenizer(keras.layers.Layer):
     def _groups(self, input_shape):
         """Gives (members, tokens, width) of each projection, in the order of the tokens."""
         shapes = check_fields(self, input_shape)
+        if self.kinds is None:
+            raise ValueError(
+                f"`{self.name}` needs `kinds`; a `RankingModel` fills it in from its features. "
+                "Received: kinds=None"
+            )
         if len(shapes) != len(self.kinds):
             raise ValueError(
                 f"`{self.name}` needs one input per entry of `kinds`, {len(self.kinds)}. "

@@ -8,6 +8,6 @@ def is_many(input_shape: Any) -> bool:
     return len(input_shape) > 0 and isinstance(input_shape[0], list | tuple)
 
 
-def shapes_of(input_shape: Any) -> list[tuple[int | None, ...]]:
+def shapes_of(input_shape: Any) -> list[tuple[Any, ...]]:
     """Gives a list of shapes, whether one or several were given."""
     return [tuple(s) for s in input_shape] if is_many(input_shape) else [tuple(input_shape)]

@@ -14,7 +14,7 @@ from kranking._core import (
     serializable,
 )
 from kranking.layers._mlp import MLP
-from kranking.layers._work import Work, dense_work, work_of_chain
+from kranking.layers._work import Work, dense_work
 
 
 @serializable
@@ -64,8 +64,8 @@ class SharedBottom(keras.layers.Layer):
         width = check_known_width(self, input_shape)
         tasks = self._check_tasks()
         per_task = len(self.tower_units) + 1
-        self.towers = [self._tower(task, task * per_task) for task in range(tasks)]
-        self.towers = [tower for tower in self.towers if tower is not None]
+        with_tower = range(tasks) if self.tower_units else ()
+        self.towers = [self._tower(task, task * per_task) for task in with_tower]
         for tower in self.towers:
             tower.build(input_shape)
         inner = self.tower_units[-1] if self.tower_units else width
@@ -93,7 +93,7 @@ class SharedBottom(keras.layers.Layer):
         tasks = self._check_tasks()
         if not self.tower_units:
             return dense_work(check_known_width(self, input_shape), tasks)
-        tower = work_of_chain([MLP(self.tower_units, activation=self.activation)], input_shape)
+        tower = MLP(self.tower_units, activation=self.activation).work(input_shape)
         tower += dense_work(self.tower_units[-1], 1)
         return sum((tower for _ in range(tasks)), Work(saved_elements=tasks))
 
@@ -116,8 +116,6 @@ class SharedBottom(keras.layers.Layer):
         return self.num_tasks
 
     def _tower(self, task, index):
-        if not self.tower_units:
-            return None
         return MLP(
             self.tower_units,
             activation=self.activation,

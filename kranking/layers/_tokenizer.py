@@ -8,7 +8,7 @@ from keras import ops
 from kranking._core import check_positive_int, check_positive_ints, fresh, serializable
 from kranking.layers._concatenate import check_fields
 from kranking.layers._mlp import MLP
-from kranking.layers._work import Work, dense_work, work_of_chain
+from kranking.layers._work import Work, dense_work
 
 KINDS = ("field", "numeric", "sequence")
 
@@ -23,8 +23,8 @@ class Tokenizer(keras.layers.Layer):
 
     Args:
         dim: Width of every token.
-        kinds: Kind of each input, in order: `"field"`, `"numeric"` or `"sequence"`. `None` is filled
-            in by `RankingModel`; used alone, the layer needs it.
+        kinds: Kind of each input, in order: `"field"`, `"numeric"` or `"sequence"`. `None` is
+            filled in by `RankingModel`; used alone, the layer needs it.
         num_numeric_tokens: Number of tokens C of all numerics together.
         num_sequence_tokens: Number of tokens U of each sequence.
         numeric_units: Hidden widths of an MLP that turns all numerics into one token instead, as
@@ -106,9 +106,9 @@ class Tokenizer(keras.layers.Layer):
         total = Work(saved_elements=sum(count for _, count, _ in groups) * self.dim)
         for members, count, width in groups:
             if self._has_mlp(members):
-                mlp = MLP(self.numeric_units)
-                total += work_of_chain([mlp], (None, width))
-                width = self.numeric_units[-1]
+                units = self.numeric_units or ()
+                total += MLP(units).work((None, width))
+                width = units[-1]
             total += dense_work(width, count * self.dim)
         return total
 
@@ -160,7 +160,7 @@ class Tokenizer(keras.layers.Layer):
             offset = 1000 * (index + 1)  # apart from the seeds of the projections
             initializer = fresh(self.kernel_initializer, offset)
             chain.append(
-                MLP(self.numeric_units, kernel_initializer=initializer, name="mlp", **shared)
+                MLP(self.numeric_units or (), kernel_initializer=initializer, name="mlp", **shared)
             )
         initializer = fresh(self.kernel_initializer, index)
         chain.append(

@@ -35,7 +35,8 @@ class Case:
 
     def arguments(self) -> dict[str, Any]:
         """Gives the constructor's arguments; a callable makes fresh layers among them."""
-        return dict(self.config() if callable(self.config) else self.config)
+        made = self.config() if callable(self.config) else self.config
+        return {**made}  # pyright: ignore
 
     def layer(self, **kwargs) -> Any:
         """Makes a layer, not built."""

@@ -90,14 +90,20 @@ def test_tokenizer_rejects(config, message):
         Tokenizer(**config)
 
 
+def test_tokenizer_kinds_may_come_before_the_build():
+    layer = Tokenizer(dim=4)
+    with pytest.raises(
+        ValueError, match=r"needs `kinds`; a `RankingModel` fills it in.*kinds=None"
+    ):
+        layer.build([(None, 3)])
+    layer.kinds = ("sequence",)
+    assert layer.compute_output_shape([(None, 3)]) == (None, 4, 4)
+    assert Tokenizer.from_config(layer.get_config()).kinds == ("sequence",)
+
+
 def test_rejects_shapes():
     with pytest.raises(ValueError, match=r"needs one input per entry of `kinds`, 5. Received"):
         Tokenizer(4, KINDS).build([(None, 3)] * 2)
     for layer in (Tokenizer(4, ("field",)), Concatenate()):
         with pytest.raises(ValueError, match=r"takes a list of fields of shape \(batch, width\)"):
             layer.build([(None, 3, 4)])
-
-
-def test_tokenizer_alone_needs_kinds():
-    with pytest.raises(ValueError, match="needs `kinds`; a `RankingModel` fills it in"):
-        Tokenizer(4).build([(None, 3)])

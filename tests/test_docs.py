@@ -1,0 +1,76 @@
+"""What the documentation shows is run: every docstring's examples, every page's blocks in order."""
+
+import doctest
+import importlib
+import io
+import pkgutil
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kranking as kr
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+
+
+def doctests():
+    """Every docstring with examples, each where it is written."""
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    for info in pkgutil.walk_packages(kr.__path__, "kranking."):
+        module = importlib.import_module(info.name)
+        names = {**vars(module), "np": np, "keras": keras, "kr": kr}
+        yield from (t for t in finder.find(module, globs=names) if t.examples)
+
+
+@pytest.mark.parametrize("example", doctests(), ids=lambda example: example.name)
+def test_docstring(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    output = io.StringIO()
+    result = doctest.DocTestRunner(verbose=False).run(example, out=output.write)
+    assert result.failed == 0, output.getvalue()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page(page, tmp_path, monkeypatch):
+    """The blocks of a page run one after the other, in an empty folder, as a reader would type them."""
+    monkeypatch.chdir(tmp_path)
+    text = page.read_text("utf-8")
+    names = {"__name__": "__main__"}
+    for block in BLOCK.finditer(text):
+        above = text[: block.start(1)].count("\n")  # so that a traceback shows the page's lines
+        exec(compile("\n" * above + block[1], str(page), "exec"), names)
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *sorted(ROOT.glob("docs/adr/*.md"))], ids=lambda page: page.stem
+)
+def test_links_lead_somewhere(page):
+    broken = [
+        target
+        for target in LINK.findall(page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert not broken
+
+
+def test_readme_names_two_commands():
+    """One does the main job, one runs the tests; both stand on a machine with nothing but Python."""
+    first = (ROOT / "README.md").read_text("utf-8").split("\n## ")[1]
+    commands = re.search(r"```sh\n(.*?)```", first, re.DOTALL)[1].splitlines()
+    commands = [line for line in commands if line and not line.startswith("#")]
+    assert len(commands) == 2
+    assert all(command.startswith("python3.11 -m venv .venv && ") for command in commands)
+    assert commands[0].endswith("/python recipes/homefeed.py")
+    assert commands[1].endswith("/pytest")
+
+
+def test_every_room_has_examples():
+    """Guards the walk above: a walk that finds nothing would pass with nothing run."""
+    rooms = {example.name.split(".")[1] for example in doctests()}
+    assert rooms >= set(kr.__all__) - {"RankingModel", "Task"}

@@ -105,10 +105,9 @@ class Tokenizer(keras.layers.Layer):
         groups = self._groups(input_shape)
         total = Work(saved_elements=sum(count for _, count, _ in groups) * self.dim)
         for members, count, width in groups:
-            if self._has_mlp(members):
-                units = self.numeric_units or ()
-                total += MLP(units).work((None, width))
-                width = units[-1]
+            if self.numeric_units and self._are_numeric(members):
+                total += MLP(self.numeric_units).work((None, width))
+                width = self.numeric_units[-1]
             total += dense_work(width, count * self.dim)
         return total
 
@@ -148,19 +147,19 @@ class Tokenizer(keras.layers.Layer):
         sequences = [([i], self.num_sequence_tokens, shapes[i][-1]) for i in of_kind["sequence"]]
         return groups + sequences
 
-    def _has_mlp(self, members):
-        return self.numeric_units is not None and self.kinds[members[0]] == "numeric"
+    def _are_numeric(self, members):
+        return self.kinds is not None and self.kinds[members[0]] == "numeric"
 
     def _chain(self, index, group):
         """Gives the layers that project one group."""
         members, count, _ = group
         shared = {"dtype": self.dtype_policy}
         chain = []
-        if self._has_mlp(members):
+        if self.numeric_units and self._are_numeric(members):
             offset = 1000 * (index + 1)  # apart from the seeds of the projections
             initializer = fresh(self.kernel_initializer, offset)
             chain.append(
-                MLP(self.numeric_units or (), kernel_initializer=initializer, name="mlp", **shared)
+                MLP(self.numeric_units, kernel_initializer=initializer, name="mlp", **shared)
             )
         initializer = fresh(self.kernel_initializer, index)
         chain.append(

@@ -20,15 +20,19 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 
 def doctests():
-    """Every docstring with examples, each where it is written."""
+    """Gives every docstring with examples, each once, where it is written."""
     finder = doctest.DocTestFinder(exclude_empty=True)
     for info in pkgutil.walk_packages(kr.__path__, "kranking."):
         module = importlib.import_module(info.name)
-        names = {**vars(module), "np": np, "keras": keras, "kr": kr}
+        room = importlib.import_module(".".join(info.name.split(".")[:2]))
+        names = {**vars(room), **vars(module), "np": np, "keras": keras, "kr": kr}
         yield from (t for t in finder.find(module, globs=names) if t.examples)
 
 
-@pytest.mark.parametrize("example", doctests(), ids=lambda example: example.name)
+EXAMPLES = list(doctests())
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_docstring(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     output = io.StringIO()
@@ -72,5 +76,5 @@ def test_readme_names_two_commands():
 
 def test_every_room_has_examples():
     """Guards the walk above: a walk that finds nothing would pass with nothing run."""
-    rooms = {example.name.split(".")[1] for example in doctests()}
+    rooms = {example.name.split(".")[1] for example in EXAMPLES}
     assert rooms >= set(kr.__all__) - {"RankingModel", "Task"}

@@ -14,9 +14,6 @@ session through ONNX Runtime, and leaves a run folder: models, bundles, report.m
 
 import argparse
 import json
-import time
-from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +22,10 @@ import logs
 import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow.parquet as pq
+import training
 from rich.console import Console
 from rich.table import Table
+from training import Trained
 
 import kranking as kr
 
@@ -34,23 +33,9 @@ BASELINE, LAUNCH = "pinterest_baseline", "pinterest_launch"
 console = Console()
 
 
-@dataclass
-class Trained:
-    """A trained model and what was measured of it."""
-
-    model: Any
-    history: dict[str, list[float]]
-    seconds_per_epoch: float
-    test: dict[str, float]
-    bundle: Any = None
-    reached: Any = None
-    p50: float = float("nan")
-
-
 def main(arguments: list[str] | None = None) -> dict[str, float]:
     args = parse(arguments)
-    out = Path(args.out or f"runs/homefeed-{time.strftime('%Y%m%d-%H%M%S')}")
-    out.mkdir(parents=True, exist_ok=True)
+    out = training.run_folder(args, "homefeed")
     if args.data:
         log = logs.kuairand(Path(args.data), out / "log")
     else:
@@ -60,8 +45,13 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         strategy = kr.training.mirrored_strategy(args.logical_cpus)
     console.rule(f"[bold]{log.name}[/] · backend {keras.backend.backend()} · scale {args.scale}")
     features = kr.features.fit(log.features, log.train)
-    trained = {name: train(name, features, log, args, strategy) for name in (BASELINE, LAUNCH)}
+    how = {"seed": args.seed, "scale": args.scale, "epochs": args.epochs, "strategy": strategy}
+    trained = {}
+    for name in (BASELINE, LAUNCH):
+        console.rule(name)
+        trained[name] = training.train(name, features, log, **how)
     for name, result in trained.items():
+        console.print(f"[bold]{name}[/]: {widths(result.model)}")
         result.model.save(out / f"{name}.keras")
         serve(name, result, out, args, log)
     latencies = compare_latency(trained, log, args.rounds)
@@ -73,81 +63,19 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--smoke", action="store_true", help="a small log, one epoch")
-    parser.add_argument("--data", help="folder of KuaiRand-Pure; default: the synthetic log")
-    parser.add_argument("--out", help="run folder; default: runs/homefeed-TIME")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = training.parser(__doc__, "homefeed")
     parser.add_argument("--rows", type=int, help="rows of the synthetic log")
-    parser.add_argument("--epochs", type=int, help="at most so many; the best on valid is kept")
+    parser.add_argument("--epochs", type=int, help="fewer than the log's protocol says")
     parser.add_argument(
         "--scale", type=float, default=0.25, help="times the published widths, both models"
     )
-    parser.add_argument("--batch-size", type=int, default=1024)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--strategy", choices=["none", "mirrored"], default="none")
     parser.add_argument("--logical-cpus", type=int, help="try --strategy mirrored without GPUs")
     args = parser.parse_args(arguments)
-    args.rows = args.rows or (20_000 if args.smoke else 200_000)
-    args.epochs = args.epochs or (1 if args.smoke else 3)
+    args.rows = args.rows or (20_000 if args.smoke else logs.HOMEFEED_ROWS)
+    args.epochs = args.epochs or (1 if args.smoke else None)
     args.rounds = 20 if args.smoke else 100
     return args
-
-
-def train(
-    name: str, features: list, log: logs.Log, args: argparse.Namespace, strategy: Any
-) -> Trained:
-    keras.utils.set_random_seed(args.seed)
-    with strategy.scope() if strategy else nullcontext():
-        model = kr.architectures.get(name).build(features, log.tasks, scale=args.scale)
-        entropy = {task.name: [kr.metrics.NormalizedEntropy()] for task in log.tasks}
-        model.compile(keras.optimizers.Adam(args.learning_rate), weighted_metrics=entropy)
-    console.print(f"\n[bold]{name}[/]: " + widths(model))
-    read = {"model": model, "batch_size": args.batch_size}
-    whole = strategy is not None  # replicas want batches of one size
-    rows = kr.data.read_parquet(
-        log.train, shuffle=True, seed=args.seed, drop_remainder=whole, **read
-    )
-    main_task = log.tasks[0].name
-    metrics = ["auc", "ne", log.hit]
-    seconds = EpochSeconds()
-    history = model.fit(
-        rows,
-        epochs=args.epochs,
-        callbacks=[
-            seconds,
-            kr.training.RankingEvaluation(
-                kr.data.read_parquet(log.valid, **read), log.session, metrics
-            ),
-            keras.callbacks.EarlyStopping(
-                f"val_{main_task}_auc", mode="max", patience=1, restore_best_weights=True
-            ),
-        ],
-    )
-    test = kr.data.read_parquet(log.test, **read)
-    scores = kr.training.RankingEvaluation(test, log.session, metrics, prefix="").evaluate(model)
-    return Trained(model, history.history, seconds.mean, scores)
-
-
-class EpochSeconds(keras.callbacks.Callback):
-    """Times epochs; standing first in the list, it leaves out what other callbacks do at their end."""
-
-    def __init__(self):
-        super().__init__()
-        self.seconds: list[float] = []
-
-    @property
-    def mean(self) -> float:
-        """Mean without the first epoch, which traces and compiles, if there is another."""
-        return float(np.mean(self.seconds[1:] or self.seconds))
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.start = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(time.perf_counter() - self.start)
 
 
 def widths(model: kr.RankingModel) -> str:
@@ -224,26 +152,15 @@ def figures(trained: dict[str, Trained], latencies: Any, log: logs.Log) -> dict[
     result |= {
         "hit3_baseline": baseline.test[f"{task}_{hit}"],
         "hit3_launch": launch.test[f"{task}_{hit}"],
-        "hit3_random": random_hit(log),
+        "hit3_random": training.random_hit(log),
         "parity_onnx": max(t.reached["onnx"] for t in trained.values()),
         "parity_saved_model": max(t.reached["saved_model"] for t in trained.values()),
         "latency_ratio": latencies.ratio(LAUNCH, BASELINE),
         "parameters_baseline": baseline.model.count_params(),
         "parameters_launch": launch.model.count_params(),
     }
-    if log.name == "homefeed":
-        best = kr.data.bayes_optimal(log.test)
-        result |= {f"auc_{t.name}_bayes": best[t.name]["auc"] for t in log.tasks}
-        result["hit3_bayes"] = best[task]["hit@3"]
+    result |= training.best_possible(log)
     return {name: float(value) for name, value in result.items()}
-
-
-def random_hit(log: logs.Log) -> float:
-    """What a random ranking of the test sessions reaches, exactly."""
-    names = [log.session, log.tasks[0].column]
-    tables = [pq.read_table(file, columns=names) for file in kr.features.find_files(log.test)]
-    session, y = (np.concatenate([t[name].to_numpy() for t in tables]) for name in names)
-    return log.hit.expected_random(y, session)
 
 
 def write_report(
@@ -261,16 +178,14 @@ def write_report(
         table.add_row(*row)
     console.print(table)
     plot(out / "training.png", trained, log)
-    lines = [f"# {log.name}: {BASELINE} against {LAUNCH}", "", "| " + " | ".join(headings) + " |"]
-    lines += ["|---|" + "---:|" * (len(headings) - 1)] + [
-        "| " + " | ".join(row) + " |" for row in rows
-    ]
+    lines = [f"# {log.name}: {BASELINE} against {LAUNCH}", "", *training.markdown(headings, rows)]
     lines += ["", *(f"- {name}: {widths(t.model)}" for name, t in trained.items())]
     lines += [f"- latency: ONNX Runtime, in turns, `{json.dumps(latencies.to_json())}`"]
     lines += [f"- arguments: `{json.dumps(vars(args))}`; backend {keras.backend.backend()}"]
+    lines += [f"- protocol: {log.protocol}"]
     lines += ["", "![AUC over epochs, and test HIT@3](training.png)", ""]
-    replace(out / "report.md", "\n".join(lines))
-    replace(out / "result.json", json.dumps(result, indent=1))
+    training.replace(out / "report.md", "\n".join(lines))
+    training.replace(out / "result.json", json.dumps(result, indent=1))
 
 
 def table_rows(
@@ -321,13 +236,6 @@ def plot(path: Path, trained: dict[str, Trained], log: logs.Log) -> None:
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
     plt.close(figure)
-
-
-def replace(path: Path, text: str) -> None:
-    """Writes under a temporary name and renames: a killed run leaves no half file."""
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,16 @@ def metrics_of(tasks: Iterable[Task]) -> dict[str, list[Any]]:
     }
 
 
+def build_trackers(compile_loss: Any, tasks: Iterable[Task]) -> None:
+    """Makes Keras's metric of each task's loss now, outside of any graph.
+
+    Keras would make them in the first step, and in a TensorFlow graph a name such as "ü" or "two words"
+    is refused.
+    """
+    outputs = {task.name: keras.KerasTensor((None, 1), "float32") for task in tasks}
+    compile_loss.build(outputs, outputs)
+
+
 def _takes_probabilities(loss: Any) -> bool:
     if isinstance(loss, str | dict):
         loss = keras.losses.get(loss)

@@ -19,7 +19,7 @@ from kranking.features import (
 from kranking.layers import SharedBottom, Work, work_of
 from kranking.models._distribution import check_distributable, resolve_jit
 from kranking.models._inputs import checked_inputs
-from kranking.models._objectives import losses_of, metrics_of, weights_of
+from kranking.models._objectives import build_trackers, losses_of, metrics_of, weights_of
 from kranking.models._stack import Given, assemble
 
 
@@ -204,6 +204,7 @@ class RankingModel(keras.Model):
             kwargs["weighted_metrics"] = metrics_of(self._tasks)
         self.build()
         super().compile(optimizer, loss=loss, loss_weights=loss_weights, metrics=metrics, **kwargs)
+        build_trackers(self._compile_loss, self._tasks)
 
     def get_compile_config(self):
         """What `compile` was called with; XLA is decided anew on the machine that loads."""

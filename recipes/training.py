@@ -76,24 +76,20 @@ def train(
 ) -> Trained:
     """Trains under the log's protocol, keeps the best epoch on valid, and reports on test."""
     protocol = log.protocol
-    epochs = epochs or protocol.epochs
     keras.utils.set_random_seed(seed)
     with strategy.scope() if strategy else nullcontext():
         model = build(name, features, log, scale)
+        entropy = {task.name: [kr.metrics.NormalizedEntropy()] for task in log.tasks}
+        adam = keras.optimizers.Adam(protocol.learning_rate)
+        model.compile(adam, weighted_metrics=entropy)
     read = {"model": model, "batch_size": protocol.batch_size}
     whole = strategy is not None  # replicas want batches of one size
     rows = kr.data.read_parquet(log.train, shuffle=True, seed=seed, drop_remainder=whole, **read)
-    with strategy.scope() if strategy else nullcontext():
-        # The decay is the protocol's, even if a test run stops sooner.
-        steps = protocol.epochs * -(-rows.num_rows // protocol.batch_size)
-        rate = keras.optimizers.schedules.CosineDecay(protocol.learning_rate, steps)
-        entropy = {task.name: [kr.metrics.NormalizedEntropy()] for task in log.tasks}
-        model.compile(keras.optimizers.Adam(rate), weighted_metrics=entropy)
     metrics = ["auc", "ne", log.hit]
     valid = kr.data.read_parquet(log.valid, **read)
     seconds = EpochSeconds()
     best = keras.callbacks.EarlyStopping(
-        f"val_{log.tasks[0].name}_auc", mode="max", patience=epochs, restore_best_weights=True
+        f"val_{log.tasks[0].name}_auc", mode="max", patience=1, restore_best_weights=True
     )
     evaluation = kr.training.RankingEvaluation(valid, log.session, metrics)
     history = model.fit(rows, epochs=epochs, callbacks=[seconds, evaluation, best], verbose=verbose)

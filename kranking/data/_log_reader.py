@@ -25,7 +25,7 @@ class LogReader(keras.utils.PyDataset):
     over it. A complete pass is an epoch and gives every row of the shard once; the order of the
     rows is a function of seed and epoch alone. On TensorFlow Keras makes a `tf.data.Dataset` of it,
     which `tf.distribute` splits; an error met while reading is then `InvalidArgumentError` with the
-    same text, and `error` holds the original.
+    same text, and `error` holds the original, which a `RankingModel` raises.
 
     Args:
         source: The rows.

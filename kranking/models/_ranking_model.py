@@ -20,6 +20,7 @@ from kranking.layers import SharedBottom, Work, work_of
 from kranking.models._distribution import check_distributable, resolve_jit
 from kranking.models._inputs import checked_inputs
 from kranking.models._objectives import build_trackers, losses_of, metrics_of, weights_of
+from kranking.models._reader_errors import guarded
 from kranking.models._stack import Given, assemble
 
 
@@ -172,9 +173,20 @@ class RankingModel(keras.Model):
         """Gives the probability of each action from its logit: the one way from one to the other."""
         return {task.name: ops.sigmoid(logits[task.name]) for task in self._tasks}
 
+    def fit(self, x=None, *args, **kwargs):
+        """Trains as `keras.Model.fit`; rows that cannot be read raise the reader's own error."""
+        with guarded(self, x, kwargs.get("validation_data"), training=True):
+            return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Evaluates as `keras.Model.evaluate`, on logits."""
+        with guarded(self, x):
+            return super().evaluate(x, *args, **kwargs)
+
     def predict(self, x, *args, **kwargs) -> dict[str, Any]:
         """Gives probabilities, a dict of float32 arrays `(rows, 1)` by task name."""
-        logits = super().predict(x, *args, **kwargs)
+        with guarded(self, x):
+            logits = super().predict(x, *args, **kwargs)
         return {k: ops.convert_to_numpy(p) for k, p in self.probabilities(logits).items()}
 
     def predict_on_batch(self, x) -> dict[str, Any]:

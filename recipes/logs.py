@@ -66,8 +66,10 @@ def homefeed(folder: Path, num_rows: int, seed: int) -> Log:
     )
 
 
-def kuairand(source: Path, folder: Path) -> Log:
+def kuairand(source: Path, folder: Path, num_rows: int | None = None) -> Log:
     """Joins the user, item and history tables of KuaiRand-Pure to its impressions.
+
+    `num_rows` cuts each part to its first rows, for a quick try.
 
     The items' `stat_*` columns are averages over the whole month, test days included: never read. What a
     user did in the impressions themselves is known only afterwards and is no feature either; the
@@ -80,7 +82,7 @@ def kuairand(source: Path, folder: Path) -> Log:
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for split in ("train", "valid", "test"):
-        table = pq.read_table(source / f"{split}.parquet")
+        table = pq.read_table(source / f"{split}.parquet").slice(0, num_rows)
         for other, key in ((users, "user_id"), (items, "video_id"), (history, "user_id")):
             table = _left_join(table, other, key)
         minutes = table["hourmin"].to_numpy()

@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     args = parse(arguments)
     out = training.run_folder(args, "seeds")
     if args.data:
-        log = logs.kuairand(Path(args.data), out / "log")
+        log = logs.kuairand(Path(args.data), out / "log", 8_000 if args.smoke else None)
     else:
         log = logs.homefeed(out / "log", args.rows, args.seed)
     features = kr.features.fit(log.features, log.train)

@@ -1,0 +1,88 @@
+"""Every recipe runs as a reader would run it: by its command, in a process of its own."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+ROOT = Path(__file__).parents[1]
+KUAIRAND = Path(os.environ.get("KRANKING_DATA", ROOT / "../shared/data")) / "kuairand_pure"
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="one session runs the recipes, to save time"
+)
+needs_kuairand = pytest.mark.skipif(not KUAIRAND.exists(), reason="KuaiRand-Pure is not here")
+
+
+def run(recipe: str, out: Path, *arguments: str) -> dict[str, float]:
+    """Runs `recipes/recipe --smoke` and gives its result.json."""
+    command = [sys.executable, str(ROOT / "recipes" / recipe), "--smoke", "--out", str(out)]
+    environment = {**os.environ, "MPLBACKEND": "agg"}
+    done = subprocess.run(
+        [*command, *arguments],
+        cwd=out.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    result = json.loads((out / "result.json").read_text())
+    assert all(isinstance(value, float) for value in result.values()), result
+    return result
+
+
+def test_homefeed(tmp_path):
+    result = run("homefeed.py", tmp_path / "out")
+    wanted = {"auc_save", "auc_closeup", "auc_hide", "hit3_baseline", "hit3_launch"}
+    assert wanted | {"parity_onnx", "parity_saved_model", "latency_ratio"} <= set(result)
+    assert max(result["parity_onnx"], result["parity_saved_model"]) <= 1e-5
+    names = ("pinterest_baseline", "pinterest_launch")
+    left = {f"{name}.keras" for name in names} | {"report.md", "training.png"}
+    assert left <= {path.name for path in (tmp_path / "out").iterdir()}
+    for name in names:
+        assert (tmp_path / "out" / "bundles" / name / "manifest.json").exists()
+
+
+@needs_kuairand
+def test_seeds_on_kuairand(tmp_path):
+    wanted = ["--data", str(KUAIRAND), "--architectures", "pinterest_launch", "--seeds", "1"]
+    result = run("seeds.py", tmp_path / "out", *wanted)
+    assert {"auc_click_pinterest_launch", "hit3_pinterest_launch", "hit3_random"} <= set(result)
+
+
+def test_kuairand_features_do_not_look_into_the_future(monkeypatch):
+    """Monthly averages hold the test days; what a user did is known only after the answer."""
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    features, tasks = importlib.import_module("logs").kuairand_declarations()
+    columns = {column for feature in features for column in feature.columns}
+    assert "duration_ms" in columns
+    outcomes = {"play_time_ms", "profile_stay_time", "comment_stay_time", "long_view"}
+    assert not columns & (outcomes | {task.column for task in tasks})
+    assert not [c for c in columns if c.startswith(("stat_", "is_"))]
+
+
+def test_seeds_goes_on_where_it_was_stopped(tmp_path):
+    out = tmp_path / "out"
+    wanted = ["--architectures", "mlp", "--rows", "4000"]
+    first = run("seeds.py", out, *wanted, "--seeds", "1")
+    kept = out / "mlp-seed0.json"
+    before = kept.stat().st_mtime_ns
+    result = run("seeds.py", out, *wanted, "--seeds", "2")
+    assert kept.stat().st_mtime_ns == before
+    assert (out / "mlp-seed1.json").exists()
+    assert {"hit3_mlp", "hit3_mlp_sd", "hit3_mlp_gap", "hit3_random", "hit3_bayes"} <= set(result)
+    assert first["auc_save_bayes"] == result["auc_save_bayes"]
+    with pytest.raises(AssertionError, match="trained otherwise"):
+        run("seeds.py", out, *wanted, "--scale", "0.5")
+
+
+def test_own_log(tmp_path):
+    result = run("own_log.py", tmp_path / "out")
+    assert {"auc_like", "ne_finish", "hit3_like", "parity_onnx"} <= set(result)
+    assert (tmp_path / "out" / "bundle" / "manifest.json").exists()

@@ -92,7 +92,12 @@ def train(
         f"val_{log.tasks[0].name}_auc", mode="max", patience=1, restore_best_weights=True
     )
     evaluation = kr.training.RankingEvaluation(valid, log.session, metrics)
-    history = model.fit(rows, epochs=epochs, callbacks=[seconds, evaluation, best], verbose=verbose)
+    history = model.fit(
+        rows,
+        epochs=epochs or protocol.epochs,
+        callbacks=[seconds, evaluation, best],
+        verbose=verbose,
+    )
     test = kr.data.read_parquet(log.test, **read)
     scores = kr.training.RankingEvaluation(test, log.session, metrics, prefix="").evaluate(model)
     return Trained(model, history.history, seconds.mean, scores)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 from keras import ops
 
 from kranking.features import InputSpec
@@ -17,8 +16,8 @@ def checked_inputs(inputs: Any, specs: Mapping[str, InputSpec]) -> dict[str, Any
         specs: Shape and dtype of each input, by name.
 
     Raises:
-        ValueError: For anything but a dict, and for an input that is missing, of the wrong width or of the
-            wrong type.
+        ValueError: For anything but a dict, and for an input that is missing or of the wrong width. Types
+            are left alone: Keras builds a distributed model on float64 stand-ins.
     """
     if not isinstance(inputs, Mapping):
         raise ValueError(
@@ -34,12 +33,6 @@ def checked_inputs(inputs: Any, specs: Mapping[str, InputSpec]) -> dict[str, Any
 
 
 def _checked(name: str, value: Any, spec: InputSpec) -> Any:
-    dtype = keras.backend.standardize_dtype(value.dtype)
-    if spec.dtype == "int32" and "int" not in dtype:
-        raise ValueError(
-            f"Input {name!r} must hold table rows, integers, as `model.preprocess` gives them. "
-            f"Received: dtype {dtype}"
-        )
     try:
         shape = tuple(value.shape)
     except ValueError:  # TensorFlow, after batches of different rank

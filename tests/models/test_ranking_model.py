@@ -79,7 +79,6 @@ BAD_INPUTS = [
     ({"n": None}, r"every model input. Missing: \['n'\]. Received: \['c', 'e'\]"),
     ({"e": np.zeros((SIZE, 4), "float32")}, r"'e' must have the shape \(batch, 3\).*4\)"),
     ({"n": np.zeros((SIZE, 2), "float32")}, r"'n' must have the shape \(batch\)"),
-    ({"c": np.zeros(SIZE, "float32")}, r"'c' must hold table rows, integers.*float32"),
 ]
 
 

@@ -129,6 +129,11 @@ class Sequence(Feature):
                 f"`time` and `request_time` of feature {self.name!r} go together: the model sees how long "
                 f"ago each event was. Received: time={self.time!r}, request_time={self.request_time!r}"
             )
+        if self.candidate is not None and self.side == "user":
+            raise ValueError(
+                f"A sequence with a `candidate` differs from item to item: give {self.name!r} "
+                f"side='item'. Received: side='user', candidate={self.candidate!r}"
+            )
         if self.action_vocabulary is not None:
             checked = _checked_vocabulary(self.name, self.action_vocabulary)
             object.__setattr__(self, "action_vocabulary", checked)

@@ -333,3 +333,8 @@ def test_sides_and_columns():
     assert feature.columns == ("t", "act", "times", "now")
     assert EVERY[0].columns == ("col",)
     assert (EVERY[10].column, Task("save").column) == ("col", "save")
+
+
+def test_a_sequence_with_a_candidate_is_not_the_users():
+    with pytest.raises(ValueError, match="differs from item to item: give 's' side='item'"):
+        Sequence("s", of="c", max_length=2, candidate="c", side="user")

@@ -4,7 +4,7 @@ Paper:    Malreddy et al., Improving feature interactions at Pinterest under ind
           2024, https://arxiv.org/abs/2412.01985: stability is one of its five limits.
 Command:  python recipes/seeds.py --seeds 5 --out runs/seeds             the synthetic home feed
           python recipes/seeds.py --data DIR --out runs/kuairand         KuaiRand-Pure in DIR
-Cost:     about a minute per training on 2 cores; `--smoke` well under one in all.
+Cost:     10 to 60 seconds per training on 2 cores; `--smoke` a minute in all.
 Expected: see docs/results.md, which names the command of every figure.
 
 Trains each architecture with seeds `--seed`, `--seed + 1`, … on one log, under the protocol of that log,
@@ -185,7 +185,14 @@ def plot(path: Path, scores: dict, result: dict[str, float], log: logs.Log) -> N
     for line, label in (("hit3_random", "random"), ("hit3_bayes", "best possible")):
         if line in result:
             axis.axhline(result[line], linestyle=":", color="0.5")
-            axis.annotate(label, (1, result[line]), xycoords=("axes fraction", "data"), ha="right")
+            axis.annotate(
+                label,
+                (1, result[line]),
+                xytext=(0, 4 if line == "hit3_random" else -12),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                ha="right",
+            )
     axis.set(ylabel=f"HIT@3 of {task}, test sessions", xlim=(-0.5, len(scores) - 0.5))
     axis.set_xticks(range(len(scores)), list(scores))
     axis.spines[["top", "right"]].set_visible(False)

@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kranking.features import Embedding, Feature, Origin, Preprocessor, Task
+from kranking.features import (
+    Embedding,
+    Feature,
+    Origin,
+    Preprocessor,
+    Task,
+    check_no_label_is_read,
+)
 
 Encoded = dict[tuple[str, str], np.ndarray]  # ("x" | "y" | "w", name) -> values
 
@@ -26,6 +33,7 @@ class RowEncoder:
         self.preprocessor = Preprocessor(features)
         self.tasks = tuple(tasks)
         self.sample_weight = sample_weight
+        check_no_label_is_read(self.preprocessor.columns, self.tasks)
         labels = [task.column for task in self.tasks]
         extra = labels if sample_weight is None else [*labels, sample_weight]
         self.columns = tuple(dict.fromkeys([*self.preprocessor.columns, *extra]))

@@ -41,6 +41,7 @@ class LogReader(keras.utils.PyDataset):
 
     Attributes:
         num_rows: Rows of an epoch.
+        shuffled: Whether rows come in another order each epoch.
         files: The files.
         counts: Per feature: rows, nulls and values out of vocabulary read so far.
         inputs: Shape and dtype of every model input, by name.
@@ -93,6 +94,7 @@ class LogReader(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.counts, self.inputs = encoder.preprocessor.counts, encoder.preprocessor.inputs
         self.tasks = tuple(task.name for task in tasks)
+        self.shuffled = bool(shuffle)
         order = seed if shuffle else None
         self._stream = EpochStream(source, self._units, encoder, batch_size, block_rows, order)
         self._passes = Passes(self._batches, self._stream.batches)

@@ -16,6 +16,7 @@ from kranking.features._infer import infer as infer
 from kranking.features._numeric import Numeric as Numeric
 from kranking.features._preprocessor import Preprocessor as Preprocessor
 from kranking.features._schema import check_features as check_features
+from kranking.features._schema import check_no_label_is_read as check_no_label_is_read
 from kranking.features._schema import check_tasks as check_tasks
 from kranking.features._schema import field_widths as field_widths
 from kranking.features._schema import from_config as from_config
@@ -43,6 +44,7 @@ __all__ = [
     "Task",
     "TransAct",
     "check_features",
+    "check_no_label_is_read",
     "check_tasks",
     "default_embedding_dim",
     "field_widths",

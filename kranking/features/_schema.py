@@ -127,6 +127,17 @@ def check_tasks(tasks: SequenceOf[Task]) -> None:
         raise ValueError(f"`tasks` must have different names. Received: {names}")
 
 
+def check_no_label_is_read(columns: Iterable[str], tasks: Iterable[Task]) -> None:
+    """Raises `ValueError` if a feature reads a task's label: it would predict what it is told."""
+    columns = set(columns)
+    for task in tasks:
+        if task.column in columns:
+            raise ValueError(
+                f"Column {task.column!r} is the label of task {task.name!r} and must not be a feature. "
+                f"Received: features that read {sorted(columns)}"
+            )
+
+
 def model_inputs(features: Iterable[Feature]) -> dict[str, InputSpec]:
     """Gives every model input by name, in the order of the declarations."""
     inputs: dict[str, InputSpec] = {}

@@ -48,9 +48,9 @@ class HitAtK:
         return f"hit@{self.k}" if self.reduce == "count" else f"hit_any@{self.k}"
 
     def __call__(self, y: np.ndarray, score: np.ndarray, session: np.ndarray) -> float:
-        """Gives the mean over sessions."""
+        """Gives the mean over sessions; NaN, undefined, where no row is positive."""
         _, values = self.per_session(y, score, session)
-        return float(np.mean(values)) if len(values) else float("nan")
+        return float(np.mean(values)) if len(values) and np.any(y) else float("nan")
 
     def per_session(
         self, y: np.ndarray, score: np.ndarray, session: np.ndarray
@@ -80,7 +80,7 @@ class HitAtK:
         size, positives = np.bincount(index, minlength=len(names)), _sum_by(index, y, len(names))
         kept = self._kept(size, positives)
         size, positives = size[kept], positives[kept]
-        if not len(size):
+        if not len(size) or not np.any(y):
             return float("nan")
         if self.reduce == "count":
             return float(np.mean(np.minimum(self.k, size) * positives / size))

@@ -21,6 +21,7 @@ from kranking.models._distribution import check_distributable, resolve_jit
 from kranking.models._inputs import checked_inputs
 from kranking.models._objectives import build_trackers, losses_of, metrics_of, weights_of
 from kranking.models._reader_errors import guarded
+from kranking.models._rows import check_labels, check_rows
 from kranking.models._stack import Given, assemble
 
 
@@ -40,7 +41,9 @@ class RankingModel(keras.Model):
         tasks: The actions to predict.
         heads: Layer from `(batch, width)` to `(batch, tasks)` logits. `None` takes
             `kranking.layers.SharedBottom()`, one linear logit per task.
-        **kwargs: Keyword arguments of `keras.Model`.
+        **kwargs: Keyword arguments of `keras.Model`. `dtype` reaches what the builder makes; for mixed
+            precision throughout, call `keras.config.set_dtype_policy` before making the blocks. Heads
+            compute in float32 always.
 
     Call arguments: a dict of inputs by name, as `model.preprocess(columns)` or a reader gives them.
     Output: a dict, by task name, of logits `(batch, 1)`.
@@ -175,16 +178,26 @@ class RankingModel(keras.Model):
 
     def fit(self, x=None, *args, **kwargs):
         """Trains as `keras.Model.fit`; rows that cannot be read raise the reader's own error."""
-        with guarded(self, x, kwargs.get("validation_data"), training=True):
+        check_rows(x, self._preprocessor.inputs)
+        check_labels(args[0] if args else kwargs.get("y"), [task.name for task in self._tasks])
+        with guarded(self, x, kwargs.get("validation_data")):
             return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate`, on logits."""
+        check_rows(x, self._preprocessor.inputs)
+        check_labels(args[0] if args else kwargs.get("y"), [task.name for task in self._tasks])
         with guarded(self, x):
             return super().evaluate(x, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs) -> dict[str, Any]:
         """Gives probabilities, a dict of float32 arrays `(rows, 1)` by task name."""
+        check_rows(x, self._preprocessor.inputs)
+        if getattr(x, "shuffled", False):
+            raise ValueError(
+                "`x` must give its rows in the log's order, or nobody knows whose a probability is. "
+                "Received: a reader with shuffle=True"
+            )
         with guarded(self, x):
             logits = super().predict(x, *args, **kwargs)
         return {k: ops.convert_to_numpy(p) for k, p in self.probabilities(logits).items()}

@@ -8,7 +8,7 @@ import keras
 
 
 @contextmanager
-def guarded(model: keras.Model, *data: Any, training: bool = False) -> Iterator[None]:
+def guarded(model: keras.Model, *data: Any) -> Iterator[None]:
     """Raises what a reader met while reading, as it was, and leaves the model with its weights.
 
     TensorFlow wraps an error of a `tf.data` generator, its traceback included, into one of its own
@@ -18,22 +18,30 @@ def guarded(model: keras.Model, *data: Any, training: bool = False) -> Iterator[
     Args:
         model: The model.
         *data: What `fit`, `evaluate` or `predict` was given; anything without `error` is left alone.
-        training: Whether weights change. Old ones are then not held, which would cost their memory.
     """
     readers = [(reader, reader.error) for reader in data if hasattr(reader, "error")]
-    on_jax = keras.backend.backend() == "jax"
-    weights = [v.value for v in model.variables] if on_jax and not training else []
+    weights = _weights(model) if keras.backend.backend() == "jax" else []
     try:
         yield
     except BaseException as error:
-        if on_jax:
-            model.jax_state_sync()
-            for variable, value in zip(model.variables, weights):
-                if (
-                    not value.is_deleted()
-                ):  # else a step was done, and the line above brought it back
-                    variable.assign(value)
+        if weights:
+            _bring_back(model, weights)
         for reader, before in readers:
             if isinstance(error, Exception) and reader.error not in (None, before):
                 raise reader.error from None
         raise
+
+
+def _weights(model: Any) -> list[tuple[Any, Any]]:
+    """Holds on to the values before the first step; a step deletes them, so this costs no memory."""
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *(optimizer.variables if optimizer is not None else [])]
+    return [(variable, variable.value) for variable in variables]
+
+
+def _bring_back(model: Any, weights: list[tuple[Any, Any]]) -> None:
+    model.jax_state_sync()  # what the last finished step left
+    for variable, value in weights:
+        # Keras empties the variables before the first step and has nothing to bring back until then.
+        if variable._value is None and not value.is_deleted():
+            variable.assign(value)

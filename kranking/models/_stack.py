@@ -64,6 +64,9 @@ def assemble(
                 f"Block {block.name!r} must give a flat (batch, width) or tokens (batch, tokens, dim). "
                 f"Received: {shape}"
             )
+    if not heads.built:
+        # Rounded logits tie, and ties make ranking metrics a matter of chance.
+        heads.dtype_policy = keras.DTypePolicy("float32")
     if getattr(heads, "num_tasks", num_tasks) is None:
         heads.num_tasks = num_tasks
     if len(shape) == 3:

@@ -85,7 +85,8 @@ def check_rows(signature: Signature, rows: Mapping[str, Any]) -> Rows:
     unknown = [name for name in rows if name not in names]
     if missing or unknown:
         raise ValueError(
-            f"The inputs should be {names}. Received: missing {missing}, unknown {unknown}"
+            f"The inputs should be {names}. Received: missing {missing}, unknown {unknown}. "
+            "Columns of a log become inputs by `features.Preprocessor(bundle.features())`"
         )
     arrays = {value.name: _check_column(value, rows[value.name]) for value in signature.inputs}
     sizes = {name: len(array) for name, array in arrays.items()}
@@ -98,7 +99,8 @@ def _check_column(value: Value, column: Any) -> np.ndarray:
     array = np.asarray(column)
     if array.dtype != value.dtype:
         raise ValueError(
-            f"Input `{value.name}` should be of dtype {value.dtype}. Received: dtype={array.dtype}"
+            f"Input `{value.name}` should be of dtype {value.dtype}. Received: dtype={array.dtype}. "
+            "Columns of a log become inputs by `features.Preprocessor(bundle.features())`"
         )
     if array.ndim != 1 + len(value.shape) or array.shape[1:] != value.shape:
         expected = ", ".join(["batch", *map(str, value.shape)])

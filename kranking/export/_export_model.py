@@ -124,6 +124,7 @@ def export_model(
     check_replaceable(directory)
     source, model = _load(model)
     signature = Signature.of(model)
+    _check_precision(model)
     if "onnx" in formats:
         check_size(model.count_params() * 4)
     cases = make_cases(signature, num_check_rows, check_seed, check_rows)
@@ -164,6 +165,18 @@ def _check_arguments(formats, opset, num_check_rows, modules) -> None:
     if isinstance(modules, str) or not all(isinstance(module, str) for module in modules):
         raise ValueError(
             f"`modules` must be a sequence of module names. Received: modules={modules!r}"
+        )
+
+
+def _check_precision(model: Any) -> None:
+    """Refuses mixed precision: its rounding differs between runtimes by more than is allowed."""
+    layers = [model.encoder, *model.stack]
+    rounded = sorted({layer.compute_dtype for layer in layers} - {"float32", "float64"})
+    if rounded:
+        raise ValueError(
+            "`model` should compute in float32 to be served: half precision rounds in another way in every "
+            "runtime. Make the same model under keras.config.set_dtype_policy('float32') and give it "
+            f"`set_weights(model.get_weights())`. Received: layers that compute in {rounded}"
         )
 
 

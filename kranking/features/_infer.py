@@ -9,14 +9,19 @@ import pyarrow.compute as pc
 from kranking.features._categorical import Categorical
 from kranking.features._columns import is_id, is_list, is_number, is_string, numbers
 from kranking.features._embedding import Embedding
-from kranking.features._feature import SIDES, Feature
+from kranking.features._feature import Feature
 from kranking.features._files import Paths, find_files, open_parquet
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Sequence
 
 _SKEWED = 3.0  # third standardised moment above which a logarithm helps
 _FEW = 32  # as many different integers or fewer are names, not amounts
-_ID_WORDS = ("id", "ids", "uid", "code", "zip", "type")
+_ID_WORDS = {"id", "ids", "uid", "code", "zip", "type", "tag", "tab"}
+_ID_WORDS |= {"user", "item", "video", "pin", "author", "country", "city", "device"}
+_TIME_WORDS = {"time", "timestamp", "ts", "date", "datetime", "epoch"}
+_EPOCHS = ((5e8, 2.2e9), (5e11, 2.2e12), (5e14, 2.2e15))  # 1985 to 2039 in s, ms, us
+_STEMS = {"user": "user", "member": "user", "viewer": "user", "context": "context"}
+_STEMS |= dict.fromkeys(("item", "video", "pin", "author", "movie", "product", "ad"), "item")
 
 
 def infer(
@@ -29,10 +34,10 @@ def infer(
     """Proposes one declaration per column, to be read and corrected by a person.
 
     Looks at the schema and the first rows. Strings, booleans, integers with few values or a name such as
-    `user_id` become `Categorical`; other numbers `Numeric`, with a logarithm if they are skewed and not
-    negative; lists of floats of one length `Embedding`; lists of ids a `Sequence` if most of them
-    are values of a single categorical, else a multi-valued `Categorical`. Columns of times and columns
-    that never vary are left out. What is a label, an outcome or a look into the future cannot be
+    `user_id` or `city` become `Categorical`; other numbers `Numeric`, with a logarithm if they are
+    skewed and not negative; lists of floats of one length `Embedding`; lists of ids a `Sequence` if
+    most of them are values of a single categorical, else a multi-valued `Categorical`. Columns of
+    times and columns that never vary are left out. What is a label, an outcome or a look into the future cannot be
     seen in the data: exclude it.
 
     Args:
@@ -76,8 +81,7 @@ def _sample(file: str, rows: int) -> pa.Table:
 
 
 def _side(name: str, sides: Mapping[str, str]) -> str:
-    prefix = name.split("_")[0].lower()
-    return sides.get(name, prefix if prefix in SIDES else "context")
+    return sides.get(name, _STEMS.get(_words(name)[0], "context"))
 
 
 def _propose(name: str, column: pa.Array, side: str) -> Feature | None:
@@ -86,7 +90,7 @@ def _propose(name: str, column: pa.Array, side: str) -> Feature | None:
         return _propose_list(name, column, side)
     if pa.types.is_boolean(kind) or (is_id(kind) and not pa.types.is_integer(kind)):
         return Categorical(name, side=side) if _varies(column) else None
-    if not is_number(kind) or not _varies(column):
+    if not is_number(kind) or not _varies(column) or _is_time(name, column):
         return None
     if pa.types.is_integer(kind) and (
         _named_like_id(name) or pc.count_distinct(column).as_py() <= _FEW
@@ -124,8 +128,20 @@ def _varies(column: pa.Array) -> bool:
     return pc.count_distinct(column, mode="all").as_py() > 1  # pyright: ignore
 
 
+def _words(name: str) -> list[str]:
+    return name.lower().replace("-", "_").split("_")
+
+
 def _named_like_id(name: str) -> bool:
-    return name.lower().replace("-", "_").split("_")[-1] in _ID_WORDS
+    return _words(name)[-1] in _ID_WORDS
+
+
+def _is_time(name: str, column: pa.Array) -> bool:
+    """Whether integers are moments: named so, and in the range of dates or of seconds since 1970."""
+    if not pa.types.is_integer(column.type) or not _TIME_WORDS & set(_words(name)):
+        return False
+    low, high = (float(pc.min_max(column)[key].as_py()) for key in ("min", "max"))  # pyright: ignore
+    return any(a <= low and high <= b for a, b in (*_EPOCHS, (19000101, 21001231)))
 
 
 def _as_sequence(

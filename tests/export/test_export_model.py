@@ -244,3 +244,14 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path):
     with pytest.raises(ValueError, match="should be a directory"):
         export_model(export_samples.plain_model(), tmp_path / "notes.txt")
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_mixed_precision_is_refused_with_the_way_out(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = export_samples.awkward_model()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    with pytest.raises(ValueError, match=r"set_weights\(model.get_weights\(\)\).*\['bfloat16'\]"):
+        export_model(model, tmp_path / "bundle")
+    assert not list(tmp_path.iterdir())

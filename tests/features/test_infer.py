@@ -26,6 +26,9 @@ def log(tmp_path):
         "words": [["a", "b"][: i % 3] for i in range(rows)],
         "constant": np.ones(rows),
         "rare": pa.array([None, *random.normal(size=rows - 1)]),
+        "time_ms": 1_650_000_000_000 + random.integers(0, 10**9, rows),
+        "time_spent": random.integers(0, 10_000, rows),
+        "city": random.integers(0, 400, rows),
         "is_click": random.integers(0, 2, rows),
     }
     file = tmp_path / "log.parquet"
@@ -46,6 +49,9 @@ def test_proposes_what_a_person_would(log):
     assert proposed["cover"] == Embedding("cover", dim=4)
     assert proposed["engaged"] == Sequence("engaged", of="pin_id", max_length=5)
     assert proposed["words"] == Categorical("words", max_length=2)
+    assert proposed["city"] == Categorical("city")
+    assert isinstance(proposed["time_spent"], Numeric)
+    assert "time_ms" not in proposed  # a moment, which later rows would all exceed
     assert "constant" not in proposed
     assert "is_click" not in proposed
 

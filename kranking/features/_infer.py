@@ -37,8 +37,8 @@ def infer(
     `user_id` or `city` become `Categorical`; other numbers `Numeric`, with a logarithm if they are
     skewed and not negative; lists of floats of one length `Embedding`; lists of ids a `Sequence` if
     most of them are values of a single categorical, else a multi-valued `Categorical`. Columns of
-    times and columns that never vary are left out. What is a label, an outcome or a look into the future cannot be
-    seen in the data: exclude it.
+    times and columns that never vary are left out. What is a label, an outcome or a look into the
+    future cannot be seen in the data: exclude it.
 
     Args:
         paths: Parquet files: path, folder, glob or a list of them.

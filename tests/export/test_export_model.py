@@ -209,7 +209,7 @@ def test_answers_that_are_not_finite_are_refused(tmp_path):
         ({"opset": 15}, r"`opset` must be one of \[17, 18\]. Received: opset=15"),
         ({"num_check_rows": 0}, "`num_check_rows` must be a positive integer"),
         ({"modules": "my.layers"}, "`modules` must be a sequence of module names"),
-        ({"metadata": {"a": object()}}, "`metadata` must be what JSON can hold"),
+        ({"metadata": {"a": 1j}}, "`metadata` must be what JSON can hold"),
         ({"check_rows": {"age": np.zeros(2, "float32")}}, r"missing \['class', 'x.y'\]"),
     ],
     ids=str,

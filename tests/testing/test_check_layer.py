@@ -238,7 +238,9 @@ def oracle(x, weights, config):
     return (x @ weights["left"]) * (x @ weights["right"]) + weights["bias"]
 
 
-@pytest.mark.parametrize("config", [{}, {"units": 3}, lambda: {"units": 2}], ids=str)
+@pytest.mark.parametrize(
+    "config", [{}, {"units": 3}, lambda: {"units": 2}], ids=["empty", "dict", "callable"]
+)
 def test_a_sound_layer_passes(config):
     check_layer(Sound, config, (5, 6), oracle)
     check_layer(Sound, config, (5, 2, 6), oracle, work=False)

@@ -102,7 +102,9 @@ def serve(name: str, trained: Trained, out: Path, args: argparse.Namespace, log:
     )
     console.print(str(report))
     trained.reached = report.reached
-    trained.bundle = kr.export.load_bundle(out / "bundles" / name, features=model.features)
+    trained.bundle = kr.export.load_bundle(
+        out / "bundles" / name, features=model.features, threads=1
+    )
 
 
 def columns(log: logs.Log, model: kr.RankingModel, rows: int) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def compare_latency(trained: dict[str, Trained], log: logs.Log, rounds: int) -> 
     for name, result in trained.items():
         x = result.model.preprocess(columns(log, result.model, 100))
         calls[name] = lambda bundle=result.bundle, x=x: bundle.predict(x)
-    latencies = kr.export.latency_in_turns(calls, rounds=rounds, batch=100)
+    latencies = kr.export.latency_in_turns(calls, rounds=rounds, batch=100, threads=1)
     for name, result in trained.items():
         result.p50 = latencies.percentile(name, 50)
     return latencies
@@ -167,7 +169,7 @@ def write_report(
     out: Path, result: dict, trained: dict[str, Trained], latencies: Any, log: logs.Log, args: Any
 ) -> None:
     """Prints the table, and writes it with the plots and the figures."""
-    headings = [f"{log.name}, test rows", *trained, "random", "Bayes-optimal"]
+    headings = [f"{log.name}, test rows", "baseline", "launch", "random", "best possible"]
     rows = table_rows(result, trained, latencies, log)
     if log.name != "homefeed":  # only of the synthetic log is the best possible result known
         headings, rows = headings[:-1], [row[:-1] for row in rows]
@@ -177,7 +179,9 @@ def write_report(
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    plot(out / "training.png", trained, log)
+    if args.smoke:
+        console.print("A smoke run shows that all parts work; its figures mean nothing.")
+    plot(out / "training.png", trained, log, result)
     lines = [f"# {log.name}: {BASELINE} against {LAUNCH}", "", *training.markdown(headings, rows)]
     lines += ["", *(f"- {name}: {widths(t.model)}" for name, t in trained.items())]
     lines += [f"- latency: ONNX Runtime, in turns, `{json.dumps(latencies.to_json())}`"]
@@ -217,8 +221,8 @@ def table_rows(
     return rows
 
 
-def plot(path: Path, trained: dict[str, Trained], log: logs.Log) -> None:
-    """Draws validation AUC over epochs, and HIT@3 on the test rows."""
+def plot(path: Path, trained: dict[str, Trained], log: logs.Log, result: dict) -> None:
+    """Draws validation AUC over epochs, and HIT@3 on the test rows between chance and the best."""
     task, hit = log.tasks[0].name, log.hit.name
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for name, t in trained.items():
@@ -231,6 +235,10 @@ def plot(path: Path, trained: dict[str, Trained], log: logs.Log) -> None:
         list(trained), [t.test[f"{task}_{hit}"] for t in trained.values()], color=["C0", "C1"]
     )
     right.bar_label(bars, fmt="%.3f")
+    for name, label in (("hit3_random", "random ranking"), ("hit3_bayes", "best possible")):
+        if name in result:
+            right.axhline(result[name], color="0.4", linestyle=":")
+            right.text(1.45, result[name], label, ha="right", va="bottom", color="0.4")
     right.set(ylabel=f"HIT@3 of {task}, test sessions")
     for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)

@@ -3,6 +3,7 @@
 from kranking.layers._concatenate import Concatenate as Concatenate
 from kranking.layers._cross_network import CrossNetwork as CrossNetwork
 from kranking.layers._field_normalization import FieldNormalization as FieldNormalization
+from kranking.layers._flow import fill as fill
 from kranking.layers._flow import takes_of as takes_of
 from kranking.layers._low_rank_cross_network import LowRankCrossNetwork as LowRankCrossNetwork
 from kranking.layers._mask_block import MaskBlock as MaskBlock
@@ -13,6 +14,7 @@ from kranking.layers._residual import Residual as Residual
 from kranking.layers._sequence_pooling import SequencePooling as SequencePooling
 from kranking.layers._serial_mask_net import SerialMaskNet as SerialMaskNet
 from kranking.layers._shared_bottom import SharedBottom as SharedBottom
+from kranking.layers._stack import Stack as Stack
 from kranking.layers._tokenizer import Tokenizer as Tokenizer
 from kranking.layers._transformer_encoder_layer import (
     TransformerEncoderLayer as TransformerEncoderLayer,
@@ -36,10 +38,12 @@ __all__ = [
     "SequencePooling",
     "SerialMaskNet",
     "SharedBottom",
+    "Stack",
     "Tokenizer",
     "TransformerEncoderLayer",
     "UserSequenceTransformer",
     "Work",
+    "fill",
     "takes_of",
     "work_of",
 ]

@@ -19,23 +19,19 @@ def gives_of(layer: keras.layers.Layer) -> Any:
     return getattr(layer, "gives", None)
 
 
-def field_dims_of(layers: Any) -> Any:
-    """Gives the `field_dims` of layers, or `None` if one that wants them has none yet."""
-    known = [layer.field_dims for layer in _wanting(layers)]
-    return None if not known or None in known else known[0]
+def fill(layer: keras.layers.Layer, sees_fields: bool = True, **values: Any) -> None:
+    """Sets what a layer, or a layer inside it, left open for a builder to fill in.
 
-
-def fill_field_dims(layers: Any, field_dims: Any) -> None:
-    """Sets `field_dims` on the layers that want them and have none."""
-    for layer in _wanting(layers):
-        if layer.field_dims is None:
-            layer.field_dims = field_dims
-
-
-def _wanting(layers):
-    """Gives the layers that have a `field_dims`; of a chain only the first sees the fields."""
-    for layer in layers:
-        if isinstance(layer, keras.Sequential):
-            yield from _wanting(layer.layers[:1])
-        elif hasattr(layer, "field_dims"):
-            yield layer
+    Args:
+        layer: A layer; one that holds others in view of the fields lists them in `inner_layers`.
+        sees_fields: Whether the layer stands next to the fields. Only then do `field_dims`, `id_sizes`
+            and `kinds` mean anything to it.
+        **values: Value of each attribute that is `None`; `num_tasks` reaches every layer.
+    """
+    for name, value in values.items():
+        wanted = sees_fields or name == "num_tasks"
+        if wanted and not layer.built and getattr(layer, name, value) is None:
+            setattr(layer, name, value)
+    chain = isinstance(layer, keras.Sequential)
+    for position, inner in enumerate(layer.layers if chain else getattr(layer, "inner_layers", ())):
+        fill(inner, sees_fields and not (chain and position), **values)

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kranking._core import check_choice, serializable
-from kranking.layers._flow import field_dims_of, fill_field_dims, gives_of, takes_of
+from kranking.layers._flow import gives_of, takes_of
 from kranking.layers._shapes import is_many
 from kranking.layers._work import Work, elements, work_of
 
@@ -23,12 +23,11 @@ class Parallel(keras.layers.Layer):
     Args:
         branches: Keras layers, one or more.
         merge: `"concat"` joins vectors on their last axis and tokens on the token axis; `"sum"` and
-            `"mean"` need outputs of equal shape.
+            `"mean"` need outputs of equal shape, or of width 1, which is repeated.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Attributes:
         takes: What each branch takes, in order: `"flat"`, `"tokens"` or `None` (either).
-        field_dims: The fields' widths of the branches that want them; setting it reaches them all.
 
     Input shape: any, given to every branch; or a list of as many inputs as branches, one each.
     Output shape: `(batch, Σ widths)` or `(batch, Σ tokens, dim)` for `"concat"`, otherwise that of
@@ -67,13 +66,9 @@ class Parallel(keras.layers.Layer):
         return "tokens" if "tokens" in map(gives_of, self.branches) else "flat"
 
     @property
-    def field_dims(self):
-        """The widths that the branches have, `None` while one of them has none."""
-        return field_dims_of(self.branches)
-
-    @field_dims.setter
-    def field_dims(self, field_dims):
-        fill_field_dims(self.branches, field_dims)
+    def inner_layers(self):
+        """The branches: what a builder fills in reaches them."""
+        return self.branches
 
     def build(self, input_shape):
         """Builds every branch and checks that their outputs can be merged."""
@@ -108,14 +103,15 @@ class Parallel(keras.layers.Layer):
             agree = len({len(s) for s in shapes}) == 1
             agree = agree and len({s[:axis] + s[axis + 1 :] for s in shapes}) == 1
         else:
-            agree = len(set(shapes)) == 1
+            # One width, beside which a width of 1 is repeated: a scalar term of a sum of logits.
+            agree = len({s[:-1] for s in shapes}) == 1 and len({s[-1] for s in shapes} - {1}) <= 1
         if not agree:
             raise ValueError(
                 f"`{self.name}` cannot merge its branches with merge={self.merge!r}. "
                 f"Received: output shapes {shapes}"
             )
         if self.merge != "concat":
-            return shapes[0]
+            return max(shapes, key=lambda shape: shape[-1])
         total = sum(shape[axis] for shape in shapes)
         return (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
 

@@ -3,7 +3,7 @@
 import keras
 
 from kranking._core import serializable
-from kranking.layers._flow import field_dims_of, fill_field_dims, gives_of, takes_of
+from kranking.layers._flow import gives_of, takes_of
 from kranking.layers._work import Work, elements, work_of
 
 
@@ -45,13 +45,9 @@ class Residual(keras.layers.Layer):
         return gives_of(self.block)
 
     @property
-    def field_dims(self):
-        """The block's fields' widths, if it wants them."""
-        return field_dims_of([self.block])
-
-    @field_dims.setter
-    def field_dims(self, field_dims):
-        fill_field_dims([self.block], field_dims)
+    def inner_layers(self):
+        """The block: what a builder fills in reaches it."""
+        return (self.block,)
 
     def build(self, input_shape):
         """Builds the block."""

@@ -7,8 +7,8 @@ import keras
 
 from kranking._core import serializable
 from kranking.features import FieldEncoder
-from kranking.layers import Tokenizer, Work, takes_of
-from kranking.models._views import VIEWS, FieldView, arranged, frozen, kinds_of, leaves
+from kranking.layers import Work, fill, takes_of
+from kranking.models._views import VIEWS, FieldView, arranged, frozen, id_sizes, kinds_of, leaves
 
 Layers = list[keras.layers.Layer]
 
@@ -50,12 +50,19 @@ def assemble(
     view = old_view
     if view is None or view.views != wanted:
         name = f"{wanted}_view" if isinstance(wanted, str) else "views"
-        view = FieldView(wanted, encoder.features, name=name, dtype=encoder.dtype_policy)
+        view = FieldView(
+            wanted, encoder.features, num_tasks=num_tasks, name=name, dtype=encoder.dtype_policy
+        )
     stack: Layers = []
     shape = _append(stack, view, pair)
-    if blocks:
-        _fill(blocks[0], encoder)
+    open_values = {
+        "field_dims": tuple(encoder.field_widths.values()),
+        "id_sizes": id_sizes(encoder.features),
+        "kinds": kinds_of(encoder.features),
+        "num_tasks": num_tasks,
+    }
     for position, block in enumerate(blocks):
+        fill(block, position == 0, **open_values)
         if position:
             shape = _adapt(stack, block, shape, position)
         shape = _append(stack, block, shape)
@@ -67,8 +74,7 @@ def assemble(
     if not heads.built:
         # Rounded logits tie, and ties make ranking metrics a matter of chance.
         heads.dtype_policy = keras.DTypePolicy("float32")
-    if getattr(heads, "num_tasks", num_tasks) is None:
-        heads.num_tasks = num_tasks
+    fill(heads, False, num_tasks=num_tasks)
     if len(shape) == 3:
         shape = _append(stack, keras.layers.Flatten(name="flatten_before_heads"), shape)
     shape = _append(stack, heads, shape)
@@ -99,14 +105,6 @@ def _collapsed(takes: Any, default: str | None) -> Any:
     # A list of fields must stay one per branch: two fields for two branches would be shared out.
     same = len(set(parts)) == 1 and parts[0] != "fields"
     return parts[0] if same else parts
-
-
-def _fill(block: Any, encoder: FieldEncoder) -> None:
-    """Tells the first block which fields there are, where its arguments leave that open."""
-    if isinstance(block, Tokenizer) and block.kinds is None:
-        block.kinds = kinds_of(encoder.features)
-    if getattr(block, "field_dims", 0) is None:
-        block.field_dims = tuple(encoder.field_widths.values())
 
 
 def _adapt(stack: Layers, block: keras.layers.Layer, shape: Any, position: int) -> Any:

@@ -1,7 +1,6 @@
 """How a block that says what it takes gets it: the adapters that the builder puts in."""
 
 from collections.abc import Sequence as SequenceOf
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -10,18 +9,18 @@ from keras import ops
 from kranking._core import serializable
 from kranking.features import (
     Categorical,
-    Embedding,
     Feature,
-    FieldEncoder,
     Numeric,
-    Sequence,
+    field_widths,
     from_config,
     rows_within,
     to_config,
 )
-from kranking.layers import Concatenate, Tokenizer, Work, work_of
+from kranking.layers import Concatenate, Stack, Tokenizer, Work, work_of
+from kranking.models._first_order import FirstOrder
 
-VIEWS = ("flat", "tokens", "fields", "ids", "linear", "numeric")
+VIEWS = ("flat", "tokens", "embeddings", "categorical", "fields", "ids", "linear", "numeric")
+DEFAULT_TOKEN_DIM = 32
 Views = Any  # one name of VIEWS, or a tuple of Views, one for each branch of a Parallel
 
 
@@ -49,34 +48,41 @@ def kinds_of(features: SequenceOf[Feature]) -> tuple[str, ...]:
 class FieldView(keras.layers.Layer):
     """Gives the first block of a model what it takes, from the fields or the inputs.
 
-    `flat` concatenates all fields, `tokens` projects them to equal width, `fields` is their list,
-    `numeric` the numbers side by side, `ids` the rows of single-valued categoricals, `linear` a table of
-    width 1 per feature.
+    `flat` concatenates all fields and `fields` is their list. `tokens` stacks fields of equal width, and
+    projects those of unequal widths to one; so do `embeddings`, without plain numbers, and `categorical`,
+    of single-valued categoricals only. `ids` has their table rows, `numeric` the numbers side by side,
+    `linear` a first-order term per feature and task.
 
     Args:
-        views: One of `flat`, `tokens`, `fields`, `ids`, `linear`, `numeric`; or several, one for each
-            branch of a `Parallel` that stands first, nested as the branches are.
+        views: One of `VIEWS`; or several, one for each branch of a `Parallel` that stands first, nested as
+            the branches are.
         features: Fitted declarations.
-        token_dim: Width of a token in the `tokens` view.
+        token_dim: Width of a projected token. `None` takes the width that all embeddings have, or 32.
+        num_tasks: Number of columns of a `linear` term.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Inputs: a pair, the encoder's dict of fields and the model's dict of inputs.
     Output shape: that of the view; a list of them for several views.
     """
 
-    def __init__(self, views: Views, features: SequenceOf[Any], token_dim: int = 32, **kwargs):
+    def __init__(
+        self,
+        views: Views,
+        features: SequenceOf[Any],
+        token_dim: int | None = None,
+        num_tasks: int = 1,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.views = frozen(views)
         self.features = tuple(from_config(f) if isinstance(f, dict) else f for f in features)
         self.token_dim = token_dim
+        self.num_tasks = num_tasks
         # Branches that take the same view share it.
         self._members = {view: _members(view, self.features) for view in leaves(self.views)}
         self._num_rows = {f.name: f.num_rows for f in self.features if isinstance(f, Categorical)}
-        self.adapters = {
-            view: adapter
-            for view in self._members
-            if (adapter := _adapter(view, self.features, token_dim, self.dtype_policy)) is not None
-        }
+        made = {view: self._adapter(view) for view in self._members}
+        self.adapters = {view: adapter for view, adapter in made.items() if adapter is not None}
 
     def build(self, input_shape):
         for view, adapter in self.adapters.items():
@@ -92,7 +98,7 @@ class FieldView(keras.layers.Layer):
                 [rows_within(columns[n], self._num_rows[n]) for n in self._members[view]], axis=1
             )
         if view == "linear":
-            return ops.concatenate(list(self.adapters[view](columns).values()), axis=-1)
+            return self.adapters[view](columns)
         chosen = [fields[name] for name in self._members[view]]
         return chosen if view == "fields" else self.adapters[view](chosen)
 
@@ -102,7 +108,7 @@ class FieldView(keras.layers.Layer):
 
     def _output_shape(self, view: str, input_shape):
         shapes = self._shapes(view, input_shape)
-        if view in ("linear", "ids"):
+        if view == "ids":
             return (next(iter(input_shape[0].values()))[0], len(self._members[view]))
         return shapes if view == "fields" else self.adapters[view].compute_output_shape(shapes)
 
@@ -124,6 +130,7 @@ class FieldView(keras.layers.Layer):
             "views": self.views,
             "features": [to_config(f) for f in self.features],
             "token_dim": self.token_dim,
+            "num_tasks": self.num_tasks,
         }
 
     def work(self, input_shape) -> Work:
@@ -137,12 +144,42 @@ class FieldView(keras.layers.Layer):
             return input_shape[1]
         return [tuple(input_shape[0][name]) for name in self._members[view]]
 
+    def _adapter(self, view: str) -> Any:
+        """The layer that makes a view from its members."""
+        dtype = self.dtype_policy
+        if view in ("flat", "numeric"):
+            return Concatenate(dtype=dtype)
+        if view == "linear":
+            return FirstOrder(self.features, self.num_tasks, name="first_order", dtype=dtype)
+        if view in ("tokens", "embeddings", "categorical"):
+            widths = field_widths(self.features)
+            kinds = dict(zip(widths, kinds_of(self.features)))
+            members = self._members[view]
+            if len({widths[name] for name in members}) == 1 and widths[members[0]] > 1:
+                return Stack(dtype=dtype)
+            dim = self.token_dim or _common_dim(widths, kinds)
+            return Tokenizer(dim, kinds=[kinds[name] for name in members], dtype=dtype)
+        return None
+
+
+def id_sizes(features: SequenceOf[Feature]) -> tuple[int, ...]:
+    """Gives the number of rows of each column of the `ids` view."""
+    return tuple(f.num_rows for f in features if isinstance(f, Categorical) and not f.multivalued)
+
+
+def _common_dim(widths: dict[str, int], kinds: dict[str, str]) -> int:
+    """Gives the width of all fields but plain numbers, if they have one."""
+    found = {width for name, width in widths.items() if kinds[name] != "numeric"}
+    return found.pop() if len(found) == 1 and found != {1} else DEFAULT_TOKEN_DIM
+
 
 def _members(view: str, features: SequenceOf[Feature]) -> list[str]:
     kinds = kinds_of(features)
     if view == "numeric":
         names = [f.name for f, kind in zip(features, kinds) if kind == "numeric"]
-    elif view == "ids":
+    elif view == "embeddings":
+        names = [f.name for f, kind in zip(features, kinds) if kind != "numeric"]
+    elif view in ("ids", "categorical"):
         names = [f.name for f in features if isinstance(f, Categorical) and not f.multivalued]
     else:
         names = [f.name for f in features]
@@ -151,31 +188,3 @@ def _members(view: str, features: SequenceOf[Feature]) -> list[str]:
             f"A block takes the {view!r} view, but no feature of the model belongs to it."
         )
     return names
-
-
-def _adapter(view: str, features: SequenceOf[Feature], token_dim: int, dtype: Any) -> Any:
-    if view in ("flat", "numeric"):
-        return Concatenate(dtype=dtype)
-    if view == "tokens":
-        return Tokenizer(dim=token_dim, kinds=kinds_of(features), dtype=dtype)
-    if view == "linear":
-        return FieldEncoder([_width_one(f) for f in features], dtype=dtype)
-    return None
-
-
-def _width_one(feature: Feature) -> Feature:
-    if isinstance(feature, Embedding):
-        return replace(feature, project_to=1, l2_normalize=False)
-    if isinstance(feature, Sequence):
-        plain: Any = type(feature).__dataclass_fields__["encoder"].default
-        return replace(
-            feature,
-            encoder=plain,
-            action=None,
-            action_vocabulary=None,
-            candidate=None,
-            l2_normalize=False,
-        )
-    if isinstance(feature, Categorical | Numeric):
-        return replace(feature, embedding_dim=1, l2_normalize=False)
-    return feature

@@ -1,10 +1,10 @@
-"""`Concatenate` and `Tokenizer`: from fields to a flat vector or to tokens."""
+"""`Concatenate`, `Stack` and `Tokenizer`: from fields to a flat vector or to tokens."""
 
 import keras
 import numpy as np
 import pytest
 
-from kranking.layers import Concatenate, Tokenizer
+from kranking.layers import Concatenate, Stack, Tokenizer
 from kranking.testing import check_layer
 
 SHAPES = [(5, 3), (5, 1), (5, 6), (5, 1), (5, 4)]
@@ -14,6 +14,16 @@ KINDS = ("field", "numeric", "sequence", "numeric", "field")
 @pytest.mark.parametrize("count", [1, 5])
 def test_concatenate_contract(count):
     check_layer(Concatenate, {}, SHAPES[:count], lambda x, *_: np.concatenate(x, axis=1))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_stack_contract(count):
+    check_layer(Stack, {}, [(5, 4)] * count, lambda x, *_: np.stack(x, axis=1))
+
+
+def test_stack_rejects_unequal_widths():
+    with pytest.raises(ValueError, match=r"stacks fields of one width.*Received: widths \[3, 1\]"):
+        Stack().build([(None, 3), (None, 1)])
 
 
 def tokens_oracle(fields, weights, config):

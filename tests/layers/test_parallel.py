@@ -9,7 +9,9 @@ from kranking.layers import (
     Parallel,
     ParallelMaskNet,
     Residual,
+    SharedBottom,
     TransformerEncoderLayer,
+    fill,
 )
 from kranking.testing import check_layer
 
@@ -129,24 +131,38 @@ def test_says_what_its_branches_take():
     assert Residual(TransformerEncoderLayer()).gives == "tokens"
 
 
-def test_field_dims_reach_the_branches_that_want_them():
+def test_a_builder_fills_the_branches_that_see_the_fields():
     given = MaskBlock(4, field_dims=(6,))
-    wanting = [MaskBlock(4), ParallelMaskNet(2, 4), MaskBlock(4)]
-    chain = keras.Sequential([wanting[1], MLP([4])])
-    layer = Parallel([given, wanting[0], chain, Parallel([wanting[2], MLP([4])]), MLP([4])])
-    layer.field_dims = (2, 4)
-    assert [each.field_dims for each in wanting] == [(2, 4)] * 3
+    wanting = [MaskBlock(4), ParallelMaskNet(2, 4), MaskBlock(4), MaskBlock(6)]
+    later = MaskBlock(5)
+    chain = keras.Sequential([wanting[1], later])
+    inner = Parallel([wanting[2], Residual(wanting[3])])
+    layer = Parallel([given, wanting[0], chain, inner, MLP([4])])
+    fill(layer, field_dims=(2, 4), num_tasks=3)
+    assert [each.field_dims for each in wanting] == [(2, 4)] * 4
     assert given.field_dims == (6,)
-    assert values(layer, normal((3, 6))).shape == (3, 4 + 4 + 4 + 8 + 4)
+    assert later.field_dims is None
+    later.field_dims = (8,)
+    assert values(layer, normal((3, 6))).shape == (3, 4 + 4 + 5 + 10 + 4)
     again = Parallel.from_config(layer.get_config())
     assert again.branches[1].field_dims == (2, 4)
 
 
-def test_field_dims_show_only_when_all_have_them():
-    layer = Parallel([MaskBlock(4, field_dims=(6,)), MaskBlock(4)])
-    assert layer.field_dims is None
-    layer.field_dims = (6,)
-    assert layer.field_dims == (6,)
+def test_the_number_of_tasks_reaches_every_layer():
+    heads = SharedBottom(), SharedBottom(num_tasks=2)
+    layer = Parallel([keras.Sequential([MLP([2]), heads[0]]), heads[1]])
+    fill(layer, sees_fields=False, num_tasks=3, field_dims=(1,))
+    assert [each.num_tasks for each in heads] == [3, 2]
+
+
+def test_a_scalar_branch_is_repeated_in_a_sum():
+    scalar, vector = MLP([1], activation=None), MLP([3], activation=None)
+    layer = Parallel([scalar, vector], merge="sum")
+    x = normal((4, 5))
+    np.testing.assert_allclose(
+        values(layer, x), values(scalar, x) + values(vector, x), rtol=1e-5, atol=1e-6
+    )
+    assert layer.compute_output_shape((None, 5)) == (None, 3)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from kranking.layers import MLP, MaskBlock, Residual, TransformerEncoderLayer
+from kranking.layers import MLP, MaskBlock, Residual, TransformerEncoderLayer, fill
 from kranking.testing import check_layer
 
 
@@ -38,11 +38,10 @@ def test_a_block_of_zeros_gives_the_identity():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(x)), x)
 
 
-def test_field_dims_reach_the_block():
+def test_a_builder_fills_the_block():
     layer = Residual(MaskBlock(6))
-    assert layer.field_dims is None
-    layer.field_dims = (2, 4)
-    assert layer.block.field_dims == layer.field_dims == (2, 4)
+    fill(layer, field_dims=(2, 4))
+    assert layer.block.field_dims == (2, 4)
 
 
 def test_rejects_a_block_that_changes_the_shape():

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from kranking.features import Categorical, Embedding, Numeric, Sequence, Task
-from kranking.layers import MLP, CrossNetwork, Parallel, Residual, SharedBottom
+from kranking.layers import MLP, CrossNetwork, Parallel, Residual, SharedBottom, Tokenizer
 from kranking.models import RankingModel
 
 FEATURES = [
@@ -105,7 +105,7 @@ def test_fields_view_is_the_list_of_fields():
 def test_tokens_view_has_s_plus_c_plus_u_tokens():
     model, inputs, x = seen("tokens")
     view = model.stack[0]
-    assert tuple(x.shape) == (5, 5 + 4 + 4, view.token_dim)  # 5 fields, 2 numbers, 1 sequence
+    assert tuple(x.shape) == (5, 5 + 4 + 4, 32)  # 5 fields, 2 numbers, 1 sequence
     fields = model.encoder(inputs)
     tokenizer = view.adapters["tokens"]
     assert tokenizer.kinds == (
@@ -133,14 +133,78 @@ def test_numeric_view_has_the_numbers():
     np.testing.assert_array_equal(dense(x), np.stack([inputs["n"], inputs["m"]], axis=1))
 
 
-def test_linear_view_has_one_scalar_per_feature():
+def test_linear_view_has_a_term_per_feature_and_task():
     model, inputs, x = seen("linear")
-    assert tuple(x.shape) == (5, len(FEATURES))
-    encoder = model.stack[0].adapters["linear"]
-    table = dense(encoder.table("c"))
-    assert table.shape == (3, 1)
+    assert tuple(x.shape) == (5, len(FEATURES), len(TASKS))
+    terms = model.stack[0].adapters["linear"]
+    table = dense(terms.encoder.table("c"))
+    assert table.shape == (3, 2)
     ids = np.where((inputs["c"] >= 0) & (inputs["c"] < 3), inputs["c"], 0)
-    np.testing.assert_array_equal(dense(x)[:, 0], table[ids, 0])
+    np.testing.assert_array_equal(dense(x)[:, 0], table[ids])
+    weights = dense(terms.kernel)  # of the numbers n and m, the second and the fifth feature
+    assert weights.shape == (2, 2)
+    np.testing.assert_allclose(dense(x)[:, 1], inputs["n"][:, None] * weights[0], rtol=1e-6)
+    np.testing.assert_allclose(dense(x)[:, 4], inputs["m"][:, None] * weights[1], rtol=1e-6)
+
+
+EQUAL = [
+    Categorical("c", vocabulary=("a", "b"), embedding_dim=4),
+    Categorical("tags", hash_buckets=5, embedding_dim=4, max_length=3),
+    Categorical("d", hash_buckets=5, embedding_dim=4),
+    Sequence("s", of="c", max_length=4),
+]
+NUMBER = Numeric("n", mean=0.0, std=1.0)
+
+
+def test_tokens_of_one_width_are_the_fields_themselves():
+    model, inputs, x = seen("tokens", EQUAL)
+    fields = model.encoder(inputs)
+    assert not model.stack[0].weights
+    np.testing.assert_array_equal(
+        dense(x), np.stack([dense(fields[f.name]) for f in EQUAL], axis=1)
+    )
+
+
+def test_tokens_take_the_width_that_all_embeddings_have():
+    model, _, x = seen("tokens", [*EQUAL, NUMBER])
+    assert tuple(x.shape) == (5, 3 + 4 + 4, 4)
+    assert isinstance(model.stack[0].adapters["tokens"], Tokenizer)
+
+
+def test_embeddings_are_the_tokens_without_numbers():
+    model, inputs, x = seen("embeddings", [NUMBER, *EQUAL])
+    fields = model.encoder(inputs)
+    np.testing.assert_array_equal(
+        dense(x), np.stack([dense(fields[f.name]) for f in EQUAL], axis=1)
+    )
+
+
+def test_categorical_tokens_stand_beside_their_ids():
+    probes = [Probe("ids"), Probe("categorical")]
+    model = RankingModel([NUMBER, *EQUAL], [Parallel(probes)], TASKS)
+    inputs = inputs_of(model)
+    model(inputs)
+    ids, tokens = probes[0].seen, probes[1].seen
+    for place, name in enumerate(["c", "d"]):
+        table = dense(model.encoder.table(name))
+        np.testing.assert_array_equal(dense(tokens)[:, place], table[np.asarray(ids)[:, place]])
+
+
+def test_a_block_of_two_inputs_gets_a_list():
+    probe = Probe(("ids", "categorical"))
+    model = RankingModel(EQUAL, [Parallel([probe, MLP([2])])], TASKS)
+    model(inputs_of(model))
+    assert [tuple(x.shape) for x in probe.seen] == [(5, 2), (5, 2, 4)]
+
+
+def test_what_a_block_leaves_open_is_filled_in():
+    class Wants(Probe):
+        field_dims = id_sizes = num_tasks = None
+
+    first, second = Wants("ids"), Wants("flat")
+    RankingModel(FEATURES, [first, second], TASKS)
+    assert (first.id_sizes, first.num_tasks) == ((3, 6), 2)
+    assert (second.id_sizes, second.num_tasks) == (None, 2)
 
 
 @pytest.mark.parametrize("view", ["ids", "numeric"])

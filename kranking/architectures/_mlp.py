@@ -13,6 +13,7 @@ from kranking.models import RankingModel
     hyperparameters=[
         Hyperparameter("units", choices=((256, 128), (512, 256), (1024, 512)), default=(512, 256)),
         Hyperparameter("dropout", low=0.0, high=0.5, default=0.0),
+        Hyperparameter("batch_norm", choices=(False, True), default=False),
     ],
 )
 def mlp(
@@ -21,6 +22,7 @@ def mlp(
     *,
     units: Sequence[int] = (512, 256),
     dropout: float = 0.0,
+    batch_norm: bool = False,
 ) -> RankingModel:
     """Embeddings, concatenated, through an MLP: interactions only as the MLP finds them.
 
@@ -29,8 +31,10 @@ def mlp(
         tasks: The actions to predict.
         units: Widths of the MLP.
         dropout: Dropout rate after each layer.
+        batch_norm: Whether each layer is normalised over the batch.
 
     >>> mlp([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")], units=(8,)).name
     'mlp'
     """
-    return RankingModel(features, [layers.MLP(units, dropout=dropout)], tasks, name="mlp")
+    block = layers.MLP(units, dropout=dropout, batch_norm=batch_norm)
+    return RankingModel(features, [block], tasks, name="mlp")

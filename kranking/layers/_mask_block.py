@@ -25,7 +25,7 @@ class MaskBlock(keras.layers.Layer):
 
     `mask = ReLU(v A₁ + b₁) A₂ + b₂` from the raw embeddings `v`, and
     `y = activation(LN((mask ⊙ h) A₃))`, where `h` is the second input, or `LN_emb(v)` when there is
-    only one. The mask is neither bounded nor positive.
+    only one. The mask is neither bounded nor positive; the norm is what keeps deep stacks stable.
 
     Args:
         block_dim: Width of the output.
@@ -34,6 +34,7 @@ class MaskBlock(keras.layers.Layer):
         aggregation_dim: Width of the mask's hidden layer itself, in place of the ratio.
         ln_emb: Norm of the embeddings when they are masked: `"per_field"` (the paper's),
             `"whole"` or `"none"`. With two inputs none is applied.
+        layer_norm: Whether the output has its norm `LN`.
         use_bias: Adds a bias to `A₃`.
         activation: Activation of the output.
         field_dims: Width of each field, for `"per_field"`. `RankingModel` fills in `None`.
@@ -61,6 +62,7 @@ class MaskBlock(keras.layers.Layer):
         reduction_ratio: float | None = None,
         aggregation_dim: int | None = None,
         ln_emb: str = "per_field",
+        layer_norm: bool = True,
         use_bias: bool = False,
         activation="relu",
         field_dims: tuple[int, ...] | None = None,
@@ -77,6 +79,7 @@ class MaskBlock(keras.layers.Layer):
         self.reduction_ratio = reduction_ratio
         self.aggregation_dim = aggregation_dim
         self.ln_emb = ln_emb
+        self.layer_norm = bool(layer_norm)
         self.use_bias = bool(use_bias)
         self.activation = keras.activations.get(activation)
         self.field_dims = (
@@ -99,10 +102,12 @@ class MaskBlock(keras.layers.Layer):
         self.projection.build((None, hidden))
         self.hidden = self._dense("hidden", self.block_dim, 2, use_bias=self.use_bias)
         self.hidden.build((None, masked))
-        self.norm = keras.layers.LayerNormalization(
-            epsilon=self.epsilon, name="norm", dtype=self.dtype_policy
-        )
-        self.norm.build((None, self.block_dim))
+        self.norm = None
+        if self.layer_norm:
+            self.norm = keras.layers.LayerNormalization(
+                epsilon=self.epsilon, name="norm", dtype=self.dtype_policy
+            )
+            self.norm.build((None, self.block_dim))
 
     def call(self, inputs):
         """Masks the second input, or the normalised embeddings, and projects it."""
@@ -112,7 +117,8 @@ class MaskBlock(keras.layers.Layer):
             embeddings = inputs
             masked = inputs if self.norm_emb is None else self.norm_emb(inputs)
         mask = self.projection(self.aggregation(embeddings))
-        return self.activation(self.norm(self.hidden(ops.multiply(mask, masked))))
+        hidden = self.hidden(ops.multiply(mask, masked))
+        return self.activation(hidden if self.norm is None else self.norm(hidden))
 
     def compute_output_shape(self, input_shape):
         """Gives `(batch, block_dim)`."""
@@ -125,8 +131,10 @@ class MaskBlock(keras.layers.Layer):
         hidden, output = self._hidden_dim(masked), self.block_dim
         total = dense_work(width, hidden) + dense_work(hidden, masked)
         total += dense_work(masked, output, bias=self.use_bias)
-        # The masked vector, the norm with its scale and offset, the activation.
-        total += Work(2 * output, 0, masked + 2 * output)
+        # The masked vector, the activation, the norm with its scale and offset.
+        total += Work(saved_elements=masked + output)
+        if self.layer_norm:
+            total += Work(2 * output, 0, output)
         if not is_many(input_shape) and self.ln_emb != "none":
             total += Work(2 * width, 0, width)
         return total
@@ -139,6 +147,7 @@ class MaskBlock(keras.layers.Layer):
             "reduction_ratio": self.reduction_ratio,
             "aggregation_dim": self.aggregation_dim,
             "ln_emb": self.ln_emb,
+            "layer_norm": self.layer_norm,
             "use_bias": self.use_bias,
             "activation": keras.activations.serialize(self.activation),
             "field_dims": self.field_dims,

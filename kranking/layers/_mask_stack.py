@@ -22,6 +22,7 @@ class MaskStack(keras.layers.Layer):
         reduction_ratio,
         aggregation_dim,
         ln_emb,
+        layer_norm,
         use_bias,
         activation,
         field_dims,
@@ -33,6 +34,7 @@ class MaskStack(keras.layers.Layer):
         self.reduction_ratio = reduction_ratio
         self.aggregation_dim = aggregation_dim
         self.ln_emb = ln_emb
+        self.layer_norm = bool(layer_norm)
         self.use_bias = bool(use_bias)
         self.activation = keras.activations.get(activation)
         self.field_dims = (
@@ -46,6 +48,7 @@ class MaskStack(keras.layers.Layer):
                 reduction_ratio=reduction_ratio,
                 aggregation_dim=aggregation_dim,
                 ln_emb=ln_emb,
+                layer_norm=layer_norm,
                 use_bias=use_bias,
                 activation=activation,
                 epsilon=epsilon,
@@ -70,6 +73,7 @@ class MaskStack(keras.layers.Layer):
             "reduction_ratio": self.reduction_ratio,
             "aggregation_dim": self.aggregation_dim,
             "ln_emb": self.ln_emb,
+            "layer_norm": self.layer_norm,
             "use_bias": self.use_bias,
             "activation": keras.activations.serialize(self.activation),
             "field_dims": self.field_dims,

@@ -21,6 +21,7 @@ class ParallelMaskNet(MaskStack):
             this nor `aggregation_dim` is given.
         aggregation_dim: Width of every mask's hidden layer itself, in place of the ratio.
         ln_emb: Norm of the embeddings, one per block: `"per_field"`, `"whole"` or `"none"`.
+        layer_norm: Whether each block's output has its norm.
         use_bias: Adds a bias to each block's output projection.
         activation: Activation of each block's output.
         field_dims: Width of each field, for `"per_field"`. `RankingModel` fills in `None`.
@@ -45,6 +46,7 @@ class ParallelMaskNet(MaskStack):
         reduction_ratio: float | None = None,
         aggregation_dim: int | None = None,
         ln_emb: str = "per_field",
+        layer_norm: bool = True,
         use_bias: bool = False,
         activation="relu",
         field_dims: tuple[int, ...] | None = None,
@@ -59,6 +61,7 @@ class ParallelMaskNet(MaskStack):
             reduction_ratio,
             aggregation_dim,
             ln_emb,
+            layer_norm,
             use_bias,
             activation,
             field_dims,

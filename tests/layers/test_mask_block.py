@@ -29,22 +29,25 @@ def norm_embeddings(x, weights, kind, dims, prefix):
     return np.concatenate(parts, axis=1)
 
 
-def block(embeddings, masked, weights, prefix="", use_bias=False):
+def block(embeddings, masked, weights, prefix="", use_bias=False, layer_norm=True):
     """The paper's instance-guided mask and block on a vector that is normalised already."""
     w = {path.removeprefix(prefix): value for path, value in weights.items()}
     hidden = np.maximum(embeddings @ w["aggregation/kernel"] + w["aggregation/bias"], 0)
     mask = hidden @ w["projection/kernel"] + w["projection/bias"]
     out = (mask * masked) @ w["hidden/kernel"] + (w["hidden/bias"] if use_bias else 0)
-    return np.maximum(normalize(out, w["norm/gamma"], w["norm/beta"]), 0)
+    if layer_norm:
+        out = normalize(out, w["norm/gamma"], w["norm/beta"])
+    return np.maximum(out, 0)
 
 
 def oracle(inputs, weights, config):
-    bias = config.get("use_bias", False)
+    options = {"use_bias": config.get("use_bias", False)}
+    options["layer_norm"] = config.get("layer_norm", True)
     if isinstance(inputs, list):
-        return block(*inputs, weights, use_bias=bias)
+        return block(*inputs, weights, **options)
     kind = config.get("ln_emb", "per_field")
     masked = norm_embeddings(inputs, weights, kind, config.get("field_dims"), "")
-    return block(inputs, masked, weights, use_bias=bias)
+    return block(inputs, masked, weights, **options)
 
 
 def serial_oracle(x, weights, config):
@@ -67,7 +70,7 @@ def parallel_oracle(x, weights, config):
     [
         {"field_dims": DIMS},
         {"ln_emb": "whole", "reduction_ratio": 2.0, "use_bias": True},
-        {"ln_emb": "none", "aggregation_dim": 3},
+        {"ln_emb": "none", "aggregation_dim": 3, "layer_norm": False},
     ],
     ids=str,
 )

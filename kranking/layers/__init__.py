@@ -2,9 +2,14 @@
 
 from kranking.layers._concatenate import Concatenate as Concatenate
 from kranking.layers._cross_network import CrossNetwork as CrossNetwork
+from kranking.layers._factorization_machine import FactorizationMachine as FactorizationMachine
 from kranking.layers._field_normalization import FieldNormalization as FieldNormalization
+from kranking.layers._field_weighted_factorization_machine import (
+    FieldWeightedFactorizationMachine as FieldWeightedFactorizationMachine,
+)
 from kranking.layers._flow import fill as fill
 from kranking.layers._flow import takes_of as takes_of
+from kranking.layers._linear_term import LinearTerm as LinearTerm
 from kranking.layers._low_rank_cross_network import LowRankCrossNetwork as LowRankCrossNetwork
 from kranking.layers._mask_block import MaskBlock as MaskBlock
 from kranking.layers._mlp import MLP as MLP
@@ -15,6 +20,7 @@ from kranking.layers._sequence_pooling import SequencePooling as SequencePooling
 from kranking.layers._serial_mask_net import SerialMaskNet as SerialMaskNet
 from kranking.layers._shared_bottom import SharedBottom as SharedBottom
 from kranking.layers._stack import Stack as Stack
+from kranking.layers._token_linear import TokenLinear as TokenLinear
 from kranking.layers._tokenizer import Tokenizer as Tokenizer
 from kranking.layers._transformer_encoder_layer import (
     TransformerEncoderLayer as TransformerEncoderLayer,
@@ -29,7 +35,10 @@ __all__ = [
     "MLP",
     "Concatenate",
     "CrossNetwork",
+    "FactorizationMachine",
     "FieldNormalization",
+    "FieldWeightedFactorizationMachine",
+    "LinearTerm",
     "LowRankCrossNetwork",
     "MaskBlock",
     "Parallel",
@@ -39,6 +48,7 @@ __all__ = [
     "SerialMaskNet",
     "SharedBottom",
     "Stack",
+    "TokenLinear",
     "Tokenizer",
     "TransformerEncoderLayer",
     "UserSequenceTransformer",

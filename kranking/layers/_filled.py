@@ -1,0 +1,22 @@
+"""Arguments that a builder fills in."""
+
+from typing import Any
+
+import keras
+
+
+def filled(layer: keras.layers.Layer, name: str, source: str) -> Any:
+    """Gives an argument that `RankingModel` fills in, or raises if nobody has given it.
+
+    Args:
+        layer: The layer that needs it.
+        name: Name of the argument.
+        source: Where a `RankingModel` takes it from, for the message.
+    """
+    value = getattr(layer, name)
+    if value is None:
+        raise ValueError(
+            f"`{layer.name}` needs `{name}`; a `RankingModel` fills it in from its {source}. "
+            f"Received: {name}=None"
+        )
+    return value

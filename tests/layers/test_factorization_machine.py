@@ -55,5 +55,5 @@ def test_rejects_what_is_not_tokens(shape):
 
 
 def test_rejects_fields_of_unequal_widths():
-    with pytest.raises(ValueError, match="takes tokens .* of one known width"):
+    with pytest.raises(ValueError, match=r"takes tokens .* of one known width"):
         FactorizationMachine().build([(None, 4), (None, 3)])

@@ -78,14 +78,14 @@ def test_starts_at_the_size_of_one_product():
 
 @pytest.mark.parametrize("value", [0, 1.5, "2", True])
 def test_rejects_a_wrong_number_of_tasks(value):
-    with pytest.raises(ValueError, match="`num_tasks` must be a positive .*Received: num_tasks="):
+    with pytest.raises(ValueError, match=r"`num_tasks` must be a positive .*Received: num_tasks="):
         FieldWeightedFactorizationMachine(num_tasks=value)
 
 
 def test_rejects_one_field_and_unequal_widths_and_missing_tasks():
     with pytest.raises(ValueError, match="needs two fields or more"):
         FieldWeightedFactorizationMachine(1).build((None, 1, 4))
-    with pytest.raises(ValueError, match="takes tokens .* of one known width"):
+    with pytest.raises(ValueError, match=r"takes tokens .* of one known width"):
         FieldWeightedFactorizationMachine(1).build([(None, 4), (None, 3)])
     with pytest.raises(ValueError, match="needs `num_tasks`; a `RankingModel` fills it in"):
         FieldWeightedFactorizationMachine().build((None, 3, 4))

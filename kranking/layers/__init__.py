@@ -2,16 +2,23 @@
 
 from kranking.layers._concatenate import Concatenate as Concatenate
 from kranking.layers._cross_network import CrossNetwork as CrossNetwork
+from kranking.layers._exponential_cross_network import (
+    ExponentialCrossNetwork as ExponentialCrossNetwork,
+)
 from kranking.layers._factorization_machine import FactorizationMachine as FactorizationMachine
+from kranking.layers._field_halves import FieldHalves as FieldHalves
 from kranking.layers._field_normalization import FieldNormalization as FieldNormalization
 from kranking.layers._field_weighted_factorization_machine import (
     FieldWeightedFactorizationMachine as FieldWeightedFactorizationMachine,
 )
 from kranking.layers._flow import fill as fill
 from kranking.layers._flow import takes_of as takes_of
+from kranking.layers._gated_cross_network import GatedCrossNetwork as GatedCrossNetwork
+from kranking.layers._linear_cross_network import LinearCrossNetwork as LinearCrossNetwork
 from kranking.layers._linear_term import LinearTerm as LinearTerm
 from kranking.layers._low_rank_cross_network import LowRankCrossNetwork as LowRankCrossNetwork
 from kranking.layers._mask_block import MaskBlock as MaskBlock
+from kranking.layers._mixture_cross_network import MixtureCrossNetwork as MixtureCrossNetwork
 from kranking.layers._mlp import MLP as MLP
 from kranking.layers._parallel import Parallel as Parallel
 from kranking.layers._parallel_mask_net import ParallelMaskNet as ParallelMaskNet
@@ -28,6 +35,7 @@ from kranking.layers._transformer_encoder_layer import (
 from kranking.layers._user_sequence_transformer import (
     UserSequenceTransformer as UserSequenceTransformer,
 )
+from kranking.layers._vector_cross_network import VectorCrossNetwork as VectorCrossNetwork
 from kranking.layers._work import Work as Work
 from kranking.layers._work import work_of as work_of
 
@@ -35,12 +43,17 @@ __all__ = [
     "MLP",
     "Concatenate",
     "CrossNetwork",
+    "ExponentialCrossNetwork",
     "FactorizationMachine",
+    "FieldHalves",
     "FieldNormalization",
     "FieldWeightedFactorizationMachine",
+    "GatedCrossNetwork",
+    "LinearCrossNetwork",
     "LinearTerm",
     "LowRankCrossNetwork",
     "MaskBlock",
+    "MixtureCrossNetwork",
     "Parallel",
     "ParallelMaskNet",
     "Residual",
@@ -52,6 +65,7 @@ __all__ = [
     "Tokenizer",
     "TransformerEncoderLayer",
     "UserSequenceTransformer",
+    "VectorCrossNetwork",
     "Work",
     "fill",
     "takes_of",

@@ -1,0 +1,69 @@
+"""What BARS trained on Frappe_x1, and what it got: the settings of every row of its table.
+
+Source of settings and figures: the repository reczoo/BARS at 5b5e61f (ranking/ctr/MODEL/RUN/README.md and
+the leaderboard), with FuxiCTR's defaults. AUC and logloss there are one run of seed 2021, the seed of the
+search; `mean` is over its five seeds, where it has them. Models not in BARS have settings of ours.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+UNITS = (400, 400, 400)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An architecture, its arguments, and the λ of the embeddings' λ/2 · Σ squares.
+
+    `published` has BARS's `auc`, `logloss` and `params`, and `mean` where there are five seeds.
+    """
+
+    architecture: str
+    arguments: dict[str, Any]
+    embedding_regularizer: float
+    published: dict[str, float] = field(default_factory=dict)
+
+
+def deep(dropout: float, **arguments: Any) -> dict[str, Any]:
+    """Adds BARS's usual MLP: 400, 400, 400, with batch norm."""
+    return {**arguments, "units": UNITS, "dropout": dropout, "batch_norm": True}
+
+
+def bars(auc: float, logloss: float, params: int, mean: float | None = None) -> dict[str, float]:
+    """Puts a row of BARS's table under names."""
+    row = {"auc": auc, "logloss": logloss, "params": params}
+    return row if mean is None else row | {"mean": mean}
+
+
+MODELS = {
+    "LR": Setting("lr", {}, 1e-5, bars(0.9356, 0.3076, 5_390)),
+    "FM": Setting("fm", {}, 5e-6, bars(0.9671, 0.2065, 59_280)),
+    "CrossNet": Setting(
+        "dcn_v2",
+        {"model_structure": "crossnet_only", "depth": 4},
+        1e-3,
+        bars(0.9729, 0.2216, 94_391),
+    ),
+    "DNN": Setting("mlp", deep(0.2), 0.05, bars(0.9833, 0.1622, 781_892, 0.984045)),
+    "DCN": Setting("dcn", deep(0.2, depth=3), 0.05, bars(0.9839, 0.1527, 418_591, 0.983418)),
+    "DCNv2": Setting(
+        "dcn_v2",
+        deep(0.4, model_structure="parallel", depth=4),
+        0.05,
+        bars(0.9845, 0.1491, 458_391, 0.983824),
+    ),
+    "MaskNet": Setting(
+        "masknet",
+        {
+            "model_type": "parallel",
+            "num_blocks": 3,
+            "block_dim": 50,
+            "reduction_ratio": 2.0,
+            "ln_emb": "none",
+            "units": UNITS,
+            "dropout": 0.1,
+        },
+        0.1,
+        bars(0.9837, 0.1696, 571_691),
+    ),
+}

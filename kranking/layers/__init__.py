@@ -1,5 +1,8 @@
 """Interactions, gates, pooling, adapters and heads: tensors in, tensors out, no feature names."""
 
+from kranking.layers._compressed_interaction_network import (
+    CompressedInteractionNetwork as CompressedInteractionNetwork,
+)
 from kranking.layers._concatenate import Concatenate as Concatenate
 from kranking.layers._cross_network import CrossNetwork as CrossNetwork
 from kranking.layers._exponential_cross_network import (
@@ -18,6 +21,7 @@ from kranking.layers._linear_cross_network import LinearCrossNetwork as LinearCr
 from kranking.layers._linear_term import LinearTerm as LinearTerm
 from kranking.layers._low_rank_cross_network import LowRankCrossNetwork as LowRankCrossNetwork
 from kranking.layers._mask_block import MaskBlock as MaskBlock
+from kranking.layers._mean_heads import MeanHeads as MeanHeads
 from kranking.layers._mixture_cross_network import MixtureCrossNetwork as MixtureCrossNetwork
 from kranking.layers._mlp import MLP as MLP
 from kranking.layers._parallel import Parallel as Parallel
@@ -41,6 +45,7 @@ from kranking.layers._work import work_of as work_of
 
 __all__ = [
     "MLP",
+    "CompressedInteractionNetwork",
     "Concatenate",
     "CrossNetwork",
     "ExponentialCrossNetwork",
@@ -53,6 +58,7 @@ __all__ = [
     "LinearTerm",
     "LowRankCrossNetwork",
     "MaskBlock",
+    "MeanHeads",
     "MixtureCrossNetwork",
     "Parallel",
     "ParallelMaskNet",

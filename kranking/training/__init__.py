@@ -1,6 +1,15 @@
 """What Keras's `fit` lacks for ranking."""
 
+from kranking.training._field_dims import embedding_tables as embedding_tables
+from kranking.training._field_dims import field_dims_from_tables as field_dims_from_tables
+from kranking.training._field_dims import with_field_dims as with_field_dims
 from kranking.training._mirrored_strategy import mirrored_strategy as mirrored_strategy
 from kranking.training._ranking_evaluation import RankingEvaluation as RankingEvaluation
 
-__all__ = ["RankingEvaluation", "mirrored_strategy"]
+__all__ = [
+    "RankingEvaluation",
+    "embedding_tables",
+    "field_dims_from_tables",
+    "mirrored_strategy",
+    "with_field_dims",
+]

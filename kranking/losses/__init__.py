@@ -1,5 +1,7 @@
-"""Losses on logits."""
+"""Losses on logits, and auxiliary losses on the logits of a model's parts."""
 
 from kranking.losses._binary_crossentropy import BinaryCrossentropy as BinaryCrossentropy
+from kranking.losses._self_distillation import SelfDistillation as SelfDistillation
+from kranking.losses._tri_bce import TriBCE as TriBCE
 
-__all__ = ["BinaryCrossentropy"]
+__all__ = ["BinaryCrossentropy", "SelfDistillation", "TriBCE"]

@@ -41,6 +41,13 @@ class Hyperparameter:
                 f"Received: low={self.low}, high={self.high}, choices={self.choices}"
             )
 
+    @property
+    def lowest(self) -> Any:
+        """The least of its values: the first choice, or the low end of the range, of the default's type."""
+        if self.choices is not None:
+            return self.choices[0]
+        return int(self.low or 0) if isinstance(self.default, int) else self.low
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -59,6 +66,11 @@ class Architecture:
     paper: str
     views: tuple[str, ...]
     hyperparameters: tuple[Hyperparameter, ...]
+
+    @property
+    def smallest(self) -> dict[str, Any]:
+        """The arguments of the cheapest model in range: for tests, and to see whether something runs."""
+        return {parameter.name: parameter.lowest for parameter in self.hyperparameters}
 
 
 _ARCHITECTURES: dict[str, Architecture] = {}

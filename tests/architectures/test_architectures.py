@@ -1,5 +1,8 @@
 """Architectures: exact sizes, one registry, every function builds and predicts."""
 
+import warnings
+
+import keras
 import numpy as np
 import pytest
 
@@ -12,6 +15,7 @@ FEATURES = [
     kr.features.Embedding("cover", dim=12, project_to=7, side="item"),
 ]
 WIDTH = 8 + 1 + 7
+VIEWS = {"flat", "tokens", "embeddings", "categorical", "fields", "ids", "linear", "numeric"}
 TASKS = [kr.Task("save"), kr.Task("hide", weight=0.5)]
 TABLES = 8 * 8 + 12 * 7
 
@@ -24,21 +28,78 @@ def mask_block_size(width, inner, out):
     return width * inner + inner + inner * width + width + width * out + 2 * out
 
 
-@pytest.mark.parametrize("name", architectures.names())
-def test_every_architecture_builds_and_predicts(name):
+every_architecture = pytest.mark.parametrize("name", architectures.names())
+
+
+def smallest(name, features=FEATURES):
+    row = architectures.get(name)
+    return row.build(features, TASKS, **row.smallest)
+
+
+def rows_of(model, size=8):
+    random = np.random.default_rng(0)
+    columns = {
+        "country": random.choice([*"abcdefg", "?"], size),
+        "age": random.standard_normal(size),
+        "cover": random.standard_normal((size, 12)),
+    }
+    labels = {task.name: random.integers(0, 2, size).astype("float32") for task in TASKS}
+    return model.preprocess(columns), labels
+
+
+@every_architecture
+def test_default_costs_what_it_says(name):
     row = architectures.get(name)
     model = row.build(FEATURES, TASKS)
-    x = model.preprocess({"country": ["a", None], "age": [0.5, 2.0], "cover": np.ones((2, 12))})
-    probabilities = model.predict(x, verbose=0)
-    assert set(probabilities) == {"save", "hide"}
-    assert np.isfinite(probabilities["save"]).all()
-    assert model.work().parameters == model.count_params()
+    assert model.name == name
     assert model.work().unknown == ()
+    assert model.work().parameters == sum(
+        int(np.prod(weight.shape)) for weight in model.trainable_weights
+    )
     assert row.paper
-    assert set(row.views) <= {"flat", "tokens", "ids", "linear", "numeric"}
+    assert set(row.views) <= VIEWS
 
 
-@pytest.mark.parametrize("name", architectures.names())
+@every_architecture
+def test_predicts_also_a_single_row(name):
+    model = smallest(name)
+    x, _ = rows_of(model)
+    together = _numpy(model(x))
+    assert set(together) == {"save", "hide"}
+    assert np.isfinite(together["save"]).all()
+    alone = _numpy(model({key: value[:1] for key, value in x.items()}))
+    for task in together:
+        np.testing.assert_allclose(alone[task], together[task][:1], rtol=1e-5, atol=1e-5)
+
+
+slow_on_jax = pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
+
+
+@every_architecture
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@slow_on_jax  # which compiles each operation of an eager step
+def test_mixed_precision_trains_and_stays_finite(name, policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = smallest(name)
+    finally:
+        keras.config.set_dtype_policy(before)
+    x, labels = rows_of(model)
+    model.compile("sgd", weighted_metrics=None, run_eagerly=True, jit_compile=False)
+    with warnings.catch_warnings():
+        # Keras's words for a weight off the path, such as the field gate's of a single field.
+        warnings.filterwarnings("ignore", message="Gradients do not exist")
+        assert np.isfinite(model.train_on_batch(x, labels)).all()
+    for logits in model(x).values():
+        assert np.isfinite(keras.ops.convert_to_numpy(logits)).all()
+        assert keras.backend.standardize_dtype(logits.dtype) == "float32"
+    assert {keras.backend.standardize_dtype(w.dtype) for w in model.trainable_weights} == {
+        "float32"
+    }
+
+
+@every_architecture
 def test_hyperparameters_are_arguments_with_their_defaults(name):
     row = architectures.get(name)
     for parameter in row.hyperparameters:
@@ -70,8 +131,6 @@ def test_presets_scale_fields_to_unit_length_but_not_numbers():
 
 
 def _numpy(fields):
-    import keras
-
     return {name: keras.ops.convert_to_numpy(field) for name, field in fields.items()}
 
 

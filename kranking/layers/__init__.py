@@ -5,6 +5,9 @@ from kranking.layers._compressed_interaction_network import (
 )
 from kranking.layers._concatenate import Concatenate as Concatenate
 from kranking.layers._cross_network import CrossNetwork as CrossNetwork
+from kranking.layers._dhen import DHEN as DHEN
+from kranking.layers._dhen_cross import DHENCross as DHENCross
+from kranking.layers._dhen_layer import DHENLayer as DHENLayer
 from kranking.layers._exponential_cross_network import (
     ExponentialCrossNetwork as ExponentialCrossNetwork,
 )
@@ -17,16 +20,27 @@ from kranking.layers._field_weighted_factorization_machine import (
 from kranking.layers._flow import fill as fill
 from kranking.layers._flow import takes_of as takes_of
 from kranking.layers._gated_cross_network import GatedCrossNetwork as GatedCrossNetwork
+from kranking.layers._gram_cross import GramCross as GramCross
+from kranking.layers._interacting_layer import InteractingLayer as InteractingLayer
 from kranking.layers._linear_cross_network import LinearCrossNetwork as LinearCrossNetwork
 from kranking.layers._linear_term import LinearTerm as LinearTerm
 from kranking.layers._low_rank_cross_network import LowRankCrossNetwork as LowRankCrossNetwork
 from kranking.layers._mask_block import MaskBlock as MaskBlock
 from kranking.layers._mean_heads import MeanHeads as MeanHeads
 from kranking.layers._mixture_cross_network import MixtureCrossNetwork as MixtureCrossNetwork
+from kranking.layers._mixture_of_experts import MixtureOfExperts as MixtureOfExperts
 from kranking.layers._mlp import MLP as MLP
+from kranking.layers._multi_gate_mixture_of_experts import (
+    MultiGateMixtureOfExperts as MultiGateMixtureOfExperts,
+)
 from kranking.layers._parallel import Parallel as Parallel
 from kranking.layers._parallel_mask_net import ParallelMaskNet as ParallelMaskNet
+from kranking.layers._progressive_layered_extraction import (
+    ProgressiveLayeredExtraction as ProgressiveLayeredExtraction,
+)
+from kranking.layers._rank_mixer_layer import RankMixerLayer as RankMixerLayer
 from kranking.layers._residual import Residual as Residual
+from kranking.layers._semantic_tokenizer import SemanticTokenizer as SemanticTokenizer
 from kranking.layers._sequence_pooling import SequencePooling as SequencePooling
 from kranking.layers._serial_mask_net import SerialMaskNet as SerialMaskNet
 from kranking.layers._shared_bottom import SharedBottom as SharedBottom
@@ -44,25 +58,35 @@ from kranking.layers._work import Work as Work
 from kranking.layers._work import work_of as work_of
 
 __all__ = [
+    "DHEN",
     "MLP",
     "CompressedInteractionNetwork",
     "Concatenate",
     "CrossNetwork",
+    "DHENCross",
+    "DHENLayer",
     "ExponentialCrossNetwork",
     "FactorizationMachine",
     "FieldHalves",
     "FieldNormalization",
     "FieldWeightedFactorizationMachine",
     "GatedCrossNetwork",
+    "GramCross",
+    "InteractingLayer",
     "LinearCrossNetwork",
     "LinearTerm",
     "LowRankCrossNetwork",
     "MaskBlock",
     "MeanHeads",
     "MixtureCrossNetwork",
+    "MixtureOfExperts",
+    "MultiGateMixtureOfExperts",
     "Parallel",
     "ParallelMaskNet",
+    "ProgressiveLayeredExtraction",
+    "RankMixerLayer",
     "Residual",
+    "SemanticTokenizer",
     "SequencePooling",
     "SerialMaskNet",
     "SharedBottom",

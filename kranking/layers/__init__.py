@@ -4,6 +4,9 @@ from kranking.layers._compressed_interaction_network import (
     CompressedInteractionNetwork as CompressedInteractionNetwork,
 )
 from kranking.layers._concatenate import Concatenate as Concatenate
+from kranking.layers._convolution_interaction import (
+    ConvolutionInteraction as ConvolutionInteraction,
+)
 from kranking.layers._cross_network import CrossNetwork as CrossNetwork
 from kranking.layers._dhen import DHEN as DHEN
 from kranking.layers._dhen_cross import DHENCross as DHENCross
@@ -62,6 +65,7 @@ __all__ = [
     "MLP",
     "CompressedInteractionNetwork",
     "Concatenate",
+    "ConvolutionInteraction",
     "CrossNetwork",
     "DHENCross",
     "DHENLayer",

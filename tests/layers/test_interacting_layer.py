@@ -112,7 +112,8 @@ def test_a_permutation_of_the_fields_permutes_the_output():
 def test_the_scale_is_that_of_the_queries():
     x = tokens(2, 4, 6)
     scaled, plain = InteractingLayer(1, 16), InteractingLayer(1, 16, use_scale=False)
-    scaled(x), plain(x)
+    for layer in (scaled, plain):
+        layer.build(x.shape)
     plain.set_weights(scaled.get_weights())
     assert np.abs(numpy(scaled(x)) - numpy(plain(x))).max() > 1e-3
     plain.projections["query"].kernel.assign(numpy(plain.projections["query"].kernel) / 4)

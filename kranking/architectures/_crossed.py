@@ -1,0 +1,39 @@
+"""A cross network and an MLP, one after the other or side by side: what DCN and its heirs share."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+
+from kranking import layers
+from kranking._core import check_choice
+from kranking.architectures._registry import Hyperparameter
+
+STRUCTURES = ("crossnet_only", "stacked", "parallel", "stacked_parallel")
+
+DEEP = [
+    Hyperparameter("units", choices=((256, 128), (512, 256), (1024, 512)), default=(512, 256)),
+    Hyperparameter("dropout", low=0.0, high=0.5, default=0.0),
+]
+STRUCTURE = Hyperparameter("model_structure", choices=("stacked", "parallel"), default="parallel")
+
+
+def crossed(
+    cross: keras.layers.Layer,
+    mlp: Callable[[], keras.layers.Layer],
+    model_structure: str,
+    structures: Sequence[str] = STRUCTURES,
+) -> list[keras.layers.Layer]:
+    """Gives the blocks of a model that has one cross network, and as many MLPs as it takes."""
+    check_choice("model_structure", model_structure, structures)
+    if model_structure == "crossnet_only":
+        return [cross]
+    if model_structure == "stacked":
+        return [cross, mlp()]
+    if model_structure == "parallel":
+        return [layers.Parallel([cross, mlp()])]
+    return [layers.Parallel([keras.Sequential([cross, mlp()], name="stacked"), mlp()])]
+
+
+def mlps(units: Sequence[int], dropout: float, batch_norm: bool) -> Callable[[], layers.MLP]:
+    """Gives a maker of equal MLPs."""
+    return lambda: layers.MLP(units, dropout=dropout, batch_norm=batch_norm)

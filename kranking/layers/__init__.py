@@ -24,6 +24,10 @@ from kranking.layers._flow import fill as fill
 from kranking.layers._flow import takes_of as takes_of
 from kranking.layers._gated_cross_network import GatedCrossNetwork as GatedCrossNetwork
 from kranking.layers._gram_cross import GramCross as GramCross
+from kranking.layers._heterogeneous_transformer_layer import (
+    HeterogeneousTransformerLayer as HeterogeneousTransformerLayer,
+)
+from kranking.layers._hiformer_layer import HiformerLayer as HiformerLayer
 from kranking.layers._interacting_layer import InteractingLayer as InteractingLayer
 from kranking.layers._linear_cross_network import LinearCrossNetwork as LinearCrossNetwork
 from kranking.layers._linear_term import LinearTerm as LinearTerm
@@ -76,6 +80,8 @@ __all__ = [
     "FieldWeightedFactorizationMachine",
     "GatedCrossNetwork",
     "GramCross",
+    "HeterogeneousTransformerLayer",
+    "HiformerLayer",
     "InteractingLayer",
     "LinearCrossNetwork",
     "LinearTerm",

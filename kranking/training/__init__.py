@@ -5,9 +5,11 @@ from kranking.training._field_dims import field_dims_from_tables as field_dims_f
 from kranking.training._field_dims import with_field_dims as with_field_dims
 from kranking.training._mirrored_strategy import mirrored_strategy as mirrored_strategy
 from kranking.training._ranking_evaluation import RankingEvaluation as RankingEvaluation
+from kranking.training._structural_pruning import StructuralPruning as StructuralPruning
 
 __all__ = [
     "RankingEvaluation",
+    "StructuralPruning",
     "embedding_tables",
     "field_dims_from_tables",
     "mirrored_strategy",

@@ -29,11 +29,13 @@ from kranking.layers._heterogeneous_transformer_layer import (
 )
 from kranking.layers._hiformer_layer import HiformerLayer as HiformerLayer
 from kranking.layers._interacting_layer import InteractingLayer as InteractingLayer
+from kranking.layers._learned_tokens import LearnedTokens as LearnedTokens
 from kranking.layers._linear_cross_network import LinearCrossNetwork as LinearCrossNetwork
 from kranking.layers._linear_term import LinearTerm as LinearTerm
 from kranking.layers._low_rank_cross_network import LowRankCrossNetwork as LowRankCrossNetwork
 from kranking.layers._mask_block import MaskBlock as MaskBlock
 from kranking.layers._mean_heads import MeanHeads as MeanHeads
+from kranking.layers._mixer_layer import MixerLayer as MixerLayer
 from kranking.layers._mixture_cross_network import MixtureCrossNetwork as MixtureCrossNetwork
 from kranking.layers._mixture_of_experts import MixtureOfExperts as MixtureOfExperts
 from kranking.layers._mlp import MLP as MLP
@@ -83,11 +85,13 @@ __all__ = [
     "HeterogeneousTransformerLayer",
     "HiformerLayer",
     "InteractingLayer",
+    "LearnedTokens",
     "LinearCrossNetwork",
     "LinearTerm",
     "LowRankCrossNetwork",
     "MaskBlock",
     "MeanHeads",
+    "MixerLayer",
     "MixtureCrossNetwork",
     "MixtureOfExperts",
     "MultiGateMixtureOfExperts",

@@ -4,7 +4,14 @@ import keras
 from keras import ops
 
 from kranking import ops as kops
-from kranking._core import Shape, check_choice, check_positive_int, fresh, serializable
+from kranking._core import (
+    Shape,
+    check_choice,
+    check_number,
+    check_positive_int,
+    fresh,
+    serializable,
+)
 from kranking.layers._tokens import check_tokens
 from kranking.layers._work import Work, dense_work
 
@@ -22,9 +29,9 @@ class InteractingLayer(keras.layers.Layer):
     encoding: a permutation of the fields permutes the output. A stack of these layers is AutoInt.
 
     Code that is called AutoInt differs. The paper's projections are linear; the authors' later code has
-    `use_bias=True, projection_activation="relu", layer_norm="after"`. FuxiCTR, whose `attention_dim` is
-    `num_heads · head_dim`, has `residual="identity", use_scale=False`, and `layer_norm="before"` as an
-    option. Whether the paper scales the scores is unverified; large heads saturate without it.
+    `projection_activation="relu", layer_norm="after"`. FuxiCTR, whose `attention_dim` is `num_heads ·
+    head_dim`, has `residual="identity", use_scale=False`, and `layer_norm="before"` as an option. Whether
+    the paper scales the scores is unverified; large heads saturate without it.
 
     Args:
         num_heads: Number of attention heads.
@@ -33,8 +40,8 @@ class InteractingLayer(keras.layers.Layer):
         residual: `"projection"` adds `X W_R`; `"identity"` adds `X` where the output has its dim, and
             `X W_R` where it has not; `"none"` adds nothing.
         layer_norm: `"before"` or `"after"` the rectifier, or `"none"`.
-        projection_activation: Activation of `X W` in all projections.
-        use_bias: Adds a bias to every projection.
+        dropout: Share of attention weights dropped in training.
+        projection_activation: Activation of all projections, which then have a bias.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
@@ -58,8 +65,8 @@ class InteractingLayer(keras.layers.Layer):
         use_scale: bool = True,
         residual: str = "projection",
         layer_norm: str = "none",
+        dropout: float = 0.0,
         projection_activation=None,
-        use_bias: bool = False,
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
@@ -67,14 +74,15 @@ class InteractingLayer(keras.layers.Layer):
         check_positive_int("head_dim", head_dim)
         check_choice("residual", residual, RESIDUALS)
         check_choice("layer_norm", layer_norm, LAYER_NORMS)
+        check_number("dropout", dropout, low=0.0, high=0.999)
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.head_dim = head_dim
         self.use_scale = bool(use_scale)
         self.residual = residual
         self.layer_norm = layer_norm
+        self.dropout = dropout
         self.projection_activation = keras.activations.get(projection_activation)
-        self.use_bias = bool(use_bias)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: Shape):
@@ -85,12 +93,13 @@ class InteractingLayer(keras.layers.Layer):
             self.projections[name] = keras.layers.Dense(
                 self._width,
                 activation=self.projection_activation,
-                use_bias=self.use_bias,
+                use_bias=self._has_bias,
                 kernel_initializer=fresh(self.kernel_initializer, index),
                 name=name,
                 dtype=self.dtype_policy,
             )
             self.projections[name].build((None, fields, dim))
+        self.drop = keras.layers.Dropout(self.dropout, name="drop", dtype=self.dtype_policy)
         self.norm = None
         if self.layer_norm != "none":
             self.norm = keras.layers.LayerNormalization(
@@ -99,7 +108,7 @@ class InteractingLayer(keras.layers.Layer):
             self.norm.build((None, fields, self._width))
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: fields, 2: dim})
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         """Attends, adds the residual, rectifies."""
         outputs = self._attend(inputs)
         if "residual" in self.projections:
@@ -123,7 +132,7 @@ class InteractingLayer(keras.layers.Layer):
         # Attention weights, their product with the values, the rectified sum.
         total = Work(0, 4 * fields * made, self.num_heads * fields**2 + 2 * made)
         for _ in self._names(dim):
-            total += dense_work(dim, self._width, fields, self.use_bias)
+            total += dense_work(dim, self._width, fields, self._has_bias)
         if self.layer_norm != "none":
             total += Work(2 * self._width, 0, made)
         return total
@@ -137,14 +146,18 @@ class InteractingLayer(keras.layers.Layer):
             "use_scale": self.use_scale,
             "residual": self.residual,
             "layer_norm": self.layer_norm,
+            "dropout": self.dropout,
             "projection_activation": keras.activations.serialize(self.projection_activation),
-            "use_bias": self.use_bias,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
 
     @property
     def _width(self):
         return self.num_heads * self.head_dim
+
+    @property
+    def _has_bias(self):
+        return self.projection_activation is not keras.activations.linear
 
     def _names(self, dim):
         """Gives the names of the projections: the residual has none where it is the input itself."""
@@ -160,7 +173,7 @@ class InteractingLayer(keras.layers.Layer):
             query = query * self.head_dim**-0.5
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # (B, heads, F, F)
         weights = ops.softmax(ops.cast(scores, kops.wide(self.compute_dtype)), axis=-1)
-        context = ops.matmul(ops.cast(weights, self.compute_dtype), value)
+        context = ops.matmul(self.drop(ops.cast(weights, self.compute_dtype)), value)
         context = ops.transpose(context, (0, 2, 1, 3))
         return ops.reshape(context, (-1, inputs.shape[1], self._width))
 

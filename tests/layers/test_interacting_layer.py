@@ -53,7 +53,7 @@ def oracle(x, weights, config):
         {
             "num_heads": 2,
             "head_dim": 3,
-            "use_bias": True,
+            "dropout": 0.1,
             "projection_activation": "relu",
             "layer_norm": "after",
         },
@@ -74,7 +74,8 @@ def test_cost(fields, dim, heads, width):
     work = InteractingLayer(**options).work(shape)
     assert work.parameters == 4 * dim * out
     assert work.matmul_flops == 8 * fields * dim * out + 4 * fields**2 * out
-    work = InteractingLayer(**options, use_bias=True, layer_norm="before").work(shape)
+    options_of_authors = {"projection_activation": "relu", "layer_norm": "after"}
+    work = InteractingLayer(**options, **options_of_authors).work(shape)
     assert work.parameters == 4 * (dim * out + out) + 2 * out
     work = InteractingLayer(**options, residual="identity").work(shape)
     projections = 3 if dim == out else 4
@@ -120,12 +121,20 @@ def test_the_scale_is_that_of_the_queries():
     np.testing.assert_allclose(numpy(scaled(x)), numpy(plain(x)), rtol=1e-5, atol=1e-5)
 
 
+def test_dropout_is_for_training_only():
+    x = tokens(2, 4, 6)
+    layer = InteractingLayer(dropout=0.5)
+    np.testing.assert_array_equal(numpy(layer(x)), numpy(layer(x, training=False)))
+    assert np.abs(numpy(layer(x, training=True)) - numpy(layer(x))).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         ({"num_heads": 0}, r"`num_heads` must be a positive integer"),
         ({"head_dim": 2.0}, r"`head_dim` must be a positive integer"),
         ({"residual": True}, r"`residual` must be one of .*Received: residual=True"),
+        ({"dropout": 1.0}, r"`dropout` must be a number in .*Received: dropout=1.0"),
         ({"layer_norm": "pre"}, r"`layer_norm` must be one of .*Received: layer_norm='pre'"),
     ],
     ids=str,

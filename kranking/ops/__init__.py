@@ -1,5 +1,6 @@
 """Stateless maths on `keras.ops` with delicate numerics: finite on empty rows, safe gradients."""
 
+from kranking.ops._hash_pairs import hash_pairs as hash_pairs
 from kranking.ops._l2_normalize import l2_normalize as l2_normalize
 from kranking.ops._masked import masked_max as masked_max
 from kranking.ops._masked import masked_mean as masked_mean
@@ -7,4 +8,12 @@ from kranking.ops._masked import masked_softmax as masked_softmax
 from kranking.ops._masked import masked_sum as masked_sum
 from kranking.ops._precision import wide as wide
 
-__all__ = ["l2_normalize", "masked_max", "masked_mean", "masked_softmax", "masked_sum", "wide"]
+__all__ = [
+    "hash_pairs",
+    "l2_normalize",
+    "masked_max",
+    "masked_mean",
+    "masked_softmax",
+    "masked_sum",
+    "wide",
+]

@@ -1,0 +1,57 @@
+"""A hash of pairs of ids that every backend and runtime computes alike."""
+
+from keras import ops
+
+# As for the features' hash: primes that are 2 modulo 3, whose residues a cube permutes. Both are below
+# 2^15.5, so the product of two residues, and any code made of one residue of each, is below 2^31.
+_PRIMES = (46337, 46307)
+_OFFSETS = (20011, 34877)
+# Of the low and the high limb of `left`, `right` and `salt`.
+_COEFFICIENTS = (
+    (26407, 39659, 15083, 8861, 44087, 31259),
+    (35897, 12107, 45119, 29017, 6329, 41947),
+)
+_LIMB = 1 << 15
+
+
+def hash_pairs(left, right, salt, num_buckets: int):
+    """Hashes pairs of ids to buckets, with integer arithmetic that never leaves 31 bits.
+
+    The integers are cut into limbs of 15 bits, the limbs enter a linear form modulo each of two primes, and
+    the cubes of the forms make a code, which is taken modulo `num_buckets`. The order of a pair matters:
+    (1, 2) and (2, 1) are different pairs. The values are the same on every backend and in an exported
+    graph, and will not change.
+
+    Args:
+        left: int32 tensor of ids, 0 or more.
+        right: int32 tensor of ids, 0 or more; broadcasts with `left`.
+        salt: Integer or int32 tensor, 0 or more, that tells apart pairs of different columns, or several
+            hashes of one pair; broadcasts with them.
+        num_buckets: Number of buckets.
+
+    Returns:
+        int32 buckets, from 0 to `num_buckets - 1`, of the broadcast shape.
+
+    >>> pairs = kr.ops.hash_pairs(np.array([1, 2]), np.array([2, 1]), 0, 1000)
+    >>> keras.ops.convert_to_numpy(pairs).tolist()
+    [772, 153]
+    """
+    if not isinstance(num_buckets, int) or isinstance(num_buckets, bool) or num_buckets < 1:
+        raise ValueError(
+            f"`num_buckets` must be a positive integer. Received: num_buckets={num_buckets!r}"
+        )
+    values = [ops.cast(value, "int32") for value in (left, right, salt)]
+    first, second = (
+        _residue(values, *constants) for constants in zip(_PRIMES, _OFFSETS, _COEFFICIENTS)
+    )
+    return ops.mod(first * _PRIMES[1] + second, num_buckets)
+
+
+def _residue(values, prime, offset, coefficients):
+    """Gives the cube of the linear form of all limbs, modulo a prime."""
+    form = offset
+    for value, low, high in zip(values, coefficients[::2], coefficients[1::2]):
+        form = ops.mod(form + ops.mod(value, _LIMB) * low, prime)
+        # The high limb has 16 bits: reduced first, lest the product need 32.
+        form = ops.mod(form + ops.mod(ops.floor_divide(value, _LIMB), prime) * high, prime)
+    return ops.mod(ops.mod(form * form, prime) * form, prime)

@@ -17,6 +17,7 @@ from kranking.features import (
     to_config,
 )
 from kranking.layers import SharedBottom, Work, work_of
+from kranking.models._auxiliary import Auxiliary
 from kranking.models._distribution import check_distributable, resolve_jit
 from kranking.models._inputs import checked_inputs
 from kranking.models._objectives import build_trackers, losses_of, metrics_of, weights_of
@@ -75,6 +76,7 @@ class RankingModel(keras.Model):
         if heads is not None and not isinstance(heads, keras.layers.Layer):
             raise ValueError(f"`heads` must be a Keras layer. Received: {heads!r}")
         self._given = Given(SharedBottom() if heads is None else heads)
+        self._auxiliary = Auxiliary(self._tasks, None)
         self.stack: list[keras.layers.Layer] = []
         for block in blocks:
             self.add(block)
@@ -157,9 +159,11 @@ class RankingModel(keras.Model):
 
     def call(self, inputs, training=None):
         inputs = checked_inputs(inputs, self._preprocessor.inputs)
-        x: Any = [self.encoder(inputs), inputs]
+        # Handed on by hand: on JAX, Keras calls this method without the context that would do it.
+        needed = self.stack[0].needs_fields
+        x: Any = [self.encoder(inputs, training=training) if needed else {}, inputs]
         for layer in self.stack:
-            x = layer(x)
+            x = layer(x, training=training)
         logits: Any = ops.cast(x, "float32")  # (batch, tasks)
         return {task.name: logits[:, i : i + 1] for i, task in enumerate(self._tasks)}
 
@@ -230,6 +234,13 @@ class RankingModel(keras.Model):
         self.build()
         super().compile(optimizer, loss=loss, loss_weights=loss_weights, metrics=metrics, **kwargs)
         build_trackers(self._compile_loss, self._tasks)
+        self._auxiliary = Auxiliary(self._tasks, loss_weights)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Gives the tasks' weighted loss and, in training, what blocks with auxiliary logits add."""
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
+        extra = self._auxiliary(self.stack, y, y_pred, sample_weight) if training else None
+        return loss if extra is None else loss + extra
 
     def get_compile_config(self):
         """What `compile` was called with; XLA is decided anew on the machine that loads."""
@@ -267,7 +278,7 @@ class RankingModel(keras.Model):
         """Parameters, matrix-product FLOPs per row and kept activations, summed over all layers."""
         self.build()
         inputs = {name: (None, *spec.shape) for name, spec in self._preprocessor.inputs.items()}
-        total = work_of(self.encoder, inputs)
+        total = work_of(self.encoder, inputs) if self.stack[0].needs_fields else Work()
         shape = [self.encoder.compute_output_shape(inputs), inputs]
         for layer in self.stack:
             total += work_of(layer, shape)

@@ -44,7 +44,6 @@ def assemble(
     inputs = {
         name: (None, *spec.shape) for f in encoder.features for name, spec in f.inputs().items()
     }
-    _build(encoder, inputs)
     pair = [encoder.compute_output_shape(inputs), inputs]
     wanted = _wanted(blocks[0]) if blocks else "flat"
     view = old_view
@@ -53,6 +52,8 @@ def assemble(
         view = FieldView(
             wanted, encoder.features, num_tasks=num_tasks, name=name, dtype=encoder.dtype_policy
         )
+    if view.needs_fields:
+        _build(encoder, inputs)
     stack: Layers = []
     shape = _append(stack, view, pair)
     open_values = {

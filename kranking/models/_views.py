@@ -84,6 +84,11 @@ class FieldView(keras.layers.Layer):
         made = {view: self._adapter(view) for view in self._members}
         self.adapters = {view: adapter for view, adapter in made.items() if adapter is not None}
 
+    @property
+    def needs_fields(self) -> bool:
+        """Whether a view is made of the fields; a linear model has no use for embeddings."""
+        return not set(self._members) <= {"ids", "linear"}
+
     def build(self, input_shape):
         for view, adapter in self.adapters.items():
             adapter.build(self._shapes(view, input_shape))
@@ -109,7 +114,7 @@ class FieldView(keras.layers.Layer):
     def _output_shape(self, view: str, input_shape):
         shapes = self._shapes(view, input_shape)
         if view == "ids":
-            return (next(iter(input_shape[0].values()))[0], len(self._members[view]))
+            return (next(iter(input_shape[1].values()))[0], len(self._members[view]))
         return shapes if view == "fields" else self.adapters[view].compute_output_shape(shapes)
 
     def compute_output_spec(self, inputs):

@@ -4,7 +4,15 @@ import pytest
 from keras import ops
 
 from kranking.features import Categorical, Embedding, Numeric, Sequence, Task
-from kranking.layers import MLP, CrossNetwork, Parallel, Residual, SharedBottom, Tokenizer
+from kranking.layers import (
+    MLP,
+    CrossNetwork,
+    LinearTerm,
+    Parallel,
+    Residual,
+    SharedBottom,
+    Tokenizer,
+)
 from kranking.models import RankingModel
 
 FEATURES = [
@@ -396,3 +404,19 @@ def test_heads_of_an_unregistered_class_are_used_as_given():
     model.add(MLP([4]))
     assert type(model.heads) is Head
     assert tuple(model.heads.kernel.shape) == (4, 2)
+
+
+def test_a_model_of_first_order_terms_alone_has_no_embeddings(tmp_path):
+    model = RankingModel(EQUAL, [LinearTerm()], TASKS, heads=keras.layers.Identity())
+    rows = 3 + 6 + 6  # of c, tags and d; the sequence reads c's
+    assert model.count_params() == model.work().parameters == len(TASKS) * (rows + 1)
+    inputs = inputs_of(model)
+    model.compile("sgd", weighted_metrics=None)
+    model.train_on_batch(inputs, {task.name: np.ones(5, "float32") for task in TASKS})
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(dense(loaded(inputs)["save"]), dense(model(inputs)["save"]))
+    model = RankingModel(EQUAL, [LinearTerm()], TASKS)
+    model.pop()
+    model.add(MLP([2]))
+    assert model.count_params() == rows * 4 + (4 * 4 * 2 + 2) + (2 * 2 + 2)

@@ -11,16 +11,17 @@ _COEFFICIENTS = (
     (26407, 39659, 15083, 8861, 44087, 31259),
     (35897, 12107, 45119, 29017, 6329, 41947),
 )
+_CHAIN = 38183  # of the first residue in the second form: no residue hangs on one form alone
 _LIMB = 1 << 15
 
 
 def hash_pairs(left, right, salt, num_buckets: int):
     """Hashes pairs of ids to buckets, with integer arithmetic that never leaves 31 bits.
 
-    The integers are cut into limbs of 15 bits, the limbs enter a linear form modulo each of two primes, and
-    the cubes of the forms make a code, which is taken modulo `num_buckets`. The order of a pair matters:
-    (1, 2) and (2, 1) are different pairs. The values are the same on every backend and in an exported
-    graph, and will not change.
+    The integers are cut into limbs of 15 bits and a rest, which enter a linear form modulo each of two
+    primes, the second one together with the first one's cube. The two cubes make a code below 2^31, which
+    is taken modulo `num_buckets`. The order of a pair matters: (1, 2) and (2, 1) are different pairs. The
+    values are the same on every backend and in an exported graph, and will not change.
 
     Args:
         left: int32 tensor of ids, 0 or more.
@@ -34,24 +35,33 @@ def hash_pairs(left, right, salt, num_buckets: int):
 
     >>> pairs = kr.ops.hash_pairs(np.array([1, 2]), np.array([2, 1]), 0, 1000)
     >>> keras.ops.convert_to_numpy(pairs).tolist()
-    [772, 153]
+    [382, 412]
     """
     if not isinstance(num_buckets, int) or isinstance(num_buckets, bool) or num_buckets < 1:
         raise ValueError(
             f"`num_buckets` must be a positive integer. Received: num_buckets={num_buckets!r}"
         )
     values = [ops.cast(value, "int32") for value in (left, right, salt)]
-    first, second = (
-        _residue(values, *constants) for constants in zip(_PRIMES, _OFFSETS, _COEFFICIENTS)
-    )
+    first = _cube(_form(values, 0), 0)
+    second = _cube(_form(values, 1) + first * _CHAIN, 1)
     return ops.mod(first * _PRIMES[1] + second, num_buckets)
 
 
-def _residue(values, prime, offset, coefficients):
-    """Gives the cube of the linear form of all limbs, modulo a prime."""
-    form = offset
+def _form(values, index):
+    """Gives a number that is the linear form of all limbs modulo a prime, and below thrice the prime."""
+    prime, coefficients = _PRIMES[index], _COEFFICIENTS[index]
+    residues = []
     for value, low, high in zip(values, coefficients[::2], coefficients[1::2]):
-        form = ops.mod(form + ops.mod(value, _LIMB) * low, prime)
-        # The high limb has 16 bits: reduced first, lest the product need 32.
-        form = ops.mod(form + ops.mod(ops.floor_divide(value, _LIMB), prime) * high, prime)
+        residue = ops.mod(ops.mod(value, _LIMB) * low, prime)
+        # The rest has 16 bits: reduced first, lest the product need 32.
+        rest = ops.mod(ops.floor_divide(value, _LIMB), prime)
+        residues.append(ops.mod(residue + rest * high, prime))
+    left, right, salt = residues
+    return left + right + salt
+
+
+def _cube(form, index):
+    """Gives the cube of a form and its offset, modulo its prime."""
+    prime = _PRIMES[index]
+    form = ops.mod(form + _OFFSETS[index], prime)
     return ops.mod(ops.mod(form * form, prime) * form, prime)

@@ -49,9 +49,9 @@ def dhen(
     """Layers of different interaction modules side by side, then an MLP.
 
     `X[n+1] = LN(Ensᵢ Intᵢ(X[n]) + ShortCut(X[n]))` on tokens; of `h = MLP(vec(X[N]))`,
-    `logit_t = h · w_t + b_t`. The default is the paper's five layers of attention and linear modules; the sizes within a module
-    are not published. For modules that differ from layer to layer, or for other modules, put a
-    `kranking.layers.DHEN` with its list of lists into a `RankingModel`.
+    `logit_t = h · w_t + b_t`. The default is the paper's five layers of attention and linear modules;
+    the sizes within a module are not published. For modules that differ from layer to layer, or for
+    other modules, put a `kranking.layers.DHEN` with its list of lists into a `RankingModel`.
 
     Args:
         features: Fitted declarations.

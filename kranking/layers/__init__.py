@@ -8,6 +8,7 @@ from kranking.layers._convolution_interaction import (
     ConvolutionInteraction as ConvolutionInteraction,
 )
 from kranking.layers._cross_network import CrossNetwork as CrossNetwork
+from kranking.layers._crossed_features import CrossedFeatures as CrossedFeatures
 from kranking.layers._dhen import DHEN as DHEN
 from kranking.layers._dhen_cross import DHENCross as DHENCross
 from kranking.layers._dhen_layer import DHENLayer as DHENLayer
@@ -73,6 +74,7 @@ __all__ = [
     "Concatenate",
     "ConvolutionInteraction",
     "CrossNetwork",
+    "CrossedFeatures",
     "DHENCross",
     "DHENLayer",
     "ExponentialCrossNetwork",

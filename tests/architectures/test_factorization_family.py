@@ -42,8 +42,11 @@ def logits(model, x):
 @pytest.mark.parametrize(
     ("name", "arguments", "parameters"),
     [
+        ("lr", {}, 5_390),
         ("fm", {}, 59_280),
         ("deepfm", {"batch_norm": True}, 423_280),
+        ("wide_deep", {"batch_norm": True, "crosses": None}, 423_280),
+        ("wide_deep", {"batch_norm": True}, 423_280 + 100_000),
         ("fwfm", {}, 53_890 + 100 + 45 + 1),
         ("fwfm", {"linear": "value"}, 53_890 + 5_389 + 45 + 1),
         ("deep_light", {}, 53_890 + 100 + 45 + MLP + OUTPUT),
@@ -51,14 +54,9 @@ def logits(model, x):
     ],
 )
 def test_size_on_frappe(name, arguments, parameters):
-    """BARS counts FM and DeepFM alike; the others follow from the papers' equations."""
+    """As BARS counts, Wide & Deep without crosses; what BARS does not have, as the papers' equations."""
     assert sum(FRAPPE) == 5_389
     assert build(name, FRAPPE, 10, **arguments).work().parameters == parameters
-
-
-def test_size_of_logistic_regression_on_frappe():
-    model = build("lr", FRAPPE, 10)
-    assert model.work().parameters - model.encoder.work().parameters == 5_390
 
 
 @pytest.mark.parametrize(
@@ -69,14 +67,16 @@ def test_size_of_logistic_regression_on_frappe():
         ("fwfm", lambda t: t * (6 + 1 + 3)),
         ("deepfm", lambda t: t * 13 + (6 * 5 + 5) + t * (5 + 1)),
         ("deep_light", lambda t: t * (6 + 3) + (6 * 5 + 5) + t * (5 + 1)),
+        ("wide_deep", lambda t: t * 13 + t * 100_000 + (6 * 5 + 5) + t * (5 + 1)),
     ],
 )
 def test_size_for_several_tasks(name, own):
     """Three tables of 4, 3 and 6 rows; each task has first-order weights and pairs of its own."""
-    arguments = {"units": (5,)} if name.startswith("deep") else {}
+    arguments = {"units": (5,)} if "deep" in name else {}
     for count in (1, 3):
         model = build(name, num_tasks=count, **arguments)
-        assert model.work().parameters - model.encoder.work().parameters == own(count)
+        weights = [weight for layer in model.stack for weight in layer.trainable_weights]
+        assert sum(int(np.prod(weight.shape)) for weight in weights) == own(count)
 
 
 def test_the_second_order_part_is_one_number_for_all_tasks():
@@ -133,3 +133,41 @@ def test_deep_light_is_fwfm_and_an_mlp():
 def test_rejects_an_unknown_linear_part(name):
     with pytest.raises(ValueError, match=r"`linear` must be one of .*Received: linear='LW'"):
         build(name, linear="LW")
+
+
+def test_wide_deep_crosses_the_features_it_is_told_to():
+    numbers = [kr.features.Numeric("age", mean=0.0, std=1.0)]
+    several = [kr.features.Categorical("tags", vocabulary=("a", "b"), max_length=2)]
+    one, two, three = categoricals((4, 3, 6), 2)
+    made = architectures.wide_deep(
+        [one, *several, two, *numbers, three], tasks(), crosses=[("c2", "c0")], units=(4,)
+    )
+    crossed = made.blocks[0].branches[1]
+    assert crossed.pairs == ((2, 0),)  # among the single-valued categoricals
+    every = architectures.wide_deep([one, *several, two, *numbers, three], tasks(), units=(4,))
+    assert every.blocks[0].branches[1].pairs == ((0, 1), (0, 2), (1, 2))
+
+
+def test_wide_deep_without_a_pair_has_no_table_of_pairs():
+    single = categoricals((4,), 2)
+    for model in (
+        architectures.wide_deep(single, tasks(), units=(4,)),
+        build("wide_deep", crosses=None, units=(4,)),
+        build("wide_deep", crosses=[], units=(4,)),
+    ):
+        assert len(model.blocks[0].branches) == 2
+
+
+@pytest.mark.parametrize(
+    ("crosses", "message"),
+    [
+        ("some", r'`crosses` must be "all", None, or pairs of names .*Received: crosses='),
+        (["c0", "c1"], r"pairs of names"),
+        ([("c0", "age")], r"must name single-valued Categoricals, of .*Received: 'age'"),
+        ([("c0", "c0")], r"pairs of different column positions"),
+    ],
+    ids=str,
+)
+def test_wide_deep_rejects(crosses, message):
+    with pytest.raises(ValueError, match=message):
+        build("wide_deep", crosses=crosses)

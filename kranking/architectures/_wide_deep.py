@@ -1,0 +1,79 @@
+"""Wide & Deep."""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+from kranking import layers
+from kranking.architectures._additive import DEEP, LOGIT, additive, deep_part
+from kranking.architectures._registry import Hyperparameter, architecture
+from kranking.features import Categorical, Feature, Task
+from kranking.models import RankingModel
+
+
+@architecture(
+    paper="Cheng et al., Wide & Deep, 2016, https://arxiv.org/abs/1606.07792",
+    hyperparameters=[
+        Hyperparameter("cross_buckets", choices=(10_000, 100_000, 1_000_000), default=100_000),
+        *DEEP,
+    ],
+    views=("linear", "ids", "flat"),
+)
+def wide_deep(
+    features: Iterable[Feature],
+    tasks: Iterable[Task],
+    *,
+    crosses: Sequence[tuple[str, str]] | str | None = "all",
+    cross_buckets: int = 100_000,
+    units: Sequence[int] = (400, 400, 400),
+    dropout: float = 0.0,
+    batch_norm: bool = False,
+) -> RankingModel:
+    """A wide part that remembers pairs of values, and an MLP on embeddings that generalises.
+
+    `logit_t = Σ_f w_ft[x_f] + Σ_(f,g) v_t[x_f, x_g] + MLP(E)_t`, with one bias, in the MLP's output.
+    Pairs are hashed into one table. The paper trains the wide part by an optimizer of its own (FTRL with
+    L1); here one optimizer trains all. Other libraries call a model without pairs, `crosses=None`, by this
+    name.
+
+    Args:
+        features: Fitted declarations.
+        tasks: The actions to predict.
+        crosses: Pairs of names of single-valued `Categorical` features, those that you expect to matter
+            together, such as `[("user_id", "genre")]`. `"all"` takes every two of them: fine for twenty
+            features, which make 190 lookups a row, and slow for a hundred. `None` takes none.
+        cross_buckets: Rows of the pairs' table.
+        units: Widths of the MLP.
+        dropout: Dropout rate after each layer of the MLP.
+        batch_norm: Whether the MLP normalises over the batch.
+
+    >>> words = {"vocabulary": ("a", "b"), "embedding_dim": 4}
+    >>> pair = [kr.features.Categorical("country", **words), kr.features.Categorical("app", **words)]
+    >>> wide_deep(pair, [kr.Task("save")], crosses=[("country", "app")], units=(8,)).name
+    'wide_deep'
+    """
+    features, tasks = tuple(features), tuple(tasks)
+    pairs = _positions(features, crosses)
+    parts = [layers.LinearTerm(use_bias=False, **LOGIT)]
+    if pairs:
+        parts.append(layers.CrossedFeatures(pairs, cross_buckets, **LOGIT))
+    parts.append(deep_part(units, len(tasks), dropout, batch_norm))
+    return additive(features, tasks, parts, name="wide_deep")
+
+
+def _positions(features, crosses) -> list[tuple[int, int]]:
+    """Gives pairs of names as positions among the single-valued categoricals."""
+    names = [f.name for f in features if isinstance(f, Categorical) and not f.multivalued]
+    if isinstance(crosses, str) and crosses == "all":
+        return list(combinations(range(len(names)), 2))
+    pairs = () if crosses is None else crosses
+    if isinstance(pairs, str) or any(isinstance(pair, str) or len(pair) != 2 for pair in pairs):
+        raise ValueError(
+            '`crosses` must be "all", None, or pairs of names of features. '
+            f"Received: crosses={crosses!r}"
+        )
+    unknown = [name for pair in pairs for name in pair if name not in names]
+    if unknown:
+        raise ValueError(
+            f"`crosses` must name single-valued Categoricals, of {names}. Received: {unknown[0]!r}"
+        )
+    return [(names.index(left), names.index(right)) for left, right in pairs]

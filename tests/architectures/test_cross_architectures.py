@@ -103,7 +103,7 @@ def test_a_stacked_mlp_reads_the_crosses_and_a_parallel_one_the_fields():
     moved = {}
     for structure in ("stacked", "parallel", "stacked_parallel"):
         model = architectures.dcn_v2(
-            FEATURES, TASKS, model_structure=structure, depth=1, units=UNITS
+            FEATURES, TASKS, model_structure=structure, depth=1, units=(32, 16)
         )
         (cross,) = [lay for lay in model._flatten_layers() if isinstance(lay, layers.CrossNetwork)]
         # x ⊙ (x A + b) + x = 0

@@ -74,8 +74,8 @@ def test_cost(fields, dim, heads, width):
     work = InteractingLayer(**options).work(shape)
     assert work.parameters == 4 * dim * out
     assert work.matmul_flops == 8 * fields * dim * out + 4 * fields**2 * out
-    options_of_authors = {"projection_activation": "relu", "layer_norm": "after"}
-    work = InteractingLayer(**options, **options_of_authors).work(shape)
+    options_of_authors = {**options, "projection_activation": "relu", "layer_norm": "after"}
+    work = InteractingLayer(**options_of_authors).work(shape)
     assert work.parameters == 4 * (dim * out + out) + 2 * out
     work = InteractingLayer(**options, residual="identity").work(shape)
     projections = 3 if dim == out else 4

@@ -1,0 +1,78 @@
+"""AutoInt and AutoInt+."""
+
+from collections.abc import Iterable, Sequence
+
+import keras
+
+from kranking import layers
+from kranking.architectures._additive import LOGIT, additive, deep_part
+from kranking.architectures._registry import Hyperparameter, architecture
+from kranking.features import Feature, Task
+from kranking.models import RankingModel
+
+
+@architecture(
+    paper="Song et al., AutoInt, 2019, https://arxiv.org/abs/1810.11921",
+    hyperparameters=[
+        Hyperparameter("attention_layers", low=1, high=6, default=3),
+        Hyperparameter("num_heads", choices=(1, 2, 4), default=2),
+        Hyperparameter("attention_dim", choices=(16, 40, 64, 128), default=40),
+        Hyperparameter("units", choices=((), (256, 128), (400, 400, 400)), default=()),
+        Hyperparameter("dropout", low=0.0, high=0.5, default=0.0),
+    ],
+    views=("tokens", "flat", "linear"),
+)
+def autoint(
+    features: Iterable[Feature],
+    tasks: Iterable[Task],
+    *,
+    attention_layers: int = 3,
+    num_heads: int = 2,
+    attention_dim: int = 40,
+    use_scale: bool = True,
+    residual: str = "projection",
+    layer_norm: str = "none",
+    use_wide: bool = False,
+    units: Sequence[int] = (),
+    dropout: float = 0.0,
+    batch_norm: bool = False,
+) -> RankingModel:
+    """Fields that attend to each other, layer on layer; with `units` also an MLP: AutoInt+.
+
+    `logit_t = vec(X^L) · u_t + c_t [+ MLP(E)_t] [+ Σ_f w_ft[x_f]]`, where each `X^l` is an
+    `InteractingLayer` of the one before. FuxiCTR's model is `residual="identity"`, with
+    `layer_norm="before"` and `use_scale` as it is told.
+
+    Args:
+        features: Fitted declarations. Fields of equal `embedding_dim` attend as they are.
+        tasks: The actions to predict.
+        attention_layers: Number of layers.
+        num_heads: Number of heads of each layer.
+        attention_dim: Width of all heads together; `num_heads` divides it.
+        use_scale: Divides scores by the root of a head's width.
+        residual: `"projection"`, `"identity"` or `"none"`, as in `InteractingLayer`.
+        layer_norm: `"none"`, `"before"` or `"after"` the rectifier.
+        use_wide: Adds first-order terms.
+        units: Widths of the MLP; empty for none.
+        dropout: Dropout rate of attention weights, and after each layer of the MLP.
+        batch_norm: Whether the MLP normalises over the batch.
+
+    >>> country = kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=4)
+    >>> autoint([country], [kr.Task("save")], attention_layers=2).name
+    'autoint'
+    """
+    if attention_dim % num_heads:
+        raise ValueError(
+            "`num_heads` must divide `attention_dim`. "
+            f"Received: num_heads={num_heads}, attention_dim={attention_dim}"
+        )
+    tasks = tuple(tasks)
+    options = (num_heads, attention_dim // num_heads, use_scale, residual, layer_norm, dropout)
+    stack = [layers.InteractingLayer(*options) for _ in range(attention_layers)]
+    output = [keras.layers.Flatten(), keras.layers.Dense(len(tasks), **LOGIT)]
+    parts: list = [keras.Sequential([*stack, *output], name="attention")]
+    if units:
+        parts.append(deep_part(units, len(tasks), dropout, batch_norm))
+    if use_wide:
+        parts.append(layers.LinearTerm(use_bias=False, **LOGIT))
+    return additive(features, tasks, parts, name="autoint")

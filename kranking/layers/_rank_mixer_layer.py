@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kranking import ops as kops
 from kranking._core import (
     Shape,
     check_known_width,
@@ -140,4 +141,6 @@ class RankMixerLayer(keras.layers.Layer):
 
 def exact_gelu(values):
     """Gives `x Φ(x)`, without the approximation by tanh."""
-    return keras.activations.gelu(values, approximate=False)
+    # By erf, in float32: Keras's takes TensorFlow's complement of it, which ONNX does not have.
+    wide = ops.cast(values, kops.wide(values.dtype))
+    return ops.cast(0.5 * wide * (1.0 + ops.erf(wide * 0.5**0.5)), values.dtype)

@@ -1,5 +1,10 @@
 """Interactions, gates, pooling, adapters and heads: tensors in, tensors out, no feature names."""
 
+from kranking.layers._advanced_dlrm import AdvancedDLRM as AdvancedDLRM
+from kranking.layers._attentive_dot_compression import (
+    AttentiveDotCompression as AttentiveDotCompression,
+)
+from kranking.layers._bilinear_fusion import BilinearFusion as BilinearFusion
 from kranking.layers._compressed_interaction_network import (
     CompressedInteractionNetwork as CompressedInteractionNetwork,
 )
@@ -12,10 +17,14 @@ from kranking.layers._crossed_features import CrossedFeatures as CrossedFeatures
 from kranking.layers._dhen import DHEN as DHEN
 from kranking.layers._dhen_cross import DHENCross as DHENCross
 from kranking.layers._dhen_layer import DHENLayer as DHENLayer
+from kranking.layers._dlrm_interaction import DLRMInteraction as DLRMInteraction
+from kranking.layers._dot_compression import DotCompression as DotCompression
+from kranking.layers._dot_interaction import DotInteraction as DotInteraction
 from kranking.layers._exponential_cross_network import (
     ExponentialCrossNetwork as ExponentialCrossNetwork,
 )
 from kranking.layers._factorization_machine import FactorizationMachine as FactorizationMachine
+from kranking.layers._feature_gate import FeatureGate as FeatureGate
 from kranking.layers._field_halves import FieldHalves as FieldHalves
 from kranking.layers._field_normalization import FieldNormalization as FieldNormalization
 from kranking.layers._field_weighted_factorization_machine import (
@@ -25,6 +34,7 @@ from kranking.layers._flow import fill as fill
 from kranking.layers._flow import takes_of as takes_of
 from kranking.layers._gated_cross_network import GatedCrossNetwork as GatedCrossNetwork
 from kranking.layers._gram_cross import GramCross as GramCross
+from kranking.layers._hc_net import HCNet as HCNet
 from kranking.layers._heterogeneous_transformer_layer import (
     HeterogeneousTransformerLayer as HeterogeneousTransformerLayer,
 )
@@ -66,10 +76,14 @@ from kranking.layers._user_sequence_transformer import (
 from kranking.layers._vector_cross_network import VectorCrossNetwork as VectorCrossNetwork
 from kranking.layers._work import Work as Work
 from kranking.layers._work import work_of as work_of
+from kranking.layers._wukong_layer import WukongLayer as WukongLayer
 
 __all__ = [
     "DHEN",
     "MLP",
+    "AdvancedDLRM",
+    "AttentiveDotCompression",
+    "BilinearFusion",
     "CompressedInteractionNetwork",
     "Concatenate",
     "ConvolutionInteraction",
@@ -77,13 +91,18 @@ __all__ = [
     "CrossedFeatures",
     "DHENCross",
     "DHENLayer",
+    "DLRMInteraction",
+    "DotCompression",
+    "DotInteraction",
     "ExponentialCrossNetwork",
     "FactorizationMachine",
+    "FeatureGate",
     "FieldHalves",
     "FieldNormalization",
     "FieldWeightedFactorizationMachine",
     "GatedCrossNetwork",
     "GramCross",
+    "HCNet",
     "HeterogeneousTransformerLayer",
     "HiformerLayer",
     "InteractingLayer",
@@ -113,6 +132,7 @@ __all__ = [
     "UserSequenceTransformer",
     "VectorCrossNetwork",
     "Work",
+    "WukongLayer",
     "fill",
     "takes_of",
     "work_of",

@@ -1,5 +1,7 @@
 """DHEN, its baseline, and RankMixer: exact sizes."""
 
+import keras
+import numpy as np
 import pytest
 
 import kranking as kr
@@ -87,3 +89,50 @@ def test_rank_mixer_is_near_the_paper_s_approximation():
     """2kLTD² for the per-token networks of 16 tokens of 768 in two layers."""
     work = kr.layers.RankMixerLayer(expansion=1).work((None, 16, 768))
     assert 2 * work.parameters == pytest.approx(2 * 2 * 16 * 768**2, rel=0.01)
+
+
+@keras.saving.register_keras_serializable("kranking_tests")
+class Scaled(keras.layers.Layer):
+    """A module that scales the tokens by the sum of the raw numbers."""
+
+    takes = ("tokens", "numeric")
+    gives = "tokens"
+
+    def build(self, input_shape):
+        """Has no weights."""
+
+    def call(self, inputs):
+        tokens, numeric = inputs
+        return tokens * keras.ops.expand_dims(keras.ops.sum(numeric, axis=1, keepdims=True), 1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+
+def test_raw_numbers_reach_the_modules_of_a_model(tmp_path):
+    numbers = [kr.features.Numeric(name, mean=0.0, std=1.0) for name in ("age", "length")]
+    modules = [[kr.layers.CrossNetwork(1)], [Scaled(), kr.layers.ParallelMaskNet(1, 8)]]
+    model = kr.RankingModel(
+        [*features(), *numbers], [kr.layers.DHEN(modules, ensemble="sum", norm=None)], TASKS
+    )
+    x = {f"c{i}": np.arange(3, dtype="int32") % 2 for i in range(FIELDS)}
+    x |= {"age": np.array([1.0, 2.0, 3.0], "float32"), "length": np.ones(3, "float32")}
+    tokens = keras.ops.convert_to_numpy(model.stack[0]([model.encoder(x), x])[0])
+    # The first layer without its weights, the second but for its module: x (1 + Σ numbers).
+    for layer in (modules[0][0], modules[1][1]):
+        layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
+    first, second = model.blocks[0].steps
+    for projection in (*first.projections, second.projections[1]):
+        projection.set_weights([np.zeros_like(w) for w in projection.get_weights()])
+    scale = 1 + x["age"] + x["length"]
+    got = keras.ops.convert_to_numpy(model.stack[1](model.stack[0]([model.encoder(x), x])))
+    np.testing.assert_allclose(got, tokens * scale[:, None, None], rtol=1e-5, atol=1e-6)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    for name, value in model(x).items():
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(again(x)[name]),
+            keras.ops.convert_to_numpy(value),
+            rtol=1e-5,
+            atol=1e-6,
+        )

@@ -194,7 +194,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
         "auc_mean": statistics.fmean(auc),
         "auc_std": statistics.stdev(auc) if len(auc) > 1 else 0.0,
         "logloss_mean": statistics.fmean(row["logloss"] for row in rows),
-        "params": rows[0]["params"],
+        "params": float(rows[0]["params"]),
         "seconds_per_epoch": statistics.fmean(row["seconds_per_epoch"] for row in rows),
     }
 
@@ -215,7 +215,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             line[1] = f"{result['auc_mean']:.4f} ± {result['auc_std']:.4f}"
             line[3] = f"{result['auc_mean'] - target:+.4f}" if target else "–"
             line[4] = f"{result['logloss_mean']:.4f}"
-            line[6] = f"{result['params']:,}"
+            line[6] = f"{result['params']:,.0f}"
             line[8] = f"{result['seconds_per_epoch']:.1f}"
             line[9] = str(len(mine))
             line[10] = ", ".join(sorted({row["commit"] for row in mine}))

@@ -140,9 +140,10 @@ def best_possible(log: Log) -> dict[str, float]:
     return figures | {"hit3_bayes": best[log.tasks[0].name]["hit@3"]}
 
 
-def markdown(headings: list[str], rows: list[list[str]]) -> list[str]:
-    """Gives the lines of a table in Markdown, numbers to the right."""
-    lines = ["| " + " | ".join(headings) + " |", "|---|" + "---:|" * (len(headings) - 1)]
+def markdown(headings: list[str], rows: list[list[str]], left: int = 1) -> list[str]:
+    """Gives the lines of a table in Markdown: `left` columns of words, then numbers."""
+    rule = "|" + "---|" * left + "---:|" * (len(headings) - left)
+    lines = ["| " + " | ".join(headings) + " |", rule]
     return [*lines, *("| " + " | ".join(row) + " |" for row in rows)]
 
 

@@ -82,6 +82,25 @@ def test_seeds_goes_on_where_it_was_stopped(tmp_path):
         run("seeds.py", out, *wanted, "--scale", "0.5")
 
 
+def test_frappe_on_rows_made_up(tmp_path):
+    result = run("frappe.py", tmp_path / "out", "--model", "DCNv2")
+    wanted = {"auc_mean", "auc_std", "logloss_mean", "params", "seconds_per_epoch"}
+    assert set(result) == wanted
+    rows = json.loads((tmp_path / "out" / "rows.json").read_text())
+    assert [(row["model"], row["seed"]) for row in rows] == [("DCNv2", 2021)]
+    again = run("frappe.py", tmp_path / "out", "--model", "DCNv2")  # reads the row
+    assert again == result
+
+
+def test_page_of_architectures_is_up_to_date(tmp_path):
+    result = run("architectures.py", tmp_path / "out")
+    written = [p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*.*")]
+    assert len(written) == len(result) + 2
+    for path in written:
+        if path.name != "result.json":
+            assert (tmp_path / "out" / path).read_text() == (ROOT / "docs" / path).read_text(), path
+
+
 def test_own_log(tmp_path):
     result = run("own_log.py", tmp_path / "out")
     assert {"auc_like", "ne_finish", "hit3_like", "parity_onnx"} <= set(result)

@@ -1,5 +1,6 @@
 """The Sequential-style builder: declarations, blocks and tasks in, one Keras model out."""
 
 from kranking.models._ranking_model import RankingModel as RankingModel
+from kranking.models._wiring import wiring as wiring
 
-__all__ = ["RankingModel"]
+__all__ = ["RankingModel", "wiring"]

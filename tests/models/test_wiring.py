@@ -1,0 +1,53 @@
+"""The picture of a model's wiring."""
+
+from xml.etree import ElementTree
+
+import keras
+
+from kranking.features import Categorical, Numeric, Task
+from kranking.layers import DHEN, MLP, CrossNetwork, LinearTerm, Parallel, Residual, TokenLinear
+from kranking.models import RankingModel, wiring
+
+FEATURES = [
+    Categorical("a<b", hash_buckets=5, embedding_dim=4),
+    Categorical("c", hash_buckets=5, embedding_dim=4),
+    Numeric("n", mean=0.0, std=1.0),
+]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(*blocks, heads=None):
+    model = RankingModel(FEATURES, blocks, [Task("save & more")], heads=heads, name="x<y")
+    root = ElementTree.fromstring(wiring(model))
+    width, height = float(root.attrib["width"]), float(root.attrib["height"])
+    for box in root.iter(f"{SVG}rect"):
+        right = float(box.attrib.get("x", 0)) + float(box.attrib["width"])
+        bottom = float(box.attrib.get("y", 0)) + float(box.attrib["height"])
+        assert right <= width + 1e-6
+        assert bottom <= height + 1e-6
+    return [element.text for element in root.iter(f"{SVG}text")]
+
+
+def test_a_chain_shows_each_layer_with_its_width():
+    found = texts(CrossNetwork(2), MLP([5]))
+    assert found == [
+        *("fields", "flat 9", "CrossNetwork", "9", "MLP", "5"),
+        *("SharedBottom", "1", "tasks", "save & more"),
+    ]
+
+
+def test_branches_show_their_views_and_how_they_are_merged():
+    deep = keras.Sequential([MLP([5]), keras.layers.Dense(1)])
+    found = texts(Parallel([LinearTerm(), deep], merge="sum"), heads=keras.layers.Identity())
+    assert found[1] == "linear 3 × 1, flat 9"
+    for text in ("linear", "LinearTerm", "flat", "MLP", "Dense", "sum", "Identity"):
+        assert text in found
+
+
+def test_containers_show_what_they_hold():
+    found = texts(Residual(CrossNetwork(1)), MLP([4]))
+    assert "+ input" in found
+    assert "CrossNetwork" in found
+    found = texts(DHEN([[TokenLinear(3), CrossNetwork(1)]], ensemble="sum"))
+    assert found.count("TokenLinear") == found.count("CrossNetwork") == 1
+    assert "sum, + shortcut" in found

@@ -24,6 +24,7 @@ from kranking.architectures._ple import ple as ple
 from kranking.architectures._rank_mixer import rank_mixer as rank_mixer
 from kranking.architectures._registry import Architecture as Architecture
 from kranking.architectures._registry import Hyperparameter as Hyperparameter
+from kranking.architectures._registry import architecture as architecture
 from kranking.architectures._registry import get as get
 from kranking.architectures._registry import names as names
 from kranking.architectures._sdcn_v3 import sdcn_v3 as sdcn_v3
@@ -34,6 +35,7 @@ from kranking.architectures._xdeepfm import xdeepfm as xdeepfm
 __all__ = [
     "Architecture",
     "Hyperparameter",
+    "architecture",
     "autoint",
     "dcn",
     "dcn_mix",

@@ -79,7 +79,13 @@ _ARCHITECTURES: dict[str, Architecture] = {}
 def architecture(
     paper: str, hyperparameters: Iterable[Hyperparameter], views: tuple[str, ...] = ("flat",)
 ) -> Callable[[Callable[..., RankingModel]], Callable[..., RankingModel]]:
-    """Registers a function under its own name."""
+    """Registers a function from features and tasks to a model, under its own name.
+
+    Args:
+        paper: Authors, year and address.
+        hyperparameters: What there is to tune: keyword arguments of the function, with its defaults.
+        views: The views of the fields that its first block takes.
+    """
 
     def register(build: Callable[..., RankingModel]) -> Callable[..., RankingModel]:
         row = Architecture(build.__name__, build, paper, views, tuple(hyperparameters))

@@ -5,6 +5,7 @@ epochs, and keeps its best epoch on the validation rows. Test rows are read once
 """
 
 import argparse
+import inspect
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -53,14 +54,17 @@ def run_folder(args: argparse.Namespace, name: str) -> Path:
 
 
 def build(name: str, features: list, log: Log, scale: float) -> kr.RankingModel:
-    """Builds an architecture by name, its published widths times `scale`.
+    """Builds an architecture by name: its defaults, or where it has `scale`, published widths times that.
 
     A plain MLP has no published widths: it gets those of the Pinterest baseline's MLP.
     """
-    sizes: dict[str, Any] = {"scale": scale}
+    make = kr.architectures.get(name).build
+    sizes: dict[str, Any] = {}
     if name == "mlp":
         sizes = {"units": [max(8, round(units * scale)) for units in (1024, 512)]}
-    return kr.architectures.get(name).build(features, log.tasks, **sizes)
+    elif "scale" in inspect.signature(make).parameters:
+        sizes = {"scale": scale}
+    return make(features, log.tasks, **sizes)
 
 
 def train(

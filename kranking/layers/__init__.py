@@ -24,7 +24,10 @@ from kranking.layers._exponential_cross_network import (
     ExponentialCrossNetwork as ExponentialCrossNetwork,
 )
 from kranking.layers._factorization_machine import FactorizationMachine as FactorizationMachine
+from kranking.layers._factorized_interaction import FactorizedInteraction as FactorizedInteraction
+from kranking.layers._factorized_network import FactorizedNetwork as FactorizedNetwork
 from kranking.layers._feature_gate import FeatureGate as FeatureGate
+from kranking.layers._field_gate import FieldGate as FieldGate
 from kranking.layers._field_halves import FieldHalves as FieldHalves
 from kranking.layers._field_normalization import FieldNormalization as FieldNormalization
 from kranking.layers._field_weighted_factorization_machine import (
@@ -96,7 +99,10 @@ __all__ = [
     "DotInteraction",
     "ExponentialCrossNetwork",
     "FactorizationMachine",
+    "FactorizedInteraction",
+    "FactorizedNetwork",
     "FeatureGate",
+    "FieldGate",
     "FieldHalves",
     "FieldNormalization",
     "FieldWeightedFactorizationMachine",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kranking import architectures as architectures
     from kranking import data as data
     from kranking import export as export
+    from kranking import interop as interop
     from kranking import testing as testing
     from kranking import training as training
 
@@ -32,6 +33,7 @@ __all__ = [
     "data",
     "export",
     "features",
+    "interop",
     "layers",
     "losses",
     "metrics",

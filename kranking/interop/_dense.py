@@ -1,0 +1,171 @@
+"""The layers after the interaction: Dense and what stands between them, and the logits."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kranking.interop._source import (
+    activation_of,
+    arrays,
+    chain,
+    dense_arrays,
+    kind,
+    label,
+    refuse,
+    settings,
+)
+from kranking.layers import MLP, SharedBottom
+
+# Layers that Keras 2 and 3 both have, and the settings that decide what they compute.
+_SAME = {
+    "BatchNormalization": ("momentum", "epsilon", "center", "scale"),
+    "LayerNormalization": ("epsilon", "center", "scale"),
+    "Dropout": ("rate",),
+    "ReLU": ("max_value", "negative_slope", "threshold"),
+    "LeakyReLU": ("negative_slope",),
+    "Activation": ("activation",),
+}
+
+
+def from_tfrs_dense(layers: Any) -> list[keras.layers.Layer]:
+    """Turns a chain of dense layers into blocks with their weights.
+
+    Dense layers that follow each other with one activation become one `kranking.layers.MLP`, together with
+    a Dropout of one rate after each. BatchNormalization, LayerNormalization, Dropout, Activation, ReLU
+    and LeakyReLU become Keras 3's own.
+
+    Args:
+        layers: A Sequential, a `tfrs.layers.blocks.MLP` or a list of layers, called at least once.
+
+    Returns:
+        The blocks in order, built.
+
+    Raises:
+        ValueError: For a layer or an activation without a counterpart, naming it.
+
+    >>> source = keras.Sequential([keras.layers.Dense(8, "relu"), keras.layers.Dense(4, "relu")])
+    >>> source.build((None, 6))
+    >>> [block.units for block in kr.interop.from_tfrs_dense(source)]
+    [(8, 4)]
+    """
+    rest, blocks, width = chain(layers), [], None
+    while rest:
+        if kind(rest[0]) == "Dense":
+            block, taken, width = _mlp(rest)
+        elif kind(rest[0]) in _SAME:
+            block, taken = _same(rest[0], width), 1
+        else:
+            raise ValueError(
+                f"{label(rest[0])} cannot be converted: only Dense, {', '.join(_SAME)} can. "
+                f"Received: {[kind(layer) for layer in chain(layers)]}"
+            )
+        blocks.append(block)
+        rest = rest[taken:]
+    return blocks
+
+
+def heads_from(logits: Any, num_tasks: int) -> SharedBottom:
+    """Turns the last layers into heads: one Dense for all tasks, or a chain for each.
+
+    Args:
+        logits: A Dense layer with as many units as tasks; or a list of chains, one per task.
+        num_tasks: Number of tasks.
+    """
+    towers = [chain(tower) for tower in logits] if isinstance(logits, list) else [[logits]]
+    if not all(towers):
+        raise ValueError("`logits` must hold a layer for every task. Received: an empty chain")
+    lasts = [tower[-1] for tower in towers]
+    endings = {_ending(last) for last in lasts}
+    units = sum(dense_arrays(last)[1].size for last in lasts)
+    if units != num_tasks or len(endings) > 1:
+        raise ValueError(
+            f"The last layers must give one logit per task, {num_tasks}, all with one activation. "
+            f"Received: {units} from {[label(last) for last in lasts]}, {sorted(endings)}"
+        )
+    hidden = [_tower(tower[:-1]) for tower in towers]
+    plans = {(units, activation) for units, activation, _ in hidden}
+    if len(plans) > 1:
+        raise ValueError(
+            f"The tasks' towers must have equal units and activations. Received: {sorted(plans)}"
+        )
+    tower_units, activation, _ = hidden[0]
+    heads = SharedBottom(num_tasks, tower_units, activation=activation, dtype="float32")
+    ends = [dense_arrays(last) for last in lasts]
+    first = hidden[0][2][0] if hidden[0][2] else ends[0][0]
+    heads.build((None, first.shape[0]))
+    if not tower_units:  # all tasks in one projection
+        ends = [tuple(np.concatenate(parts, axis=-1) for parts in zip(*ends))]
+    weights = [weight for _, _, tower in hidden for weight in tower]
+    heads.set_weights([*weights, *(weight for end in ends for weight in end)])
+    return heads
+
+
+def _ending(layer: Any) -> str:
+    """Gives the activation of a last layer, which makes it a logit or a probability."""
+    if kind(layer) != "Dense":
+        raise ValueError(
+            f"The last layer must be a Dense that gives logits. Received: {label(layer)}"
+        )
+    activation = settings(layer).get("activation", "linear")
+    if activation not in ("linear", "sigmoid"):
+        raise refuse(layer, "activation", activation, "the last one must be linear or sigmoid.")
+    return activation
+
+
+def _tower(layers: list[Any]) -> tuple[tuple[int, ...], str, list[np.ndarray]]:
+    """Gives units, activation and weights of one task's hidden layers."""
+    wrong = [label(layer) for layer in layers if kind(layer) != "Dense"]
+    activations = {activation_of(layer, settings(layer).get("activation")) for layer in layers}
+    if wrong or len(activations) > 1:
+        raise ValueError(
+            "The tower of a task must be Dense layers of one activation. "
+            f"Received: {wrong or sorted(activations)}"
+        )
+    weights = [weight for layer in layers for weight in dense_arrays(layer)]
+    units = tuple(weight.size for weight in weights[1::2])
+    return units, activations.pop() if activations else "relu", weights
+
+
+def _mlp(layers: list[Any]) -> tuple[keras.layers.Layer, int, int]:
+    """Makes one MLP of the Dense layers at the start; gives it, how many layers went in, its width."""
+    steps, taken = [], 0
+    while taken < len(layers) and kind(layers[taken]) == "Dense":
+        dense = layers[taken]
+        said = settings(dense)
+        after = layers[taken + 1] if taken + 1 < len(layers) else None
+        rate = settings(after)["rate"] if kind(after) == "Dropout" else 0.0
+        key = (activation_of(dense, said.get("activation")), said.get("use_bias", True), rate)
+        if steps and key != steps[0][0]:
+            break
+        steps.append((key, arrays(dense)))
+        taken += 1 + (rate > 0)
+    (activation, use_bias, rate), first = steps[0]
+    units = [weights[0].shape[-1] for _, weights in steps]
+    mlp = MLP(units, activation=activation, dropout=float(rate), use_bias=bool(use_bias))
+    mlp.build((None, first[0].shape[0]))
+    mlp.set_weights([weight for _, weights in steps for weight in weights])
+    return mlp, taken, units[-1]
+
+
+def _same(layer: Any, width: int | None) -> keras.layers.Layer:
+    """Makes Keras 3's layer of the same class, with the source's weights."""
+    said = settings(layer)
+    if "axis" in said and np.ravel(said["axis"]).tolist() not in ([-1], [1]):
+        raise refuse(layer, "axis", said["axis"], "it must normalise the last axis.")
+    if "alpha" in said:  # Keras 2's name
+        said["negative_slope"] = said.pop("alpha")
+    if "activation" in said:
+        activation_of(layer, said["activation"])
+    numbers = {key: said[key] for key in _SAME[kind(layer)]}
+    numbers = {
+        k: float(v) if isinstance(v, np.ndarray | np.number) else v for k, v in numbers.items()
+    }
+    made = getattr(keras.layers, kind(layer))(**numbers)
+    weights = layer.get_weights()
+    if weights:
+        made.build((None, np.asarray(weights[0]).shape[0]))
+        made.set_weights(weights)
+    elif width is not None:
+        made.build((None, width))
+    return made

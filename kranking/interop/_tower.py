@@ -1,0 +1,167 @@
+"""An embedding tower of TFRS, a lookup and an Embedding, as a declaration and its table."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from kranking.features import Categorical, Feature, Numeric
+from kranking.interop._source import arrays, as_numpy, chain, kind, label, refuse, settings
+
+_NULLS = ("", -(2**31), -(2**63))  # what a declaration takes for null, and sends to row 0
+_SHAPES_ONLY = ("Flatten", "Reshape")
+
+
+def from_tfrs_tower(
+    name: str, tower: Any, side: str = "context"
+) -> tuple[Feature, np.ndarray | None]:
+    """Turns one tower into a declaration and the rows of its table.
+
+    | tower | declaration |
+    |---|---|
+    | `StringLookup` or `IntegerLookup`, `Embedding` | `Categorical` with that vocabulary |
+    | `Embedding` alone, on ids from 0 | `Categorical` of the integers below `input_dim` |
+    | `Discretization`, `Embedding` | `Numeric(transform="bucketize")` |
+    | `Normalization` | `Numeric(mean=, std=)` |
+    | `None` | `Numeric(transform="none")`, the number itself |
+
+    Row 0 of the table is the lookup's row for values out of vocabulary; zeros where it has none. A mask
+    token is one more value, unless it is `""` or a least integer, which are null here and go to row 0.
+
+    Args:
+        name: Name of the feature, and its column in the log.
+        tower: A Sequential, or a list of layers, called at least once. A kranking declaration that has no
+            table is taken as it is.
+        side: `"user"`, `"item"` or `"context"`.
+
+    Returns:
+        The declaration, and `(num_rows, width)` for `kranking.interop.load_table`; `None` without a table.
+
+    Raises:
+        ValueError: For a tower that has no counterpart, naming the layer or option.
+
+    >>> tower = [keras.layers.IntegerLookup(vocabulary=[49, 33]), keras.layers.Embedding(3, 2)]
+    >>> tower[1].build((None,))
+    >>> feature, rows = kr.interop.from_tfrs_tower("country", tower)
+    >>> feature.vocabulary, rows.shape
+    ((49, 33), (3, 2))
+    """
+    if isinstance(tower, Feature):
+        if isinstance(tower, Categorical) or getattr(tower, "bucketized", False):
+            raise ValueError(
+                f"The declaration of feature {name!r} has a table, and no weights for it: give the tower. "
+                f"Received: {tower!r}"
+            )
+        return replace(tower, name=name), None
+    if tower is None:
+        return Numeric(name, side=side, transform="none"), None
+    layers = [layer for layer in chain(tower) if kind(layer) not in _SHAPES_ONLY]
+    kinds = [kind(layer) for layer in layers]
+    if kinds == ["Normalization"]:
+        return _normalized(name, layers[0], side), None
+    if not kinds or kinds[-1] != "Embedding":
+        raise _unknown(name, kinds)
+    table = arrays(layers[-1])[0]
+    if kinds in (["StringLookup", "Embedding"], ["IntegerLookup", "Embedding"]):
+        vocabulary, rows = _looked_up(layers[0], table)
+    elif kinds == ["Discretization", "Embedding"]:
+        boundaries = tuple(map(float, layers[0].bin_boundaries))
+        rows = _under_zeros(_enough(layers[0], table, len(boundaries) + 1))
+        width = rows.shape[1]
+        feature = Numeric(
+            name, side=side, transform="bucketize", boundaries=boundaries, embedding_dim=width
+        )
+        return feature, rows
+    elif kinds == ["Embedding"]:
+        vocabulary, rows = tuple(range(len(table))), _under_zeros(table)
+    else:
+        raise _unknown(name, kinds)
+    feature = Categorical(name, side=side, vocabulary=vocabulary, embedding_dim=rows.shape[1])
+    return feature, rows
+
+
+def load_table(model: Any, name: str, rows: np.ndarray) -> None:
+    """Writes one feature's embedding table into a built model.
+
+    Args:
+        model: A `RankingModel`.
+        name: Name of a feature that has a table.
+        rows: `(num_rows, width)`; row 0 is the out-of-vocabulary row.
+
+    Raises:
+        ValueError: For rows of another shape than the feature's table.
+
+    >>> country = kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=2)
+    >>> model = kr.RankingModel([country], [kr.layers.MLP([4])], [kr.Task("save")])
+    >>> kr.interop.load_table(model, "country", np.ones((3, 2), "float32"))
+    >>> float(keras.ops.sum(model.encoder.table("country")))
+    6.0
+    """
+    encoder = model.encoder
+    shape = tuple(encoder.table(name).shape)
+    if np.shape(rows) != shape:
+        raise ValueError(
+            f"`rows` of feature {name!r} must have the shape {shape}. Received: {np.shape(rows)}"
+        )
+    # Features of one width share a table, one below the other.
+    index = encoder._table_of[name]
+    start = encoder._tables[index].offsets[name]
+    whole = np.array(encoder.tables[index])
+    whole[start : start + shape[0]] = rows
+    encoder.tables[index].assign(whole)
+
+
+def _looked_up(lookup: Any, table: np.ndarray) -> tuple[tuple[Any, ...], np.ndarray]:
+    """Gives the values of a lookup and the table's rows in their order, the row of the unknown first."""
+    said = settings(lookup)
+    if said.get("output_mode", "int") != "int":
+        raise refuse(lookup, "output_mode", said["output_mode"], "it gives no row of a table.")
+    if said.get("invert"):
+        raise refuse(lookup, "invert", True, "it gives no row of a table.")
+    oov, mask = said.get("num_oov_indices", 1), said.get("mask_token")
+    if oov > 1:
+        raise refuse(
+            lookup, "num_oov_indices", oov, "one row serves all values out of vocabulary here."
+        )
+    tokens = list(lookup.get_vocabulary())
+    table = _enough(lookup, table, len(tokens))
+    first = (mask is not None) + oov
+    values = [getattr(token, "item", lambda token=token: token)() for token in tokens[first:]]
+    rows = table[first:]
+    unknown = table[first - 1 : first] if oov else np.zeros_like(table[:1])
+    if mask is not None and mask not in _NULLS:
+        values.append(getattr(mask, "item", lambda: mask)())
+        rows = np.concatenate([rows, table[:1]])
+    return tuple(values), np.concatenate([unknown, rows])
+
+
+def _enough(lookup: Any, table: np.ndarray, needed: int) -> np.ndarray:
+    """Gives the rows that a lookup can reach."""
+    if len(table) < needed:
+        raise ValueError(
+            f"The Embedding after {label(lookup)} must have at least {needed} rows, one for each index. "
+            f"Received: {len(table)} rows"
+        )
+    return table[:needed]
+
+
+def _under_zeros(table: np.ndarray) -> np.ndarray:
+    """Puts a row of zeros first, for what the source has no row for."""
+    return np.concatenate([np.zeros_like(table[:1]), table])
+
+
+def _normalized(name: str, layer: Any, side: str) -> Numeric:
+    mean, variance = np.ravel(as_numpy(layer.mean)), np.ravel(as_numpy(layer.variance))
+    if mean.size != 1:
+        raise refuse(layer, "mean", mean.tolist(), "a declaration holds one number per row.")
+    if settings(layer).get("invert"):
+        raise refuse(layer, "invert", True, "a number is normalised, not restored.")
+    return Numeric(name, side=side, mean=float(mean[0]), std=float(np.sqrt(variance[0])))
+
+
+def _unknown(name: str, kinds: list[str]) -> ValueError:
+    return ValueError(
+        f"The tower of feature {name!r} must be StringLookup, IntegerLookup or Discretization followed by "
+        "Embedding, or Embedding or Normalization alone, or a kranking declaration without a table. "
+        f"Received: {kinds}"
+    )

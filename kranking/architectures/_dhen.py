@@ -10,7 +10,7 @@ from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
 
-MODULES = ("attention", "linear", "cross", "gram", "convolution", "mask")
+MODULES = ("attention", "linear", "cross", "gram", "convolution", "mask", "dlrm")
 
 
 @architecture(
@@ -21,6 +21,7 @@ MODULES = ("attention", "linear", "cross", "gram", "convolution", "mask")
             "modules",
             choices=(
                 ("attention", "linear"),
+                ("dlrm", "linear"),
                 ("cross", "linear"),
                 ("cross", "mask"),
                 ("attention", "cross", "linear"),
@@ -58,7 +59,8 @@ def dhen(
         tasks: The actions to predict.
         modules: The modules of every layer: `"attention"` (a Transformer layer), `"linear"` (a linear
             map of the tokens), `"cross"` (`x ⊙ (x A + b)` on the flat vector), `"gram"` (equation 7 to
-            the letter), `"convolution"`, `"mask"` (a mask block).
+            the letter), `"convolution"`, `"mask"` (a mask block), `"dlrm"` (our `AdvancedDLRM`; the paper's
+            is not public, and went with `"linear"` in 2, 4 and 8 layers).
         num_layers: Number of layers N.
         num_tokens: Number of tokens that each module gives.
         ensemble: `"concat"`, `"sum"` or `"weighted_sum"` of the modules.
@@ -81,6 +83,7 @@ def dhen(
         "gram": lambda: layers.GramCross(num_tokens),
         "convolution": layers.ConvolutionInteraction,
         "mask": lambda: layers.ParallelMaskNet(1, block_dim),
+        "dlrm": lambda: layers.AdvancedDLRM(num_tokens),
     }
     stack = [[make[name]() for name in modules] for _ in range(num_layers)]
     blocks = [layers.DHEN(stack, num_tokens, ensemble), layers.MLP(units)]

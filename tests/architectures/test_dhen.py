@@ -44,11 +44,12 @@ def test_dhen_of_attention_and_linear_modules(num_layers, share):
 
 def test_dhen_of_every_module():
     share, width = 2, FIELDS * DIM
-    modules = ("attention", "linear", "cross", "gram", "convolution", "mask")
-    squeeze, total = FIELDS * share, 6 * share
+    modules = ("attention", "linear", "cross", "gram", "convolution", "mask", "dlrm")
+    squeeze, total = FIELDS * share, 7 * share
     mask = 2 * width + (width**2 + width) * 2 + width * 3 + 2 * 3
     size = 4 * DIM**2 + 2 * DIM * 64 + 9 * DIM + 64 + squeeze
     size += squeeze + (width**2 + width + squeeze) + 2 * DIM * share + (9 + 1 + squeeze)
+    size += FIELDS * 8 + mlp_size(FIELDS * 8, 512, 256) + 256 * DIM * share  # rank 8
     size += mask + 3 * DIM * share + FIELDS * total + 2 * DIM
     size += mlp_size(total * DIM, 8, 2)
     arguments = {"num_layers": 1, "num_tokens": share, "block_dim": 3, "units": (8,)}

@@ -48,7 +48,10 @@ def write_onnx(serve: Callable, signature: Signature, opset: int, path: Path) ->
         for name, value in zip(plain, signature.inputs, strict=True)
     ]
     model, _ = tf2onnx.convert.from_function(
-        tf.function(positional, input_signature=specs), input_signature=specs, opset=opset
+        tf.function(positional, input_signature=specs),
+        input_signature=specs,
+        opset=opset,
+        custom_op_handlers={"Erfc": (_write_erfc, [])},
     )
     _rename(model.graph, signature, plain)
     model.ir_version = _IR_VERSION
@@ -78,6 +81,26 @@ def open_session(path: Path, threads: int | None = None) -> Any:
         options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(
         str(path), sess_options=options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _write_erfc(context: Any, node: Any, name: str, arguments: Any) -> None:
+    """Writes `1 - erf(x)` for the complement of erf in an exact GELU, which ONNX has no operator for."""
+    import tf2onnx
+
+    output, values = node.output[0], node.input[0]
+    dtype, shape = context.get_dtype(output), context.get_shape(output)
+    context.remove_node(name)
+    kind = tf2onnx.utils.map_onnx_to_numpy_type(dtype)
+    one = context.make_const(f"{name}/one", np.ones((), kind))
+    erf = context.make_node("Erf", [values])
+    context.make_node(
+        "Sub",
+        [one.output[0], erf.output[0]],
+        outputs=[output],
+        name=name,
+        dtypes=[dtype],
+        shapes=[shape],
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from kranking.export import ExportError, export_model, load_bundle
 from kranking.features import from_json, schema_hash
+from kranking.layers import MLP
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -255,3 +256,11 @@ def test_mixed_precision_is_refused_with_the_way_out(tmp_path):
     with pytest.raises(ValueError, match=r"set_weights\(model.get_weights\(\)\).*\['bfloat16'\]"):
         export_model(model, tmp_path / "bundle")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("opset", [17, 18])
+def test_an_exact_gelu_is_exported(tmp_path, opset):
+    """TensorFlow computes it by the complement of erf, for which ONNX has no operator."""
+    model = export_samples.plain_model(MLP([8], activation="gelu"))
+    report = export_model(model, tmp_path / "served", formats=["onnx"], opset=opset)
+    assert report.reached["onnx"] <= 1e-5

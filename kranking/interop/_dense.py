@@ -65,14 +65,13 @@ def from_tfrs_dense(layers: Any) -> list[keras.layers.Layer]:
     return blocks
 
 
-def heads_from(logits: Any, num_tasks: int) -> SharedBottom:
-    """Turns the last layers into heads: one Dense for all tasks, or a chain for each.
+def heads_from(towers: list[list[Any]], num_tasks: int) -> SharedBottom:
+    """Turns the last layers into heads.
 
     Args:
-        logits: A Dense layer with as many units as tasks; or a list of chains, one per task.
+        towers: One chain for all tasks, or one for each; each ends in a Dense.
         num_tasks: Number of tasks.
     """
-    towers = [chain(tower) for tower in logits] if isinstance(logits, list) else [[logits]]
     if not all(towers):
         raise ValueError("`logits` must hold a layer for every task. Received: an empty chain")
     lasts = [tower[-1] for tower in towers]

@@ -6,10 +6,10 @@ from typing import Any
 import keras
 
 from kranking.features import Task
-from kranking.interop._cross import CROSSES, from_tfrs_cross
 from kranking.interop._dense import from_tfrs_dense, heads_from
+from kranking.interop._interaction import interaction_from
 from kranking.interop._same_predictions import check_same_predictions
-from kranking.interop._source import chain, kind, label
+from kranking.interop._source import chain
 from kranking.interop._tower import from_tfrs_tower, load_table
 from kranking.models import RankingModel
 
@@ -21,6 +21,7 @@ def from_tfrs(
     *,
     rows: Mapping[str, Any],
     interaction: Any = None,
+    bottom: Any = None,
     deep: Any = (),
     logits: Any = None,
     sides: Mapping[str, str] | None = None,
@@ -39,7 +40,10 @@ def from_tfrs(
         tasks: The actions, in the order of the logits.
         rows: Some rows of the log by feature name, as `model` takes them.
         interaction: `Cross` layers that share one `x0`, as a list, or one `MultiLayerDCN`. Crosses in a
-            Sequential take their own input as `x0`. A kranking or Keras 3 layer is taken as it is.
+            Sequential take their own input as `x0`. One `DotInteraction` of the embeddings. A kranking
+            or Keras 3 layer is taken as it is.
+        bottom: DLRM's layers on the numbers, for a `DotInteraction`: their output is its last vector, and
+            stands in front of its products as well, as in `tfrs.experimental.models.Ranking`.
         deep: Layers after the interaction, as `from_tfrs_dense` takes them. The last one gives the logits,
             unless `logits` does.
         logits: The layer of the logits; or, by task name, a chain of layers that ends in one unit.
@@ -72,11 +76,17 @@ def from_tfrs(
     converted = [
         from_tfrs_tower(name, tower, sides.get(name, "context")) for name, tower in towers.items()
     ]
-    hidden, last = _split(deep, logits, tasks)
-    blocks = [*_interaction(interaction), *from_tfrs_dense(hidden)]
-    heads = heads_from(last, len(tasks))
-    _check_width([feature for feature, _ in converted], [*blocks, heads])
-    made = RankingModel([feature for feature, _ in converted], blocks, tasks, heads)
+    features = [feature for feature, _ in converted]
+    hidden, lasts = _split(deep, logits, tasks)
+    blocks, reorder = interaction_from(interaction, bottom, features)
+    if hidden:
+        hidden = reorder(hidden)
+    else:
+        lasts = [reorder(last) for last in lasts]
+    blocks += from_tfrs_dense(hidden)
+    heads = heads_from(lasts, len(tasks))
+    _check_width(features, [*blocks, heads])
+    made = RankingModel(features, blocks, tasks, heads)
     made.build()
     for feature, table in converted:
         if table is not None:
@@ -85,8 +95,8 @@ def from_tfrs(
     return made
 
 
-def _split(deep: Any, logits: Any, tasks: list[Task]) -> tuple[list[Any], Any]:
-    """Gives the layers that all tasks share, and those of the logits."""
+def _split(deep: Any, logits: Any, tasks: list[Task]) -> tuple[list[Any], list[list[Any]]]:
+    """Gives the layers that all tasks share, and the chains that end in logits."""
     shared = chain(deep)
     if isinstance(logits, Mapping):
         missing = [task.name for task in tasks if task.name not in logits]
@@ -95,30 +105,13 @@ def _split(deep: Any, logits: Any, tasks: list[Task]) -> tuple[list[Any], Any]:
                 f"`logits` must hold the layers of every task. Missing: {missing}. "
                 f"Received: {sorted(logits)}"
             )
-        return shared, [logits[task.name] for task in tasks]
+        return shared, [chain(logits[task.name]) for task in tasks]
     shared += [] if logits is None else chain(logits)
     if not shared:
         raise ValueError(
             "`deep` or `logits` must hold the layer that gives the logits. Received: neither"
         )
-    return shared[:-1], shared[-1]
-
-
-def _interaction(given: Any) -> list[keras.layers.Layer]:
-    """Gives the blocks of an interaction."""
-    if given is None:
-        return []
-    layers = [layer for layer in chain(given) if kind(layer) != "Concatenate"]
-    if all(kind(layer) in CROSSES for layer in layers):
-        together = isinstance(given, list | tuple) or len(layers) == 1
-        # In a Sequential each cross takes its own input as x0.
-        return [from_tfrs_cross(part) for part in ([layers] if together else layers)]
-    if all(isinstance(layer, keras.layers.Layer) for layer in layers):
-        return layers
-    raise ValueError(
-        f"`interaction` must be layers of the classes {', '.join(CROSSES)}, or of kranking or Keras 3. "
-        f"Received: {[label(layer) for layer in layers]}"
-    )
+    return shared[:-1], [shared[-1:]]
 
 
 def _check_width(features: list[Any], layers: list[keras.layers.Layer]) -> None:

@@ -77,6 +77,17 @@ def test_the_file_needs_no_tfrs(report, folder, case):
 
 
 @needs_tfrs
+def test_dots(report):
+    """Pairs in another order, with and without the diagonal, zeros in between, numbers in front."""
+    dots = report["dots"]
+    assert len(dots) == 6
+    for case, found in dots.items():
+        assert found["difference"] <= 1e-5, case
+        assert found["spread"] > 0.1, case
+        assert found["blocks"] == [case.split()[0].replace("dot", "Dot") + "Interaction", "MLP"]
+
+
+@needs_tfrs
 def test_tasks(report):
     (one, no_towers), (each, towers), (text, _) = report["tasks"].values()
     assert max(one, each, text) <= 1e-5
@@ -97,6 +108,7 @@ def test_tasks(report):
         ("order", ["differ on `rows`", "task 'save'", "order of the features"]),
         ("width", ["17", "Received: 13", "'hour': 6"]),
         ("forgotten", ["differ on `rows`"]),
+        ("bottom", ["`bottom` belongs to a DotInteraction"]),
         ("oov", ["StringLookup", "num_oov_indices=2"]),
         ("hashing", ["feature 'city'", "'Hashing'"]),
     ],
@@ -277,7 +289,7 @@ def test_interaction_of_kranking_is_taken_as_it_is():
         ({"logits": {}}, "Missing: .'save'."),
         ({"logits": {"save": []}}, "layer for every task"),
         ({"sides": {"nobody": "user"}}, "Received: .'nobody'."),
-        ({"interaction": ["text"]}, "`interaction` must be layers of the classes"),
+        ({"interaction": ["text"]}, "`interaction` must be of the classes"),
         ({"logits": keras.layers.Activation("sigmoid")}, "must be a Dense"),
     ],
 )
@@ -288,6 +300,38 @@ def test_refuses_arguments(changes, message):
         interop.from_tfrs(
             lambda rows: last(table(rows["id"])), {"id": table}, [kr.Task("save")], **arguments
         )
+
+
+class DotInteraction(keras.layers.Layer):
+    """What is read of a TFRS DotInteraction: the class's name and two attributes."""
+
+    self_interaction = skip_gather = False
+
+
+@pytest.mark.parametrize(
+    ("widths", "changes", "message"),
+    [
+        ((4, 3), {}, r"embeddings of one width.*widths .4, 3."),
+        ((4, 1), {}, r"embeddings of one width.*numbers .'x1'., no bottom"),
+        ((4, 1), {"bottom": [keras.layers.Dense(3)]}, "the last 4 wide"),
+        ((4, 1), {"bottom": [keras.layers.Dense(4), keras.layers.ReLU()]}, "must be Dense layers"),
+        ((4, 4), {"deep": keras.layers.ReLU()}, "A Dense must follow DotInteraction"),
+        ((4, 4), {"deep": keras.layers.Dense(3)}, "has the width 1 here.*a kernel of 9 rows"),
+    ],
+)
+def test_refuses_dots(widths, changes, message):
+    towers = {f"x{i}": embedding(3, width) if width > 1 else None for i, width in enumerate(widths)}
+    last = built(keras.layers.Dense(1), 3)
+    for layer in changes.get("bottom", [])[:1]:
+        layer.build((None, 1))
+    if "deep" in changes:
+        changes["deep"].build((None, 9))
+    rows = {name: np.array([0, 1]) for name in towers}
+    with pytest.raises(ValueError, match=message):
+        interop.from_tfrs(
+            lambda rows: np.zeros(2), towers, [kr.Task("save")],
+            rows=rows, interaction=DotInteraction(), logits=last, **changes,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(

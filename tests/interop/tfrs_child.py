@@ -157,6 +157,96 @@ def report_case(name, folder):
     }
 
 
+def dot_towers():
+    city = [layers2.StringLookup(vocabulary=CITIES, mask_token=None), layers2.Embedding(13, 5)]
+    hour = [layers2.Discretization([6.0, 12.0, 18.0]), layers2.Embedding(4, 5)]
+    chains = {"city": tf.keras.Sequential(city), "hour": tf.keras.Sequential(hour)}
+    return {"age": layers2.Embedding(30, 5), **chains}
+
+
+class Dots(Ranking):
+    """Inner products of the embeddings, then the dense layers."""
+
+    def call(self, features):
+        x = self.interaction[0]([tower(features[name]) for name, tower in self.towers.items()])
+        for layer in self.deep:
+            x = layer(x)
+        return self.logit(x)
+
+
+class Joined(tf.keras.layers.Layer):
+    """The dict of embeddings that TFRS's own `Ranking` takes."""
+
+    def __init__(self, towers):
+        super().__init__()
+        self.towers = towers
+
+    def call(self, features):
+        return {name: tower(features[name]) for name, tower in self.towers.items()}
+
+
+def dlrm(**options):
+    """TFRS's own DLRM: numbers through an MLP, products with the embeddings, dense layers."""
+    towers = dot_towers()
+    bottom = tfrs.layers.blocks.MLP([8, 5], final_activation="relu")
+    top = tfrs.layers.blocks.MLP([12, 1], final_activation="sigmoid")
+    dots = tfrs.layers.feature_interaction.DotInteraction(**options)
+    model = tfrs.experimental.models.Ranking(Joined(towers), bottom, dots, top)
+
+    def nested(rows):
+        numbers = np.stack([rows["hour"] / 24, rows["price"] / 10], axis=1).astype("float32")
+        sparse = {name: rows[name] for name in towers}
+        return {"dense_features": numbers, "sparse_features": sparse}
+
+    rows, label = make_rows(1024, 0)
+    model.compile(optimizer=tf.keras.optimizers.Adam(0.03))
+    data = tf.data.Dataset.from_tensor_slices((nested(rows), label)).batch(128)
+    model.fit(data, epochs=6, verbose=0)
+    numbers = [
+        kr.features.Numeric("exact hour", column="hour", mean=0.0, std=24.0),
+        kr.features.Numeric("price", mean=0.0, std=10.0),
+    ]
+    made = kr.interop.from_tfrs(
+        lambda rows: model(nested(rows)),
+        {"exact hour": numbers[0], **towers, "price": numbers[1]},
+        [kr.Task("save")],
+        rows=make_rows(64, 1)[0],
+        interaction=dots,
+        bottom=bottom,
+        deep=top,
+    )
+    new, _ = make_rows(200, 2)
+    wanted = model(nested(new)).numpy()
+    return {
+        "difference": kr.interop.check_same_predictions(made, lambda _: wanted, new),
+        "spread": float(np.std(wanted)),
+        "blocks": [type(block).__name__ for block in made.blocks],
+    }
+
+
+def report_dots():
+    options = [
+        {"self_interaction": own, "skip_gather": skip}
+        for own in (False, True)
+        for skip in (False, True)
+    ]
+    found = {}
+    for option in options:
+        dots = tfrs.layers.feature_interaction.DotInteraction(**option)
+        deep = dense(6, activation="tanh")
+        model, _ = trained(Dots(dot_towers(), [dots], deep=deep, logit=layers2.Dense(1)))
+        rows = make_rows(64, 1)[0]
+        made = converted(model, rows, interaction=dots)
+        found[f"dot {option}"] = {
+            "difference": kr.interop.check_same_predictions(made, model, make_rows(200, 2)[0]),
+            "spread": float(np.std(model(rows).numpy())),
+            "blocks": [type(block).__name__ for block in made.blocks],
+        }
+        if option["self_interaction"] == option["skip_gather"]:
+            found[f"DLRM {option}"] = dlrm(**option)
+    return found
+
+
 def report_tasks():
     """Two tasks: one Dense for both, a chain for each, and probabilities instead of logits."""
     rows, _ = make_rows(64, 1)
@@ -198,6 +288,7 @@ def report_errors():
             "change": lambda m: {"towers": {n: t for n, t in m.towers.items() if n != "age"}},
         },
         "forgotten": {"interaction": crosses({}), "change": lambda m: {"interaction": None}},
+        "bottom": {"change": lambda m: {"bottom": dense(4)}},
         "oov": {"tower": tf.keras.Sequential([text, layers2.Embedding(14, 6)])},
         "hashing": {"tower": tf.keras.Sequential([hashed, layers2.Embedding(5, 6)])},
     }
@@ -220,7 +311,8 @@ def main(folder):
     keras.utils.set_random_seed(0)
     tf.keras.utils.set_random_seed(0)
     report = {name: report_case(name, folder) for name in CASES}
-    print(json.dumps({"cases": report, "tasks": report_tasks(), "errors": report_errors()}))
+    parts = {"dots": report_dots(), "tasks": report_tasks(), "errors": report_errors()}
+    print(json.dumps({"cases": report, **parts}))
 
 
 if __name__ == "__main__":

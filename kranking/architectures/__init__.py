@@ -7,12 +7,16 @@ from kranking.architectures._dcn_v2 import dcn_v2 as dcn_v2
 from kranking.architectures._deep_light import deep_light as deep_light
 from kranking.architectures._deepfm import deepfm as deepfm
 from kranking.architectures._dhen import dhen as dhen
+from kranking.architectures._dlrm import dlrm as dlrm
+from kranking.architectures._final_mlp import final_mlp as final_mlp
+from kranking.architectures._final_net import final_net as final_net
 from kranking.architectures._fm import fm as fm
 from kranking.architectures._fwfm import fwfm as fwfm
 from kranking.architectures._gdcn import gdcn as gdcn
 from kranking.architectures._hiformer import hiformer as hiformer
 from kranking.architectures._lr import lr as lr
 from kranking.architectures._masknet import masknet as masknet
+from kranking.architectures._memonet import memonet as memonet
 from kranking.architectures._mlp import mlp as mlp
 from kranking.architectures._mlp_mixer import mlp_mixer as mlp_mixer
 from kranking.architectures._mmoe import mmoe as mmoe
@@ -30,6 +34,7 @@ from kranking.architectures._registry import names as names
 from kranking.architectures._sdcn_v3 import sdcn_v3 as sdcn_v3
 from kranking.architectures._transformer import transformer as transformer
 from kranking.architectures._wide_deep import wide_deep as wide_deep
+from kranking.architectures._wukong import wukong as wukong
 from kranking.architectures._xdeepfm import xdeepfm as xdeepfm
 
 __all__ = [
@@ -43,6 +48,9 @@ __all__ = [
     "deep_light",
     "deepfm",
     "dhen",
+    "dlrm",
+    "final_mlp",
+    "final_net",
     "fm",
     "fwfm",
     "gdcn",
@@ -50,6 +58,7 @@ __all__ = [
     "hiformer",
     "lr",
     "masknet",
+    "memonet",
     "mlp",
     "mlp_mixer",
     "mmoe",
@@ -63,5 +72,6 @@ __all__ = [
     "sdcn_v3",
     "transformer",
     "wide_deep",
+    "wukong",
     "xdeepfm",
 ]

@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from kranking._core import Shape, check_number, check_positive_int, fresh, serializable
-from kranking.layers._exportable import exportable
 from kranking.layers._tokens import check_tokens
 from kranking.layers._work import Work, work_of
 
@@ -108,7 +107,7 @@ class MixerLayer(keras.layers.Layer):
             for name, width, units in (("expand", length, hidden), ("contract", hidden, length)):
                 dense = keras.layers.Dense(
                     units,
-                    activation=exportable(self.activation) if name == "expand" else None,
+                    activation=self.activation if name == "expand" else None,
                     kernel_initializer=fresh(self.kernel_initializer, index),
                     name=f"{name}_{axis}",
                     dtype=self.dtype_policy,

@@ -7,7 +7,6 @@ from keras import ops
 
 from kranking import ops as kops
 from kranking._core import Shape, check_number, check_positive_int, fresh
-from kranking.layers._exportable import exportable
 from kranking.layers._stacked_mlp import StackedDense
 from kranking.layers._tokens import check_tokens
 from kranking.layers._work import Work, work_of
@@ -150,7 +149,7 @@ class PerTokenTransformer(keras.layers.Layer):
             dense("query", dim, dim, 0),
             *((layer, (None, tokens, dim)) for layer in self._readers(tokens, dim)),
             dense("attention_output", dim, dim, 1),
-            dense("expand", dim, hidden, 2, exportable(self.activation), use_bias=True),
+            dense("expand", dim, hidden, 2, self.activation, use_bias=True),
             dense("contract", hidden, dim, 3, use_bias=True),
         ]
 

@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from kranking import ops as kops
 from kranking._core import (
     Shape,
     check_known_width,
@@ -134,13 +133,6 @@ class RankMixerLayer(keras.layers.Layer):
                 dtype=self.dtype_policy,
             )
             for index, (name, units, activation) in enumerate(
-                [("expand", dim * self.expansion, exact_gelu), ("contract", dim, None)]
+                [("expand", dim * self.expansion, "gelu"), ("contract", dim, None)]
             )
         ]
-
-
-def exact_gelu(values):
-    """Gives `x Φ(x)`, without the approximation by tanh."""
-    # By erf, in float32: Keras's takes TensorFlow's complement of it, which ONNX does not have.
-    wide = ops.cast(values, kops.wide(values.dtype))
-    return ops.cast(0.5 * wide * (1.0 + ops.erf(wide * 0.5**0.5)), values.dtype)

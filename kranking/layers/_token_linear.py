@@ -16,7 +16,7 @@ class TokenLinear(keras.layers.Layer):
     of tokens, where a sum needs both of its terms to have as many.
 
     Args:
-        num_tokens: Number of tokens given, l.
+        num_tokens: Number of tokens given, l. `None`: as many as come in; a DHEN layer fills in a share.
         kernel_initializer: Initializer of `W`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
@@ -33,8 +33,10 @@ class TokenLinear(keras.layers.Layer):
     takes = "tokens"
     gives = "tokens"
 
-    def __init__(self, num_tokens: int, kernel_initializer="glorot_uniform", **kwargs):
-        check_positive_int("num_tokens", num_tokens)
+    def __init__(
+        self, num_tokens: int | None = None, kernel_initializer="glorot_uniform", **kwargs
+    ):
+        check_positive_int("num_tokens", num_tokens, optional=True)
         super().__init__(**kwargs)
         self.num_tokens = num_tokens
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -43,7 +45,7 @@ class TokenLinear(keras.layers.Layer):
         """Creates the kernel, `(tokens, num_tokens)`."""
         tokens, _ = check_tokens(self, input_shape)
         self.kernel = self.add_weight(
-            shape=(tokens, self.num_tokens),
+            shape=(tokens, self.num_tokens or tokens),
             initializer=fresh(self.kernel_initializer),
             name="kernel",
         )
@@ -55,14 +57,14 @@ class TokenLinear(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         """Gives `(batch, num_tokens, dim)`."""
-        _, dim = check_tokens(self, input_shape)
-        return (input_shape[0], self.num_tokens, dim)
+        tokens, dim = check_tokens(self, input_shape)
+        return (input_shape[0], self.num_tokens or tokens, dim)
 
     def work(self, input_shape) -> Work:
         """Counts `m·l` parameters and `2·m·l·D` FLOPs."""
         tokens, dim = check_tokens(self, input_shape)
-        kernel = tokens * self.num_tokens
-        return Work(kernel, 2 * kernel * dim, self.num_tokens * dim)
+        outputs = self.num_tokens or tokens
+        return Work(tokens * outputs, 2 * tokens * outputs * dim, outputs * dim)
 
     def get_config(self):
         """Gives the constructor's arguments."""

@@ -5,13 +5,13 @@ from keras import ops
 
 from kranking import ops as kops
 from kranking._core import (
-    check_known_width,
     check_number,
     check_positive_int,
     fresh,
     serializable,
 )
 from kranking.layers._shapes import shapes_of
+from kranking.layers._tokens import check_tokens
 from kranking.layers._work import Work, dense_work
 
 
@@ -143,19 +143,13 @@ class TransformerEncoderLayer(keras.layers.Layer):
 
     def _check(self, input_shape):
         """Gives the number of tokens and their dim."""
-        shape = shapes_of(input_shape)[0]
-        dim = check_known_width(self, shape)
-        if len(shape) != 3 or shape[1] is None:
-            raise ValueError(
-                f"`{self.name}` takes (batch, tokens, dim) with a known number of tokens. "
-                f"Received: input_shape={shape}"
-            )
+        tokens, dim = check_tokens(self, shapes_of(input_shape)[0])
         if dim % self.num_heads:
             raise ValueError(
                 f"`num_heads` must divide the tokens' dim, {dim}. "
                 f"Received: num_heads={self.num_heads}"
             )
-        return shape[1], dim
+        return tokens, dim
 
     def _dropout(self, index):
         seed = None if self.seed is None else self.seed + index

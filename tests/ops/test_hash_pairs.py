@@ -104,3 +104,22 @@ def test_the_order_of_a_pair_and_the_salt_matter():
 def test_rejects(num_buckets):
     with pytest.raises(ValueError, match=r"`num_buckets` must be a positive integer. Received"):
         buckets([1], [2], 0, num_buckets)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="ONNX is written from its graph"
+)
+def test_an_onnx_graph_gives_the_same():
+    import onnxruntime
+    import tensorflow as tf
+    import tf2onnx
+
+    specs = [tf.TensorSpec((None,), "int32", name=name) for name in ("left", "right")]
+    salts = np.array([[0], [1], [LARGEST]], "int32")
+    graph = tf.function(lambda a, b: hash_pairs(a, b, salts, 99_991), input_signature=specs)
+    model, _ = tf2onnx.convert.from_function(graph, input_signature=specs, opset=17)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    left, right = (axis.ravel().astype("int32") for axis in np.meshgrid(EDGES, EDGES))
+    [got] = session.run(None, {"left": left, "right": right})
+    assert got.dtype == np.int32
+    np.testing.assert_array_equal(got, buckets(left, right, salts, 99_991))

@@ -1,0 +1,66 @@
+"""MemoNet."""
+
+from collections.abc import Iterable, Sequence
+
+import keras
+
+from kranking import layers
+from kranking.architectures._registry import Hyperparameter, architecture
+from kranking.features import Categorical, Feature, Task
+from kranking.models import RankingModel
+
+
+@architecture(
+    paper="Zhang and Zhang, MemoNet, 2023, https://arxiv.org/abs/2211.01334",
+    hyperparameters=[
+        Hyperparameter("num_codewords", low=1_000, high=1_000_000, log=True, default=100_000),
+        Hyperparameter("num_hashes", low=1, high=4, default=2),
+        Hyperparameter("restore", choices=("linear", "attentive"), default="linear"),
+        Hyperparameter(
+            "units", choices=((64, 64), (256, 128), (400, 400), (1024, 512)), default=(400, 400)
+        ),
+        Hyperparameter("dropout", low=0.0, high=0.5, default=0.0),
+        Hyperparameter("batch_norm", choices=(False, True), default=False),
+    ],
+    views=("flat", "ids", "categorical"),
+)
+def memonet(
+    features: Iterable[Feature],
+    tasks: Iterable[Task],
+    *,
+    num_codewords: int = 100_000,
+    codeword_dim: int | None = None,
+    num_hashes: int = 2,
+    restore: str = "linear",
+    units: Sequence[int] = (400, 400),
+    dropout: float = 0.0,
+    batch_norm: bool = False,
+) -> RankingModel:
+    """An MLP that reads, beside the fields, a learnt memory of every pair of categorical values.
+
+    `logit_t = MLP(E ‖ V) · v_t + c_t`, with `V = HCNet(ids, E)`: for each field the sum over its pairs of a
+    vector that hashes find in a codebook. `E` holds all fields. Pairs are of single-valued categoricals:
+    with fewer than two of them there is nothing to remember, and the model is the MLP on `E`.
+
+    Args:
+        features: Fitted declarations.
+        tasks: The actions to predict.
+        num_codewords: Rows of the codebook; the paper's grow with the data, up to a million.
+        codeword_dim: Width of a codeword; `None` takes that of the embeddings.
+        num_hashes: Number of codewords that make one pair's memory.
+        restore: `"linear"`, or `"attentive"` to scale codewords by what the pair's embeddings say.
+        units: Widths of the MLP.
+        dropout: Dropout rate after each layer of the MLP.
+        batch_norm: Whether the MLP normalises over the batch.
+
+    >>> words = {"vocabulary": ("a", "b"), "embedding_dim": 4}
+    >>> pair = [kr.features.Categorical("country", **words), kr.features.Categorical("app", **words)]
+    >>> memonet(pair, [kr.Task("save")], num_codewords=100, units=(8,)).name
+    'memonet'
+    """
+    features = tuple(features)
+    memory = layers.HCNet(num_codewords, codeword_dim, num_hashes, restore)
+    paired = sum(isinstance(f, Categorical) and not f.multivalued for f in features) > 1
+    first = [layers.Parallel([keras.layers.Identity(), memory])] if paired else []
+    mlp = layers.MLP(units, dropout=dropout, batch_norm=batch_norm)
+    return RankingModel(features, [*first, mlp], tasks, name="memonet")

@@ -6,7 +6,7 @@ import keras
 
 from kranking import layers
 from kranking.architectures._registry import Hyperparameter, architecture
-from kranking.features import Categorical, Feature, Task
+from kranking.features import Feature, Task
 from kranking.models import RankingModel
 
 
@@ -39,8 +39,8 @@ def memonet(
     """An MLP that reads, beside the fields, a learnt memory of every pair of categorical values.
 
     `logit_t = MLP(E ‖ V) · v_t + c_t`, with `V = HCNet(ids, E)`: for each field the sum over its pairs of a
-    vector that hashes find in a codebook. `E` holds all fields. Pairs are of single-valued categoricals:
-    with fewer than two of them there is nothing to remember, and the model is the MLP on `E`.
+    vector that hashes find in a codebook. `E` holds all fields. Pairs are of single-valued categoricals,
+    of which there must be two.
 
     Args:
         features: Fitted declarations.
@@ -58,9 +58,9 @@ def memonet(
     >>> memonet(pair, [kr.Task("save")], num_codewords=100, units=(8,)).name
     'memonet'
     """
-    features = tuple(features)
     memory = layers.HCNet(num_codewords, codeword_dim, num_hashes, restore)
-    paired = sum(isinstance(f, Categorical) and not f.multivalued for f in features) > 1
-    first = [layers.Parallel([keras.layers.Identity(), memory])] if paired else []
-    mlp = layers.MLP(units, dropout=dropout, batch_norm=batch_norm)
-    return RankingModel(features, [*first, mlp], tasks, name="memonet")
+    blocks = [
+        layers.Parallel([keras.layers.Identity(), memory]),
+        layers.MLP(units, dropout=dropout, batch_norm=batch_norm),
+    ]
+    return RankingModel(features, blocks, tasks, name="memonet")

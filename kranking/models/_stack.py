@@ -103,8 +103,8 @@ def _collapsed(takes: Any, default: str | None) -> Any:
     if not isinstance(takes, tuple):
         return takes or default
     parts = tuple(_collapsed(part, default) for part in takes)
-    # A list of fields must stay one per branch: two fields for two branches would be shared out.
-    same = len(set(parts)) == 1 and parts[0] != "fields"
+    # A list must stay one per branch: two fields, or two inputs, for two branches would be shared out.
+    same = len(set(parts)) == 1 and not isinstance(parts[0], tuple) and parts[0] != "fields"
     return parts[0] if same else parts
 
 

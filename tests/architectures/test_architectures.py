@@ -11,13 +11,14 @@ from kranking import architectures
 
 FEATURES = [
     kr.features.Categorical("country", side="user", vocabulary=tuple("abcdefg"), embedding_dim=8),
+    kr.features.Categorical("device", side="user", vocabulary=("phone", "web"), embedding_dim=4),
     kr.features.Numeric("age", side="item", mean=0.0, std=1.0),
     kr.features.Embedding("cover", dim=12, project_to=7, side="item"),
 ]
-WIDTH = 8 + 1 + 7
+WIDTH = 8 + 4 + 1 + 7
 VIEWS = {"flat", "tokens", "embeddings", "categorical", "fields", "ids", "linear", "numeric"}
 TASKS = [kr.Task("save"), kr.Task("hide", weight=0.5)]
-TABLES = 8 * 8 + 12 * 7
+TABLES = 8 * 8 + 3 * 4 + 12 * 7
 
 
 def mlp_size(width, *units):
@@ -40,6 +41,7 @@ def rows_of(model, size=8):
     random = np.random.default_rng(0)
     columns = {
         "country": random.choice([*"abcdefg", "?"], size),
+        "device": random.choice(["phone", "web"], size),
         "age": random.standard_normal(size),
         "cover": random.standard_normal((size, 12)),
     }
@@ -123,7 +125,14 @@ def test_launch_has_the_size_of_figure_2b(reading, inner):
 
 def test_presets_scale_fields_to_unit_length_but_not_numbers():
     model = architectures.pinterest_launch(FEATURES, TASKS, scale=0.05)
-    x = model.preprocess({"country": ["a", "b"], "age": [5.0, -3.0], "cover": np.ones((2, 12))})
+    x = model.preprocess(
+        {
+            "country": ["a", "b"],
+            "device": ["web", None],
+            "age": [5.0, -3.0],
+            "cover": np.ones((2, 12)),
+        }
+    )
     fields = _numpy(model.encoder(x))
     np.testing.assert_allclose(np.linalg.norm(fields["country"], axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(fields["cover"], axis=1), 1, atol=1e-5)

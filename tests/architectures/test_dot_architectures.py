@@ -128,9 +128,9 @@ def test_memonet_reads_all_fields_but_remembers_pairs_of_single_values():
     assert own_size(model) == memory + mlp_size(6 + 2 + 2 + 6, 7, 1)
 
 
-def test_memonet_without_pairs_is_its_mlp():
-    model = architectures.memonet(categoricals((4,)) + numbers(), TASK, units=(7,))
-    assert own_size(model) == mlp_size(2 + 2, 7, 1)
+def test_memonet_needs_a_pair():
+    with pytest.raises(ValueError, match="needs two fields or more, to have pairs"):
+        architectures.memonet(categoricals((4,)) + numbers(), TASK, units=(7,))
 
 
 def test_memonet_tells_pairs_apart_that_embeddings_do_not():

@@ -32,13 +32,6 @@ def categoricals(rows, dim):
     ]
 
 
-# What the builder hands on to two branches that both take fields and ids.
-two_contexts = pytest.mark.xfail(
-    strict=True,
-    raises=ValueError,
-    reason="the builder shares one pair of views out to two branches",
-)
-
 TABLES = 5_399 * 10
 SMALL = {"user": 5, "tag": 3, "item": 7}
 TASKS = [kr.Task("save"), kr.Task("hide", weight=0.5)]
@@ -61,7 +54,6 @@ def bars(name, **arguments):
     return model.work().parameters
 
 
-@two_contexts
 def test_size_of_final_mlp_on_frappe():
     """BARS logs 253,392: its two linear terms have a bias each, which add up to our one."""
     streams = (100 * 400 + 400 + 800) + (100 * 100 + 100 + 200)  # with their batch norms
@@ -105,9 +97,7 @@ def test_sizes_by_task(tasks):
     [
         {"fs1_context": ["item"]},
         {"fs2_context": ["tag", "user"]},
-        pytest.param(
-            {"fs1_context": ["user"], "fs2_context": ["item"], "num_heads": 4}, marks=two_contexts
-        ),
+        {"fs1_context": ["user"], "fs2_context": ["item"], "num_heads": 4},
         {"use_fs": False},
     ],
     ids=str,

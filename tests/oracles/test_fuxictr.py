@@ -1,0 +1,588 @@
+"""FuxiCTR's models and ours give equal logits with equal weights; README.md says how to run this.
+
+FuxiCTR's wheel holds few of its models: a clone's path comes from the environment variable FUXICTR_HOME.
+Whole models are compared, embedding tables included: FuxiCTR's class is made as it stands, its weights are
+drawn at random, and each is copied by name. Where the two differ, which each test says, ours is configured
+as theirs, or theirs loses what ours has not, and nothing else changes. Parameters are counted too.
+"""
+
+import importlib.util
+import os
+import sys
+import warnings
+from collections import OrderedDict
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kranking as kr
+
+HOME = os.environ.get("FUXICTR_HOME")
+pytestmark = [
+    pytest.mark.skipif(not HOME, reason="needs FUXICTR_HOME, the path of a clone of reczoo/FuxiCTR"),
+    pytest.mark.skipif(keras.backend.backend() != "torch", reason="FuxiCTR is torch"),
+]  # fmt: skip
+FIELDS, DIM, VOCABULARY, ROWS = 4, 6, 9, 16
+NAMES = [f"field_{i}" for i in range(FIELDS)]
+NUMBERS = ["age", "price"]
+TASK = [kr.Task("click")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _path():
+    """Makes `import fuxictr` find the clone."""
+    sys.path.insert(0, HOME)
+    yield
+    sys.path.remove(HOME)
+
+
+def fuxictr_module(path):
+    """Imports one file of the clone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        spec = importlib.util.spec_from_file_location("of_fuxictr", Path(HOME) / path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return module
+
+
+def fuxictr_model(path, name, numbers=(), **options):
+    """Makes a model of FuxiCTR that gives logits, its weights drawn at random with a variance near one."""
+    import torch
+    from fuxictr.features import FeatureMap
+
+    feature_map = FeatureMap("oracle", "")
+    kinds = {
+        **{n: {"type": "categorical", "vocab_size": VOCABULARY, "padding_idx": 0} for n in NAMES},
+        **{n: {"type": "numeric"} for n in numbers},
+    }
+    feature_map.features = OrderedDict((n, {"source": "", **kind}) for n, kind in kinds.items())
+    feature_map.num_fields = feature_map.get_num_fields()
+    feature_map.default_emb_dim = DIM
+    fixed = {"metrics": [], "verbose": 0, "model_root": "", "optimizer": "adam"}
+    model = getattr(fuxictr_module(path), name)(
+        feature_map,
+        task="regression",  # logits; what the loss is does not matter here
+        embedding_dim=DIM,
+        loss="binary_crossentropy",
+        **fixed,
+        **options,
+    )
+    torch.manual_seed(0)
+    for module in model.modules():
+        embedding = isinstance(module, torch.nn.Embedding)
+        normal = isinstance(module, torch.nn.LayerNorm | torch.nn.BatchNorm1d)
+        for key, weight in module.named_parameters(recurse=False):
+            if weight.dtype == torch.bool:
+                continue
+            drawn = torch.randn(weight.shape)
+            if normal and key == "weight":
+                drawn = 1 + 0.3 * drawn
+            elif weight.ndim > 1 and not embedding:
+                drawn = drawn / np.sqrt(np.prod(weight.shape[-1:] or 1))
+            elif not embedding:
+                drawn = 0.3 * drawn
+            weight.data.copy_(drawn)
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.running_mean.normal_(0.0, 0.3)
+            module.running_var.uniform_(0.5, 1.5)
+    return model.eval()
+
+
+def inputs(numbers=()):
+    random = np.random.default_rng(1)
+    rows = {name: random.integers(0, VOCABULARY, ROWS).astype("int32") for name in NAMES}
+    return {**rows, **{name: random.normal(size=ROWS).astype("float32") for name in numbers}}
+
+
+def logits_of(model, rows):
+    """FuxiCTR's own forward pass; it takes a number as a column."""
+    import torch
+
+    given = {n: torch.tensor(v if v.dtype.kind == "i" else v[:, None]) for n, v in rows.items()}
+    with torch.no_grad():
+        return numpy(model(given)["y_pred"])
+
+
+def numpy(tensor):
+    return tensor.detach().numpy().astype("float64")
+
+
+def features(numbers=()):
+    """The same columns; FuxiCTR's vocab_size counts row 0 as our num_rows does."""
+    words = tuple(map(str, range(1, VOCABULARY)))
+    columns = [kr.features.Categorical(n, vocabulary=words, embedding_dim=DIM) for n in NAMES]
+    return [*columns, *(kr.features.Numeric(n, transform="none") for n in numbers)]
+
+
+def ours(name, numbers=(), **options):
+    """Makes our model with NaN for every weight: one that is not copied shows."""
+    model = getattr(kr.architectures, name)(features(numbers), TASK, **options)
+    model.build()
+    model.set_weights([np.full(w.shape, np.nan, "float32") for w in model.get_weights()])
+    return model
+
+
+def same_logits(compare, label, mine, theirs, numbers=(), more=0):
+    """Compares logits, and the number of parameters, of which FuxiCTR has `more`."""
+    rows = inputs(numbers)
+    count = sum(int(np.prod(w.shape)) for w in mine.trainable_weights)
+    assert sum(w.numel() for w in theirs.parameters() if w.requires_grad) == count + more
+    found = keras.ops.convert_to_numpy(mine(rows)["click"])
+    compare(label, found, logits_of(theirs, rows))
+
+
+def tables(encoder, layer):
+    """Copies FuxiCTR's embedding tables: ours of one width lie one below the other."""
+    stacked = [numpy(layer.embedding_layer.embedding_layers[n].weight) for n in NAMES]
+    (table,) = encoder.tables
+    table.assign(np.concatenate(stacked))
+
+
+def first_order(mine, layer):
+    tables(mine.stack[0].adapters["linear"].encoder, layer)
+
+
+def dense(mine, linear):
+    mine.kernel.assign(numpy(linear.weight).T)
+    if mine.use_bias:
+        mine.bias.assign(numpy(linear.bias))
+
+
+def norm(mine, theirs):
+    """Copies a LayerNorm or BatchNorm."""
+    mine.gamma.assign(numpy(theirs.weight))
+    mine.beta.assign(numpy(theirs.bias))
+    if hasattr(theirs, "running_mean"):
+        mine.moving_mean.assign(numpy(theirs.running_mean))
+        mine.moving_variance.assign(numpy(theirs.running_var))
+
+
+def copy_steps(mine, theirs):
+    """Copies Linear to Dense and norm to norm, in order; gives the Linear layers that are left."""
+    kinds = ("Linear", "BatchNorm1d", "LayerNorm")
+    left = [module for module in theirs if type(module).__name__ in kinds]
+    for step in mine:
+        step = getattr(step, "projection", step)  # of a FactorizedInteraction
+        if isinstance(step, keras.layers.Dense):
+            dense(step, left.pop(0))
+        elif step.weights:
+            norm(step, left.pop(0))
+    return left
+
+
+def mlp(mine, block):
+    """Copies an MLP_Block, all but its output layer, which is given back if there is one."""
+    return copy_steps(mine.steps, block.mlp)
+
+
+def deep_part(part, block):
+    """Copies the MLP and its logit."""
+    (last,) = mlp(part.layers[0], block)
+    dense(part.layers[-1], last)
+
+
+def logit(heads, linear):
+    dense(heads.logits[0], linear)
+
+
+DEEP = {"hidden": [8, 5], "dnn_hidden_units": [8, 5]}
+
+
+def test_logistic_regression(compare):
+    """No difference."""
+    theirs = fuxictr_model("model_zoo/LR/src/LR.py", "LR")
+    mine = ours("lr")
+    first_order(mine, theirs.lr_layer.embedding_layer)
+    mine.blocks[0].bias.assign(numpy(theirs.lr_layer.bias))
+    same_logits(compare, "LR", mine, theirs)
+
+
+def test_factorization_machine(compare):
+    """No difference: FuxiCTR's bias is in its LR layer."""
+    theirs = fuxictr_model("model_zoo/FM/src/FM.py", "FM")
+    mine = ours("fm")
+    tables(mine.encoder, theirs.embedding_layer)
+    first_order(mine, theirs.fm.lr_layer.embedding_layer)
+    mine.blocks[0].branches[0].bias.assign(numpy(theirs.fm.lr_layer.bias))
+    same_logits(compare, "FM", mine, theirs)
+
+
+@pytest.mark.parametrize(("linear", "kind"), [("field", "FiLV"), ("value", "LW")])
+def test_fwfm(compare, linear, kind):
+    """No difference: both keep one weight per pair, and the bias is FuxiCTR's of the pairs."""
+    theirs = fuxictr_model("model_zoo/FwFM/src/FwFM.py", "FwFM", linear_type=kind)
+    mine = ours("fwfm", linear=linear)
+    tables(mine.encoder, theirs.embedding_layer)
+    first, second = mine.blocks[0].branches
+    if linear == "field":
+        first.kernel.assign(numpy(theirs.linear_weight_layer.weight).T)
+    else:
+        first_order(mine, theirs.linear_weight_layer)
+    first.bias.assign(numpy(theirs.interaction_weight.bias))
+    second.pair_weights.assign(numpy(theirs.interaction_weight.weight).T)
+    same_logits(compare, f"FwFM, {kind}", mine, theirs)
+
+
+def test_deepfm(compare):
+    """FuxiCTR has two biases, of its LR and of its MLP: ours is their sum."""
+    path = "model_zoo/DeepFM/DeepFM_torch/src/DeepFM.py"
+    theirs = fuxictr_model(path, "DeepFM", hidden_units=[8, 5])
+    mine = ours("deepfm", units=[8, 5])
+    tables(mine.encoder, theirs.embedding_layer)
+    first_order(mine, theirs.fm.lr_layer.embedding_layer)
+    deep_part(mine.blocks[0].branches[2], theirs.mlp)
+    bias = mine.blocks[0].branches[2].layers[-1].bias
+    bias.assign(bias + numpy(theirs.fm.lr_layer.bias))
+    same_logits(compare, "DeepFM", mine, theirs, more=1)
+
+
+def test_xdeepfm(compare):
+    """CIN without activation, halves or order of its own: our defaults are FuxiCTR's. LR has no bias."""
+    options = {"cin_hidden_units": [5, 4], "dnn_hidden_units": [8, 5]}
+    theirs = fuxictr_model("model_zoo/xDeepFM/src/xDeepFM.py", "xDeepFM", **options)
+    mine = ours("xdeepfm", cin_hidden_units=[5, 4], units=[8, 5])
+    tables(mine.encoder, theirs.embedding_layer)
+    first_order(mine, theirs.lr_layer.embedding_layer)
+    _, network, deep = mine.blocks[0].branches
+    for i, conv in enumerate(theirs.cin.cin_layer.values()):
+        network.layers[0].kernels[i].assign(numpy(conv.weight)[:, :, 0].T)
+        network.layers[0].biases[i].assign(numpy(conv.bias))
+    dense(network.layers[1], theirs.cin.fc)
+    deep_part(deep, theirs.dnn)
+    same_logits(compare, "xDeepFM (CIN)", mine, theirs)
+
+
+def test_dcn(compare):
+    """No difference: both add the bias outside of the product."""
+    options = {"num_cross_layers": 3, "dnn_hidden_units": [8, 5]}
+    theirs = fuxictr_model("model_zoo/DCN/DCN_torch/src/DCN.py", "DCN", **options)
+    mine = ours("dcn", depth=3, units=[8, 5])
+    tables(mine.encoder, theirs.embedding_layer)
+    cross, deep = mine.blocks[0].branches
+    for kernel, bias, layer in zip(cross.kernels, cross.biases, theirs.crossnet.cross_net):
+        kernel.assign(numpy(layer.weight.weight).T)
+        bias.assign(numpy(layer.bias))
+    mlp(deep, theirs.dnn)
+    logit(mine.heads, theirs.fc)
+    same_logits(compare, "DCN (CrossNet)", mine, theirs)
+
+
+def cross_v2(mine, theirs):
+    for kernel, bias, linear in zip(mine.kernels, mine.biases, theirs.cross_layers):
+        kernel.assign(numpy(linear.weight).T)
+        bias.assign(numpy(linear.bias))
+
+
+@pytest.mark.parametrize("structure", ["crossnet_only", "stacked", "parallel", "stacked_parallel"])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_dcn_v2(compare, structure, batch_norm):
+    """No difference, with batch norm between projection and activation as well."""
+    options = {"stacked_dnn_hidden_units": [8, 5], "parallel_dnn_hidden_units": [8, 5]}
+    theirs = fuxictr_model(
+        "model_zoo/DCNv2/src/DCNv2.py", "DCNv2",
+        model_structure=structure, num_cross_layers=3, batch_norm=batch_norm, **options,
+    )  # fmt: skip
+    mine = ours("dcn_v2", model_structure=structure, depth=3, units=[8, 5], batch_norm=batch_norm)
+    tables(mine.encoder, theirs.embedding_layer)
+    parts = {
+        "crossnet_only": lambda: (mine.blocks[0], None, None),
+        "stacked": lambda: (mine.blocks[0], mine.blocks[1], None),
+        "parallel": lambda: (mine.blocks[0].branches[0], None, mine.blocks[0].branches[1]),
+        "stacked_parallel": lambda: (
+            *mine.blocks[0].branches[0].layers,
+            mine.blocks[0].branches[1],
+        ),
+    }
+    cross, stacked, parallel = parts[structure]()
+    cross_v2(cross, theirs.crossnet)
+    for part, block in ((stacked, "stacked_dnn"), (parallel, "parallel_dnn")):
+        if part is not None:
+            mlp(part, getattr(theirs, block))
+    logit(mine.heads, theirs.fc)
+    same_logits(compare, f"DCNv2, {structure}{', BN' * batch_norm}", mine, theirs)
+
+
+def test_dcn_mix(compare):
+    """No difference: gates shared by the layers, tanh on both sides of C.
+
+    FuxiCTR drops the batch axis of a single row: more rows than one are compared.
+    """
+    options = {"low_rank": 4, "num_experts": 3, "parallel_dnn_hidden_units": [8, 5]}
+    theirs = fuxictr_model(
+        "model_zoo/DCNv2/src/DCNv2.py", "DCNv2",
+        use_low_rank_mixture=True, num_cross_layers=2, **options,
+    )  # fmt: skip
+    mine = ours("dcn_mix", depth=2, num_experts=3, low_rank=4, units=[8, 5])
+    tables(mine.encoder, theirs.embedding_layer)
+    cross, deep = mine.blocks[0].branches
+    mix = theirs.crossnet
+    for step in range(2):
+        down, core, up = (numpy(w[step]) for w in (mix.V_list, mix.C_list, mix.U_list))
+        experts = {  # (K, W, r): side by side as (W, K·r), and the reverse
+            "downs": np.concatenate(list(down), axis=1),
+            "cores": core.transpose(0, 2, 1),
+            "ups": np.concatenate([u.T for u in up]),
+            "biases": numpy(mix.bias[step])[:, 0],
+        }
+        for name, value in experts.items():
+            weight = getattr(cross, name)[step]
+            weight.assign(value.reshape(weight.shape))
+    cross.gates[0].assign(np.concatenate([numpy(gate.weight) for gate in mix.gating]).T)
+    mlp(deep, theirs.parallel_dnn)
+    logit(mine.heads, theirs.fc)
+    same_logits(compare, "DCNv2, low-rank mixture (CrossNetMix)", mine, theirs)
+
+
+@pytest.mark.parametrize(("name", "structure"), [("GDCN", "stacked"), ("GDCNP", "parallel")])
+def test_gdcn(compare, name, structure):
+    """No difference."""
+    options = {"num_cross_layers": 3, "dnn_hidden_units": [8, 5]}
+    theirs = fuxictr_model("model_zoo/GDCN/src/GDCN.py", name, **options)
+    mine = ours("gdcn", model_structure=structure, depth=3, units=[8, 5])
+    tables(mine.encoder, theirs.embedding_layer)
+    stacked = structure == "stacked"
+    cross, deep = mine.blocks if stacked else mine.blocks[0].branches
+    gates = theirs.cross_net
+    for step in range(3):
+        cross.kernels[step].assign(numpy(gates.w[step].weight).T)
+        cross.gates[step].assign(numpy(gates.wg[step].weight).T)
+        cross.biases[step].assign(numpy(gates.b[step]))
+    last = mlp(deep, theirs.dnn)
+    logit(mine.heads, last[0] if stacked else theirs.fc)
+    same_logits(compare, f"{name}", mine, theirs)
+
+
+@pytest.mark.parametrize("model_type", ["serial", "parallel"])
+@pytest.mark.parametrize("norms", [True, False])
+def test_masknet(compare, model_type, norms):
+    """A norm per field, the raw embeddings in every mask, no bias before the norm: all as FuxiCTR.
+
+    Parallel blocks share one norm of the embeddings in FuxiCTR; here each has its own, and gets a copy.
+    """
+    kind = {"serial": "SerialMaskNet", "parallel": "ParallelMaskNet"}[model_type]
+    theirs = fuxictr_model(
+        "model_zoo/MaskNet/src/MaskNet.py", "MaskNet",
+        model_type=kind, parallel_num_blocks=3, parallel_block_dim=7, reduction_ratio=2,
+        dnn_hidden_units=[7, 7, 7] if model_type == "serial" else [8, 5],
+        emb_layernorm=norms, net_layernorm=norms,
+    )  # fmt: skip
+    mine = ours(
+        "masknet", model_type=model_type, num_blocks=3, block_dim=7, reduction_ratio=2.0,
+        ln_emb="per_field" if norms else "none", layer_norm=norms, units=[8, 5],
+    )  # fmt: skip
+    tables(mine.encoder, theirs.embedding_layer)
+    for block, other in zip(mine.blocks[0].blocks, theirs.mask_net.mask_blocks, strict=True):
+        dense(block.aggregation, other.mask_layer[0])
+        dense(block.projection, other.mask_layer[2])
+        dense(block.hidden, other.hidden_layer[0])
+        if norms:
+            norm(block.norm, other.hidden_layer[1])
+        if block.norm_emb is not None:
+            gamma, beta = (
+                np.concatenate([numpy(getattr(n, key)) for n in theirs.emb_norm])
+                for key in ("weight", "bias")
+            )
+            block.norm_emb.gamma.assign(gamma)
+            block.norm_emb.beta.assign(beta)
+    if model_type == "serial":
+        logit(mine.heads, theirs.mask_net.fc[0])
+    else:
+        (last,) = mlp(mine.blocks[1], theirs.mask_net.dnn)
+        logit(mine.heads, last)
+    copies = 2 if norms and model_type == "parallel" else 0
+    more = -copies * 2 * FIELDS * DIM
+    same_logits(compare, f"{kind}{'' if norms else ', no norms'}", mine, theirs, more=more)
+
+
+@pytest.mark.parametrize("context", [False, True])
+def test_final_mlp(compare, context):
+    """Feature selection and interaction aggregation.
+
+    The fusion has two biases in FuxiCTR, one here: ours is their sum. A gate without context is an MLP
+    of a constant vector in FuxiCTR, and the vector that comes out of it here.
+    """
+    columns = {"fs1_context": ["field_1"], "fs2_context": ["field_2", "field_0"]} if context else {}
+    theirs = fuxictr_model(
+        "model_zoo/FinalMLP/src/FinalMLP.py", "FinalMLP",
+        mlp1_hidden_units=[8, 6], mlp2_hidden_units=[9, 4], fs_hidden_units=[7], num_heads=2, **columns,
+    )  # fmt: skip
+    options = {"units1": [8, 6], "units2": [9, 4], "fs_hidden_units": [7], "num_heads": 2}
+    mine = ours("final_mlp", **options, **columns)
+    tables(mine.encoder, theirs.embedding_layer)
+    for gate, index in zip(mine.blocks[0].branches, (1, 2)):
+        mlp(gate.block, getattr(theirs, f"mlp{index}"))
+        selected = getattr(theirs.fs_module, f"fs{index}_gate").mlp
+        if not context:
+            constant = getattr(theirs.fs_module, f"fs{index}_ctx_bias")
+            gate.logits.assign(numpy(selected[:-1](constant))[0])  # all but its sigmoid
+            continue
+        (last,) = copy_steps(gate.hidden.steps, selected)
+        dense(gate.gate, last)
+        own = getattr(theirs.fs_module, f"fs{index}_ctx_emb").embedding_layer.embedding_layers
+        # FuxiCTR joins a context in the order of the columns, we in the order that was asked for.
+        order = np.argsort(columns[f"fs{index}_context"])
+        for table, name in zip(gate.tables, columns[f"fs{index}_context"]):
+            table.embeddings.assign(numpy(own[name].weight))
+        first = gate.hidden.steps[0].kernel
+        blocks = np.split(keras.ops.convert_to_numpy(first), len(order))
+        first.assign(np.concatenate([blocks[np.argsort(order)[i]] for i in range(len(order))]))
+    fusion = theirs.fusion_module
+    heads = mine.heads
+    heads.linear[0].kernel.assign(numpy(fusion.w_x.weight).T)
+    heads.linear[1].kernel.assign(numpy(fusion.w_y.weight).T)
+    both = numpy(fusion.w_x.bias) + numpy(fusion.w_y.bias)
+    for projection in heads.linear:
+        if projection.use_bias:
+            projection.bias.assign(both)
+    heads.kernel.assign(numpy(fusion.w_xy).reshape(heads.kernel.shape))
+    width = FIELDS * DIM
+    gate = DIM + (DIM * 7 + 7) + (7 * width + width)  # of which only the last bias can learn
+    more = 1 if context else 1 + 2 * (gate - width)
+    same_logits(compare, f"FinalMLP, {'own' if context else 'no'} context", mine, theirs, more=more)
+
+
+@pytest.mark.parametrize("residual_type", ["concat", "sum"])
+def test_final_net(compare, residual_type):
+    """No difference in what is predicted; both blocks, the first with the field gate."""
+    theirs = fuxictr_model(
+        "model_zoo/FinalNet/src/FinalNet.py", "FinalNet",
+        block1_hidden_units=[8, 6], block2_hidden_units=[6, 4], use_feature_gating=True,
+        residual_type=residual_type,
+    )  # fmt: skip
+    mine = ours("final_net", units1=[8, 6], units2=[6, 4], merge=residual_type)
+    tables(mine.encoder, theirs.embedding_layer)
+    gated, second = mine.blocks[0].branches
+    gate, _, first = gated.layers
+    gate.kernel.assign(numpy(theirs.feature_gating.linear.weight).T)
+    gate.bias.assign(numpy(theirs.feature_gating.linear.bias))
+    for mine_block, block in ((first, theirs.block1), (second, theirs.block2)):
+        modules = [m for pair in zip(block.layer, block.norm) for m in (pair[0].linear, pair[1])]
+        assert not copy_steps(mine_block.steps, modules)
+    for projection, linear in zip(mine.heads.projections, (theirs.fc1, theirs.fc2)):
+        dense(projection, linear)
+    same_logits(compare, f"FinalNet, {residual_type}", mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("width", "use_scale", "layer_norm"), [(8, False, False), (DIM, True, True)]
+)
+def test_autoint(compare, width, use_scale, layer_norm):
+    """AutoInt+ with first-order terms; ours is told FuxiCTR's residual, scale and norm.
+
+    FuxiCTR projects the residual only where the width changes, has no scale by default, and its norm
+    stands before the rectifier: `residual="identity", use_scale=..., layer_norm="before"`.
+    """
+    theirs = fuxictr_model(
+        "model_zoo/AutoInt/src/AutoInt.py", "AutoInt",
+        attention_layers=2, num_heads=2, attention_dim=width, use_wide=True, dnn_hidden_units=[8, 5],
+        use_scale=use_scale, layer_norm=layer_norm,
+    )  # fmt: skip
+    mine = ours(
+        "autoint", attention_layers=2, num_heads=2, attention_dim=width, use_wide=True, units=[8, 5],
+        use_scale=use_scale, layer_norm="before" if layer_norm else "none", residual="identity",
+    )  # fmt: skip
+    tables(mine.encoder, theirs.embedding_layer)
+    attention, deep, _ = mine.blocks[0].branches
+    for layer, other in zip(attention.layers, theirs.self_attention):
+        names = {"query": "W_q", "key": "W_k", "value": "W_v", "residual": "W_res"}
+        for name, projection in layer.projections.items():
+            dense(projection, getattr(other, names[name]))
+        if layer_norm:
+            norm(layer.norm, other.layer_norm)
+    dense(attention.layers[-1], theirs.fc)
+    deep_part(deep, theirs.dnn)
+    first_order(mine, theirs.lr_layer.embedding_layer)
+    label = f"AutoInt+, {'scale, norm' if layer_norm else 'projected residual'}"
+    same_logits(compare, label, mine, theirs)
+
+
+def wukong_layer(mine, theirs):
+    """Copies a layer, all but the residual's bias, which ours has not."""
+    dots, first_norm, *rest = mine.fmb
+    dots.kernel.assign(numpy(theirs.fmb.proj_Y))
+    norm(first_norm, theirs.fmb.layer_norm)
+    assert not copy_steps(rest, theirs.fmb.mlp.mlp)
+    mine.lcb.kernel.assign(numpy(theirs.lcb.linear.weight).T)
+    norm(mine.norm, theirs.layer_norm)
+    if mine.residual is not None:
+        mine.residual.kernel.assign(numpy(theirs.residual_proj.weight).T)
+
+
+WUKONG = {"num_wukong_layers": 2, "fmb_features": 3, "lcb_features": 2, "fmb_mlp_units": [8, 5]}
+
+
+def test_wukong(compare):
+    """Without FuxiCTR's two additions: a ReLU on what FMB gives, a bias of the residual's projection."""
+    import torch
+
+    theirs = fuxictr_model(
+        "model_zoo/WuKong/src/WuKong.py", "WuKong", **WUKONG, fmp_rank_k=4, mlp_hidden_units=[8, 5]
+    )
+    for layer in theirs.wukong_stack:
+        assert isinstance(layer.fmb.mlp.mlp[-1], torch.nn.ReLU)
+        layer.fmb.mlp.mlp[-1] = torch.nn.Identity()
+        if hasattr(layer, "residual_proj"):
+            torch.nn.init.zeros_(layer.residual_proj.bias)
+    mine = ours("wukong", **WUKONG, fmb_rank_k=4, units=[8, 5], batch_norm=True)
+    tables(mine.encoder, theirs.embedding_layer)
+    for block, layer in zip(mine.blocks, theirs.wukong_stack):
+        wukong_layer(block, layer)
+    (last,) = mlp(mine.blocks[-1], theirs.fc)
+    logit(mine.heads, last)
+    same_logits(compare, "WuKong, without its ReLU and residual bias", mine, theirs, more=3 + 2)
+
+
+def test_wukong_as_it_is(compare):
+    """FuxiCTR's layer unchanged: its two additions made to the parts of ours."""
+    import torch
+
+    layer = fuxictr_module("model_zoo/WuKong/src/WuKong.py").WuKongLayer(
+        FIELDS, 2, 3, DIM, 4, [8, 5], "relu", 0.0
+    )
+    torch.manual_seed(0)
+    for weight in layer.parameters():
+        torch.nn.init.normal_(weight, 0.3 if weight.ndim == 1 else 0.0, 0.4)
+    x = np.random.default_rng(0).normal(size=(ROWS, FIELDS, DIM)).astype("float32")
+    mine = kr.layers.WukongLayer(3, 2, 4, [8, 5])
+    mine.build((None, FIELDS, DIM))
+    wukong_layer(mine, layer)
+    crossed = x
+    for step in mine.fmb:
+        crossed = step(crossed)
+    crossed = keras.ops.relu(keras.ops.reshape(crossed, (-1, 3, DIM)))
+    bias = keras.ops.convert_to_tensor(layer.residual_proj.bias.detach()[:, None])
+    out = keras.ops.concatenate([crossed, mine.lcb(x)], axis=1) + mine.residual(x) + bias
+    found = keras.ops.convert_to_numpy(mine.norm(out))
+    compare("WuKong's layer, with both", found, numpy(layer(torch.tensor(x))))
+
+
+def test_dlrm(compare):
+    """FuxiCTR has the numbers' token last, the pairs of the upper triangle, and the token at the end.
+
+    The same columns in another order: the top MLP's first kernel is permuted. FuxiCTR's bottom MLP takes
+    numbers as columns, its reader gives vectors.
+    """
+    path = "model_zoo/DLRM/src/DLRM.py"
+    options = {"bottom_mlp_units": [7], "top_mlp_units": [8, 5]}
+    theirs = fuxictr_model(path, "DLRM", NUMBERS, **options)
+    mine = ours("dlrm", NUMBERS, **options)
+    (table,) = mine.encoder.tables
+    own = theirs.embedding_layer.embedding_layer.embedding_layers
+    table.assign(np.concatenate([numpy(own[name].weight) for name in NAMES]))
+    interaction, top = mine.blocks
+    assert not mlp(interaction.bottom, theirs.bottom_mlp)
+    (last,) = mlp(top, theirs.top_mlp)
+    logit(mine.heads, last)
+    count = FIELDS + 1
+    place = np.zeros((count, count), int)
+    place[np.triu_indices(count, 1)] = np.arange(count * (count - 1) // 2)
+    place = place + place.T
+    token = [FIELDS, *range(FIELDS)]  # FuxiCTR's number of each of our tokens
+    pairs = [place[token[i], token[j]] for i, j in zip(*np.tril_indices(count, -1))]
+    columns = [*range(len(pairs), len(pairs) + DIM), *pairs]
+    kernel = top.steps[0].kernel
+    kernel.assign(keras.ops.convert_to_numpy(kernel)[columns])
+    same_logits(compare, "DLRM", mine, theirs, NUMBERS)

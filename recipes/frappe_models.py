@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 UNITS = (400, 400, 400)
+FINAL = {"units1": (400, 400), "activation": "relu", "batch_norm": True}
 ATTENTION = {"num_heads": 4, "attention_dim": 128, "residual": "identity", "use_scale": False}
 
 
@@ -92,6 +93,40 @@ MODELS = {
         0.1,
         bars(0.9837, 0.1696, 571_691),
     ),
+    "DLRM": Setting(
+        "dlrm",
+        {"interaction_op": "cat", "top_mlp_units": UNITS, "dropout": 0.4, "batch_norm": True},
+        0.1,
+        bars(0.9840, 0.1444, 417_891),
+    ),
+    "FinalMLP": Setting(
+        "final_mlp",
+        {
+            "units1": (400,),
+            "units2": (100,),
+            "num_heads": 5,
+            "dropout1": 0.4,
+            "dropout2": 0.4,
+            "batch_norm": True,
+            "fs_hidden_units": (400,),
+            "fs1_context": ("user",),
+            "fs2_context": ("item",),
+        },
+        0.05,
+        bars(0.9861, 0.1484, 253_392),
+    ),
+    "FINAL-1B": Setting(
+        "final_net",
+        FINAL | {"block_type": "1B", "dropout1": 0.2, "use_field_gate": False},
+        0.1,
+        bars(0.9852, 0.1366, 256_791),
+    ),
+    "FINAL-2B": Setting(
+        "final_net",
+        FINAL | {"block_type": "2B", "units2": (400,), "dropout1": 0.1, "dropout2": 0.1},
+        0.1,
+        bars(0.9857, 0.1311, 338_502),
+    ),
     # Not on BARS's list: the MLP and λ of its DCN-V2, the interaction's own settings near their papers'.
     "GDCN": Setting("gdcn", deep(0.4, model_structure="parallel", depth=3), 0.05),
     "SDCNv3": Setting(
@@ -102,6 +137,17 @@ MODELS = {
             "deep_net_dropout": 0.1,
             "shallow_net_dropout": 0.2,
         },
+        0.05,
+    ),
+    "Wukong": Setting(
+        "wukong",
+        {"num_wukong_layers": 2, "units": UNITS, "dropout": 0.2, "batch_norm": True},
+        0.05,
+    ),
+    "RankMixer": Setting("rank_mixer", {"num_layers": 2, "num_tokens": 10, "token_dim": 80}, 0.05),
+    "DHEN": Setting(
+        "dhen",
+        {"modules": ("cross", "mask"), "num_layers": 2, "num_tokens": 10, "units": UNITS},
         0.05,
     ),
     "DeepLight": Setting("deep_light", deep(0.4), 0.05),

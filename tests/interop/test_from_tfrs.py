@@ -7,6 +7,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,25 @@ def test_tasks(report):
 def test_refuses(report, case, words):
     message = report["errors"][case]
     assert all(word in message for word in words), message
+
+
+@needs_tfrs
+def test_docs_page(tmp_path):
+    """The page's blocks run in order, in a process of their own and an empty folder."""
+    page = Path(__file__).parents[2] / "docs" / "coming-from-tfrs.md"
+    blocks = re.findall(r"^```python tfrs\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    assert len(blocks) == 4
+    (tmp_path / "page.py").write_text("\n".join(blocks), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "page.py"],
+        env={**os.environ, "PYTHONPATH": str(page.parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split("\n")[:2] == ["True", "(None, 40)"]
 
 
 def built(layer, *shape):

@@ -1,7 +1,12 @@
 """What the oracle tests share: the comparison, and a table of what was found."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+
+sys.path.append(str(Path(__file__).parent))  # for what several files import by name
 
 FOUND = []
 

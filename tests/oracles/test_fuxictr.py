@@ -6,28 +6,44 @@ drawn at random, and each is copied by name. Where the two differ, which each te
 as theirs, or theirs loses what ours has not, and nothing else changes. Parameters are counted too.
 """
 
-import importlib.util
-import os
 import sys
-import warnings
-from collections import OrderedDict
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from fuxictr_weights import (
+    DIM,
+    FIELDS,
+    HOME,
+    NAMES,
+    ROWS,
+    TASKS,
+    copy_steps,
+    cross_v2,
+    deep_part,
+    dense,
+    first_order,
+    fuxictr_model,
+    fuxictr_module,
+    inputs,
+    logit,
+    logits_of,
+    mlp,
+    norm,
+    numpy,
+    ours,
+    stacked,
+    tables,
+    wukong_layer,
+)
 
 import kranking as kr
 
-HOME = os.environ.get("FUXICTR_HOME")
 pytestmark = [
     pytest.mark.skipif(not HOME, reason="needs FUXICTR_HOME, the path of a clone of reczoo/FuxiCTR"),
     pytest.mark.skipif(keras.backend.backend() != "torch", reason="FuxiCTR is torch"),
 ]  # fmt: skip
-FIELDS, DIM, VOCABULARY, ROWS = 4, 6, 9, 16
-NAMES = [f"field_{i}" for i in range(FIELDS)]
 NUMBERS = ["age", "price"]
-TASK = [kr.Task("click")]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,157 +54,13 @@ def _path():
     sys.path.remove(HOME)
 
 
-def fuxictr_module(path):
-    """Imports one file of the clone."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        spec = importlib.util.spec_from_file_location("of_fuxictr", Path(HOME) / path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return module
-
-
-def fuxictr_model(path, name, numbers=(), **options):
-    """Makes a model of FuxiCTR that gives logits, its weights drawn at random with a variance near one."""
-    import torch
-    from fuxictr.features import FeatureMap
-
-    feature_map = FeatureMap("oracle", "")
-    kinds = {
-        **{n: {"type": "categorical", "vocab_size": VOCABULARY, "padding_idx": 0} for n in NAMES},
-        **{n: {"type": "numeric"} for n in numbers},
-    }
-    feature_map.features = OrderedDict((n, {"source": "", **kind}) for n, kind in kinds.items())
-    feature_map.num_fields = feature_map.get_num_fields()
-    feature_map.default_emb_dim = DIM
-    fixed = {"metrics": [], "verbose": 0, "model_root": "", "optimizer": "adam"}
-    model = getattr(fuxictr_module(path), name)(
-        feature_map,
-        task="regression",  # logits; what the loss is does not matter here
-        embedding_dim=DIM,
-        loss="binary_crossentropy",
-        **fixed,
-        **options,
-    )
-    torch.manual_seed(0)
-    for module in model.modules():
-        embedding = isinstance(module, torch.nn.Embedding)
-        normal = isinstance(module, torch.nn.LayerNorm | torch.nn.BatchNorm1d)
-        for key, weight in module.named_parameters(recurse=False):
-            if weight.dtype == torch.bool:
-                continue
-            drawn = torch.randn(weight.shape)
-            if normal and key == "weight":
-                drawn = 1 + 0.3 * drawn
-            elif weight.ndim > 1 and not embedding:
-                drawn = drawn / np.sqrt(np.prod(weight.shape[-1:] or 1))
-            elif not embedding:
-                drawn = 0.3 * drawn
-            weight.data.copy_(drawn)
-        if isinstance(module, torch.nn.BatchNorm1d):
-            module.running_mean.normal_(0.0, 0.3)
-            module.running_var.uniform_(0.5, 1.5)
-    return model.eval()
-
-
-def inputs(numbers=()):
-    random = np.random.default_rng(1)
-    rows = {name: random.integers(0, VOCABULARY, ROWS).astype("int32") for name in NAMES}
-    return {**rows, **{name: random.normal(size=ROWS).astype("float32") for name in numbers}}
-
-
-def logits_of(model, rows):
-    """FuxiCTR's own forward pass; it takes a number as a column."""
-    import torch
-
-    given = {n: torch.tensor(v if v.dtype.kind == "i" else v[:, None]) for n, v in rows.items()}
-    with torch.no_grad():
-        return numpy(model(given)["y_pred"])
-
-
-def numpy(tensor):
-    return tensor.detach().numpy().astype("float64")
-
-
-def features(numbers=()):
-    """The same columns; FuxiCTR's vocab_size counts row 0 as our num_rows does."""
-    words = tuple(map(str, range(1, VOCABULARY)))
-    columns = [kr.features.Categorical(n, vocabulary=words, embedding_dim=DIM) for n in NAMES]
-    return [*columns, *(kr.features.Numeric(n, transform="none") for n in numbers)]
-
-
-def ours(name, numbers=(), **options):
-    """Makes our model with NaN for every weight: one that is not copied shows."""
-    model = getattr(kr.architectures, name)(features(numbers), TASK, **options)
-    model.build()
-    model.set_weights([np.full(w.shape, np.nan, "float32") for w in model.get_weights()])
-    return model
-
-
 def same_logits(compare, label, mine, theirs, numbers=(), more=0):
     """Compares logits, and the number of parameters, of which FuxiCTR has `more`."""
     rows = inputs(numbers)
     count = sum(int(np.prod(w.shape)) for w in mine.trainable_weights)
     assert sum(w.numel() for w in theirs.parameters() if w.requires_grad) == count + more
-    found = keras.ops.convert_to_numpy(mine(rows)["click"])
-    compare(label, found, logits_of(theirs, rows))
-
-
-def tables(encoder, layer):
-    """Copies FuxiCTR's embedding tables: ours of one width lie one below the other."""
-    stacked = [numpy(layer.embedding_layer.embedding_layers[n].weight) for n in NAMES]
-    (table,) = encoder.tables
-    table.assign(np.concatenate(stacked))
-
-
-def first_order(mine, layer):
-    tables(mine.stack[0].adapters["linear"].encoder, layer)
-
-
-def dense(mine, linear):
-    mine.kernel.assign(numpy(linear.weight).T)
-    if mine.use_bias:
-        mine.bias.assign(numpy(linear.bias))
-
-
-def norm(mine, theirs):
-    """Copies a LayerNorm or BatchNorm."""
-    mine.gamma.assign(numpy(theirs.weight))
-    mine.beta.assign(numpy(theirs.bias))
-    if hasattr(theirs, "running_mean"):
-        mine.moving_mean.assign(numpy(theirs.running_mean))
-        mine.moving_variance.assign(numpy(theirs.running_var))
-
-
-def copy_steps(mine, theirs):
-    """Copies Linear to Dense and norm to norm, in order; gives the Linear layers that are left."""
-    kinds = ("Linear", "BatchNorm1d", "LayerNorm")
-    left = [module for module in theirs if type(module).__name__ in kinds]
-    for step in mine:
-        step = getattr(step, "projection", step)  # of a FactorizedInteraction
-        if isinstance(step, keras.layers.Dense):
-            dense(step, left.pop(0))
-        elif step.weights:
-            norm(step, left.pop(0))
-    return left
-
-
-def mlp(mine, block):
-    """Copies an MLP_Block, all but its output layer, which is given back if there is one."""
-    return copy_steps(mine.steps, block.mlp)
-
-
-def deep_part(part, block):
-    """Copies the MLP and its logit."""
-    (last,) = mlp(part.layers[0], block)
-    dense(part.layers[-1], last)
-
-
-def logit(heads, linear):
-    dense(heads.logits[0], linear)
-
-
-DEEP = {"hidden": [8, 5], "dnn_hidden_units": [8, 5]}
+    found = [keras.ops.convert_to_numpy(logit) for logit in mine(rows).values()]
+    compare(label, np.concatenate(found, axis=1), logits_of(theirs, rows))
 
 
 def test_logistic_regression(compare):
@@ -268,12 +140,6 @@ def test_dcn(compare):
     mlp(deep, theirs.dnn)
     logit(mine.heads, theirs.fc)
     same_logits(compare, "DCN (CrossNet)", mine, theirs)
-
-
-def cross_v2(mine, theirs):
-    for kernel, bias, linear in zip(mine.kernels, mine.biases, theirs.cross_layers):
-        kernel.assign(numpy(linear.weight).T)
-        bias.assign(numpy(linear.bias))
 
 
 @pytest.mark.parametrize("structure", ["crossnet_only", "stacked", "parallel", "stacked_parallel"])
@@ -499,18 +365,6 @@ def test_autoint(compare, width, use_scale, layer_norm):
     same_logits(compare, label, mine, theirs)
 
 
-def wukong_layer(mine, theirs):
-    """Copies a layer, all but the residual's bias, which ours has not."""
-    dots, first_norm, *rest = mine.fmb
-    dots.kernel.assign(numpy(theirs.fmb.proj_Y))
-    norm(first_norm, theirs.fmb.layer_norm)
-    assert not copy_steps(rest, theirs.fmb.mlp.mlp)
-    mine.lcb.kernel.assign(numpy(theirs.lcb.linear.weight).T)
-    norm(mine.norm, theirs.layer_norm)
-    if mine.residual is not None:
-        mine.residual.kernel.assign(numpy(theirs.residual_proj.weight).T)
-
-
 WUKONG = {"num_wukong_layers": 2, "fmb_features": 3, "lcb_features": 2, "fmb_mlp_units": [8, 5]}
 
 
@@ -521,17 +375,21 @@ def test_wukong(compare):
     theirs = fuxictr_model(
         "model_zoo/WuKong/src/WuKong.py", "WuKong", **WUKONG, fmp_rank_k=4, mlp_hidden_units=[8, 5]
     )
-    for layer in theirs.wukong_stack:
-        assert isinstance(layer.fmb.mlp.mlp[-1], torch.nn.ReLU)
-        layer.fmb.mlp.mlp[-1] = torch.nn.Identity()
-        if hasattr(layer, "residual_proj"):
-            torch.nn.init.zeros_(layer.residual_proj.bias)
     mine = ours("wukong", **WUKONG, fmb_rank_k=4, units=[8, 5], batch_norm=True)
     tables(mine.encoder, theirs.embedding_layer)
     for block, layer in zip(mine.blocks, theirs.wukong_stack):
         wukong_layer(block, layer)
     (last,) = mlp(mine.blocks[-1], theirs.fc)
     logit(mine.heads, last)
+    before = logits_of(theirs, inputs())
+    for layer in theirs.wukong_stack:
+        assert isinstance(layer.fmb.mlp.mlp[-1], torch.nn.ReLU)
+        layer.fmb.mlp.mlp[-1] = torch.nn.Identity()
+        if hasattr(layer, "residual_proj"):
+            torch.nn.init.zeros_(layer.residual_proj.bias)
+    assert (
+        np.max(np.abs(logits_of(theirs, inputs()) - before)) > 0.05
+    )  # they are not the same model
     same_logits(compare, "WuKong, without its ReLU and residual bias", mine, theirs, more=3 + 2)
 
 
@@ -586,3 +444,41 @@ def test_dlrm(compare):
     kernel = top.steps[0].kernel
     kernel.assign(keras.ops.convert_to_numpy(kernel)[columns])
     same_logits(compare, "DLRM", mine, theirs, NUMBERS)
+
+
+MULTITASK = {"num_tasks": 2, "task": ["regression", "regression"]}
+UNITS = {"expert": [8, 5], "gate": [7], "tower": [6]}
+THEIR_UNITS = {f"{part}_hidden_units": units for part, units in UNITS.items()}
+OUR_UNITS = {f"{part}_units": units for part, units in UNITS.items()}
+
+
+def test_mmoe(compare):
+    """FuxiCTR's gates end in a bias; ours have none, and theirs is set to zero."""
+    path = "model_zoo/multitask/MMoE/src/MMoE.py"
+    theirs = fuxictr_model(path, "MMoE", **MULTITASK, **THEIR_UNITS, num_experts=3)
+    mine = ours("mmoe", tasks=TASKS, **OUR_UNITS, num_experts=3)
+    tables(mine.encoder, theirs.embedding_layer)
+    stacked(mine.heads.experts, theirs.mmoe_layer.experts)
+    stacked(mine.heads.gates, theirs.mmoe_layer.gate)
+    stacked(mine.heads.towers, theirs.tower)
+    same_logits(compare, "MMoE", mine, theirs, more=2 * 3)
+
+
+def test_ple(compare):
+    """One level: between levels, FuxiCTR's gate of the shared experts sees these alone, ours sees all.
+
+    FuxiCTR has that gate in the last level too, where nothing reads it, and its gates end in a bias.
+    """
+    experts = {"num_shared_experts": 2, "num_specific_experts": 3}
+    path = "model_zoo/multitask/PLE/src/PLE.py"
+    theirs = fuxictr_model(path, "PLE", **MULTITASK, **THEIR_UNITS, **experts, num_layers=1)
+    mine = ours("ple", tasks=TASKS, **OUR_UNITS, **experts)
+    tables(mine.encoder, theirs.embedding_layer)
+    (level,), (theirs_level,) = mine.heads.levels, theirs.cgc_layers
+    stacked(level.stacks["shared"], theirs_level.shared_experts)
+    own = [expert for task in theirs_level.specific_experts for expert in task]
+    stacked(level.stacks["specific"], own)
+    stacked(level.stacks["gates"], theirs_level.gate[:2])
+    stacked(mine.heads.towers, theirs.tower)
+    unread = FIELDS * DIM * 7 + 7 + 7 * 2 + 2
+    same_logits(compare, "PLE, one level", mine, theirs, more=2 * 5 + unread)

@@ -61,7 +61,7 @@ def activation_of(layer: Any, value: Any, option: str = "activation") -> str:
     """Gives the name of an activation that Keras 3 has too, or raises `ValueError`."""
     if value is None:
         return "linear"
-    if value not in _ACTIVATIONS if isinstance(value, str) else True:
+    if not isinstance(value, str) or value not in _ACTIVATIONS:
         raise refuse(
             layer, option, value, f"its activation is not one of {', '.join(sorted(_ACTIVATIONS))}."
         )

@@ -41,13 +41,13 @@ def settings(layer: Any) -> dict[str, Any]:
     return dict(layer.get_config())
 
 
-def arrays(layer: Any, at_least: int = 1) -> list[np.ndarray]:
+def arrays(layer: Any) -> list[np.ndarray]:
     """Gives a layer's weights, or raises `ValueError` if there are none yet."""
     found = [as_numpy(weight) for weight in layer.get_weights()]
-    if len(found) < at_least:
+    if not found:
         raise ValueError(
             f"{label(layer)} has no weights yet: call the trained model on a few rows first. "
-            f"Received: {len(found)} weights"
+            "Received: no weights"
         )
     return found
 

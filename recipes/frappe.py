@@ -3,7 +3,7 @@
 Paper:    Zhu et al., BARS: Towards open benchmarking for recommender systems, SIGIR 2022,
           https://arxiv.org/abs/2205.09626
 Command:  python recipes/frappe.py --model DCNv2 --seeds 3 --data DIR     train, seeds 2021, 190034, 992817
-          python recipes/frappe.py --table                                the table of docs/results.md
+          python recipes/frappe.py --table                                write the table of docs/results.md
 Cost:     3 to 15 minutes of one core per training; `--smoke` half a minute on rows made up.
 Expected: test AUC within 0.0015 of BARS's mean, see docs/results.md.
 
@@ -40,7 +40,9 @@ FIELDS = (
     *("homework", "cost", "weather", "country", "city"),
 )
 SEEDS = (2021, 190034, 992817, 27011, 948432)  # BARS's
-ROWS = Path(__file__).parents[1] / "docs" / "results" / "frappe.json"
+PAGE = Path(__file__).parents[1] / "docs" / "results.md"
+ROWS = PAGE.parent / "results" / "frappe.json"
+MARKS = ("<!-- written by recipes/frappe.py --table -->", "<!-- end -->")
 HEADINGS = [
     *("model", "AUC", "BARS", "difference", "logloss", "BARS "),
     *("parameters", "BARS  ", "seconds an epoch", "seeds", "commit"),
@@ -50,7 +52,7 @@ HEADINGS = [
 def main(arguments: list[str] | None = None) -> dict[str, float]:
     args = parse(arguments)
     if args.table:
-        print("\n".join(table(read_rows(args.results))))
+        write_table(PAGE, table(read_rows(args.results)))
         return {}
     out = training.run_folder(args, f"frappe-{args.model}")
     data = made_up(out / "log") if args.smoke else Path(args.data)
@@ -78,7 +80,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3, choices=range(1, len(SEEDS) + 1))
     parser.add_argument("--epochs", type=int, default=100, help="at most; two bad ones end it")
     parser.add_argument("--results", type=Path, default=ROWS, help="rows of finished trainings")
-    parser.add_argument("--table", action="store_true", help="print the table and stop")
+    parser.add_argument("--table", action="store_true", help="write the page's table and stop")
     args = parser.parse_args(arguments)
     if not (args.data or args.smoke or args.table):
         parser.error("--data: the folder with train.parquet, valid.parquet and test.parquet")
@@ -221,6 +223,13 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             line[10] = ", ".join(sorted({row["commit"] for row in mine}))
         lines.append(line)
     return training.markdown(HEADINGS, lines)
+
+
+def write_table(page: Path, lines: list[str]) -> None:
+    """Puts the table between its marks."""
+    before, rest = page.read_text(encoding="utf-8").split(MARKS[0])
+    after = rest.split(MARKS[1], 1)[1]
+    training.replace(page, "\n".join([before + MARKS[0], *lines, MARKS[1] + after]))
 
 
 if __name__ == "__main__":

@@ -92,6 +92,15 @@ def test_frappe_on_rows_made_up(tmp_path):
     assert again == result
 
 
+def test_table_of_frappe_is_up_to_date(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    frappe = importlib.import_module("frappe")
+    page = tmp_path / "results.md"
+    page.write_text((ROOT / "docs" / "results.md").read_text())
+    frappe.write_table(page, frappe.table(frappe.read_rows(frappe.ROWS)))
+    assert page.read_text() == (ROOT / "docs" / "results.md").read_text()
+
+
 def test_page_of_architectures_is_up_to_date(tmp_path):
     result = run("architectures.py", tmp_path / "out")
     written = [p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*.*")]

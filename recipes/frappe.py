@@ -214,7 +214,8 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             line[5], line[7] = f"{theirs['logloss']:.4f}", f"{theirs['params']:,}"
         if mine:
             result = summary(mine)
-            line[1] = f"{result['auc_mean']:.4f} ± {result['auc_std']:.4f}"
+            spread = f" ± {result['auc_std']:.4f}" if len(mine) > 1 else ""
+            line[1] = f"{result['auc_mean']:.4f}{spread}"
             line[3] = f"{result['auc_mean'] - target:+.4f}" if target else "–"
             line[4] = f"{result['logloss_mean']:.4f}"
             line[6] = f"{result['params']:,.0f}"

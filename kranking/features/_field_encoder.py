@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kranking._core import fresh, serializable
@@ -100,6 +101,20 @@ class FieldEncoder(keras.layers.Layer):
         start = self._tables[index].offsets[name]
         rows: Any = ops.convert_to_tensor(self.tables[index])
         return rows[start : start + self._by_name[name].num_rows]
+
+    def set_table(self, name: str, rows: Any) -> None:
+        """Replaces the rows of one feature's table, `(num_rows, width)`; row 0 is out of vocabulary."""
+        shape = tuple(self.table(name).shape)
+        if tuple(rows.shape) != shape:
+            raise ValueError(
+                f"`rows` of feature {name!r} must have the shape {shape}. Received: {tuple(rows.shape)}"
+            )
+        # Features of one width share a table, one below the other.
+        index = self._table_of[name]
+        start = self._tables[index].offsets[name]
+        whole = np.array(ops.convert_to_numpy(self.tables[index].value))
+        whole[start : start + shape[0]] = rows
+        self.tables[index].assign(whole)
 
     def compute_output_shape(self, input_shape):
         batch = next(iter(input_shape.values()))[0] if input_shape else None

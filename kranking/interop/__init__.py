@@ -5,7 +5,6 @@ from kranking.interop._dense import from_tfrs_dense as from_tfrs_dense
 from kranking.interop._from_tfrs import from_tfrs as from_tfrs
 from kranking.interop._same_predictions import check_same_predictions as check_same_predictions
 from kranking.interop._tower import from_tfrs_tower as from_tfrs_tower
-from kranking.interop._tower import load_table as load_table
 
 __all__ = [
     "check_same_predictions",
@@ -13,5 +12,4 @@ __all__ = [
     "from_tfrs_cross",
     "from_tfrs_dense",
     "from_tfrs_tower",
-    "load_table",
 ]

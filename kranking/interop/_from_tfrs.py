@@ -10,7 +10,7 @@ from kranking.interop._dense import from_tfrs_dense, heads_from
 from kranking.interop._interaction import interaction_from
 from kranking.interop._same_predictions import check_same_predictions
 from kranking.interop._source import chain
-from kranking.interop._tower import from_tfrs_tower, load_table
+from kranking.interop._tower import from_tfrs_tower
 from kranking.models import RankingModel
 
 
@@ -90,7 +90,7 @@ def from_tfrs(
     made.build()
     for feature, table in converted:
         if table is not None:
-            load_table(made, feature.name, table)
+            made.encoder.set_table(feature.name, table)
     check_same_predictions(made, model, rows, tolerance)
     return made
 

@@ -35,7 +35,7 @@ def from_tfrs_tower(
         side: `"user"`, `"item"` or `"context"`.
 
     Returns:
-        The declaration, and `(num_rows, width)` for `kranking.interop.load_table`; `None` without a table.
+        The declaration, and `(num_rows, width)` for `encoder.set_table`; `None` without a table.
 
     Raises:
         ValueError: For a tower that has no counterpart, naming the layer or option.
@@ -78,37 +78,6 @@ def from_tfrs_tower(
         raise _unknown(name, kinds)
     feature = Categorical(name, side=side, vocabulary=vocabulary, embedding_dim=rows.shape[1])
     return feature, rows
-
-
-def load_table(model: Any, name: str, rows: np.ndarray) -> None:
-    """Writes one feature's embedding table into a built model.
-
-    Args:
-        model: A `RankingModel`.
-        name: Name of a feature that has a table.
-        rows: `(num_rows, width)`; row 0 is the out-of-vocabulary row.
-
-    Raises:
-        ValueError: For rows of another shape than the feature's table.
-
-    >>> country = kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=2)
-    >>> model = kr.RankingModel([country], [kr.layers.MLP([4])], [kr.Task("save")])
-    >>> kr.interop.load_table(model, "country", np.ones((3, 2), "float32"))
-    >>> keras.ops.convert_to_numpy(model.encoder.table("country")).tolist()
-    [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]]
-    """
-    encoder = model.encoder
-    shape = tuple(encoder.table(name).shape)
-    if np.shape(rows) != shape:
-        raise ValueError(
-            f"`rows` of feature {name!r} must have the shape {shape}. Received: {np.shape(rows)}"
-        )
-    # Features of one width share a table, one below the other.
-    index = encoder._table_of[name]
-    start = encoder._tables[index].offsets[name]
-    whole = np.array(encoder.tables[index])
-    whole[start : start + shape[0]] = rows
-    encoder.tables[index].assign(whole)
 
 
 def _looked_up(lookup: Any, table: np.ndarray) -> tuple[tuple[Any, ...], np.ndarray]:

@@ -417,3 +417,18 @@ def test_heads_must_divide_the_width_of_an_event():
     ]
     with pytest.raises(ValueError, match="`num_heads` must divide"):
         FieldEncoder(features).build()
+
+
+def test_set_table_reaches_one_feature_only():
+    features = [
+        Categorical(name, vocabulary=("x", "y"), embedding_dim=2) for name in ("a", "b", "c")
+    ]
+    encoder = FieldEncoder(features)
+    encoder.build(None)
+    before = {name: keras.ops.convert_to_numpy(encoder.table(name)).copy() for name in "abc"}
+    encoder.set_table("b", np.full((3, 2), 7.0, "float32"))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(encoder.table("b")), 7.0)
+    for name in "ac":
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(encoder.table(name)), before[name])
+    with pytest.raises(ValueError, match=r"`rows` of feature 'b' must have the shape \(3, 2\)"):
+        encoder.set_table("b", np.zeros((2, 2)))

@@ -220,24 +220,6 @@ def test_refuses_a_tower(tower, message):
         interop.from_tfrs_tower("x", tower())
 
 
-def test_load_table_reaches_one_feature_only():
-    """Features of one width share a table: the neighbours keep their rows."""
-    names = ("a", "b", "c")
-    features = [
-        kr.features.Categorical(n, vocabulary=tuple(range(i + 1)), embedding_dim=2)
-        for i, n in enumerate(names)
-    ]
-    model = kr.RankingModel(features, [kr.layers.MLP([2])], [kr.Task("save")])
-    before = {n: keras.ops.convert_to_numpy(model.encoder.table(n)) for n in names}
-    interop.load_table(model, "b", np.full((3, 2), 7.0, "float32"))
-    after = {n: keras.ops.convert_to_numpy(model.encoder.table(n)) for n in names}
-    np.testing.assert_array_equal(after["b"], 7.0)
-    np.testing.assert_array_equal(after["a"], before["a"])
-    np.testing.assert_array_equal(after["c"], before["c"])
-    with pytest.raises(ValueError, match=r"shape \(3, 2\). Received: \(2, 2\)"):
-        interop.load_table(model, "b", np.zeros((2, 2)))
-
-
 def test_dense_layers_become_mlps():
     """Equal steps become one MLP, a change of activation, bias or dropout starts another."""
     layers = keras.layers

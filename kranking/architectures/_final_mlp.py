@@ -42,7 +42,7 @@ def final_mlp(
 
     `h_s = 2σ(gate_s(context_s)) ⊙ E`, `o_s = MLP_s(h_s)`, and over `num_heads` parts `j`
     `logit_t = b_t + o₁ w₁ₜ + o₂ w₂ₜ + Σ_j o₁ⱼ W_tj o₂ⱼᵀ`. The paper's contexts are the user in one stream
-    and the item in the other; the gates have embeddings of their own for them, as wide as the model's.
+    and the item in the other; the gates have embeddings of their own for them, declared as the model's are.
     Without a context, a gate is one learnt vector.
 
     Args:
@@ -76,15 +76,15 @@ def final_mlp(
     if use_fs:
         contexts = {"fs1_context": fs1_context, "fs2_context": fs2_context}
         streams = [
-            layers.FeatureGate(stream, *_columns(features, *context), fs_hidden_units)
+            _gate(stream, features, *context, fs_hidden_units)
             for stream, context in zip(streams, contexts.items(), strict=True)
         ]
     heads = layers.BilinearFusion(num_heads=num_heads, widths=(units1[-1], units2[-1]))
     return RankingModel(features, [layers.Parallel(streams)], tasks, heads=heads, name="final_mlp")
 
 
-def _columns(features, argument, names) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Gives the positions of features among the single-valued categoricals, and their widths."""
+def _gate(stream, features, argument, names, hidden_units) -> layers.FeatureGate:
+    """Gates a stream by features whose second tables are declared as their first are."""
     columns = [f for f in features if isinstance(f, Categorical) and not f.multivalued]
     positions = {feature.name: position for position, feature in enumerate(columns)}
     unknown = [name for name in names if name not in positions]
@@ -93,5 +93,13 @@ def _columns(features, argument, names) -> tuple[tuple[int, ...], tuple[int, ...
             f"`{argument}` must be a list of names of single-valued Categoricals, of {list(positions)}. "
             f"Received: {argument}={names!r}"
         )
-    chosen = tuple(positions[name] for name in names)
-    return chosen, tuple(columns[position].width for position in chosen)
+    context = [positions[name] for name in names]
+    chosen = [columns[position] for position in context]
+    return layers.FeatureGate(
+        stream,
+        context,
+        [feature.width for feature in chosen],
+        hidden_units,
+        embeddings_initializer=[feature.initializer for feature in chosen],
+        embeddings_regularizer=[feature.regularizer for feature in chosen],
+    )

@@ -1,6 +1,7 @@
 """Weights per feature from a context: FinalMLP's feature selection."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -31,7 +32,9 @@ class FeatureGate(keras.layers.Layer):
         hidden_units: Widths of the hidden layers between context and gate.
         id_sizes: Number of table rows of each column of the ids. `None` waits for `RankingModel`.
         kernel_initializer: Initializer of the hidden kernels.
-        embeddings_initializer: Initializer of the context's tables.
+        embeddings_initializer: Initializer of the context's tables, or a list of one for each.
+        embeddings_regularizer: Regularizer of the context's tables, or a list of one for each. Tables that
+            are not held as short as the fields' own learn every user by heart.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Attributes:
@@ -56,7 +59,8 @@ class FeatureGate(keras.layers.Layer):
         hidden_units: Sequence[int] = (64,),
         id_sizes: Sequence[int] | None = None,
         kernel_initializer="glorot_uniform",
-        embeddings_initializer="uniform",
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
         **kwargs,
     ):
         if block is not None and not isinstance(block, keras.layers.Layer):
@@ -75,7 +79,10 @@ class FeatureGate(keras.layers.Layer):
         self.hidden_units = check_positive_ints("hidden_units", hidden_units, empty=True)
         self.id_sizes = None if id_sizes is None else check_positive_ints("id_sizes", id_sizes)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
+        initializers = _each("embeddings_initializer", embeddings_initializer, context)
+        self.embeddings_initializer = [keras.initializers.get(one) for one in initializers]
+        regularizers = _each("embeddings_regularizer", embeddings_regularizer, context)
+        self.embeddings_regularizer = [keras.regularizers.get(one) for one in regularizers]
 
     @property
     def takes(self):
@@ -145,7 +152,12 @@ class FeatureGate(keras.layers.Layer):
             "hidden_units": self.hidden_units,
             "id_sizes": self.id_sizes,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
+            "embeddings_initializer": [
+                keras.initializers.serialize(one) for one in self.embeddings_initializer
+            ],
+            "embeddings_regularizer": [
+                keras.regularizers.serialize(one) for one in self.embeddings_regularizer
+            ],
         }
 
     @classmethod
@@ -173,9 +185,13 @@ class FeatureGate(keras.layers.Layer):
     def _build_context(self, width):
         sizes = [self.id_sizes[column] for column in self.context]  # pyright: ignore
         for index, (size, dim) in enumerate(zip(sizes, self.context_dims, strict=True)):
-            initializer = fresh(self.embeddings_initializer, index)
             table = keras.layers.Embedding(
-                size, dim, initializer, name=f"table_{index}", dtype=self.dtype_policy
+                size,
+                dim,
+                fresh(self.embeddings_initializer[index], index),
+                self.embeddings_regularizer[index],
+                name=f"table_{index}",
+                dtype=self.dtype_policy,
             )
             table.build((None,))
             self.tables.append(table)
@@ -193,6 +209,18 @@ class FeatureGate(keras.layers.Layer):
             width, kernel_initializer="zeros", name="gate", dtype=self.dtype_policy
         )
         self.gate.build((None, inner))
+
+
+def _each(name, given, context):
+    """Gives one value for each table, or raises if a list has another length."""
+    if not isinstance(given, list | tuple):
+        return [given] * len(context)
+    if len(given) != len(context):
+        raise ValueError(
+            f"`{name}` must be one, or a list of one for each column of `context`. "
+            f"Received: {len(given)} for context={context}"
+        )
+    return list(given)
 
 
 def _check_context(context) -> tuple[int, ...]:

@@ -207,3 +207,18 @@ def test_final_net_rejects():
         build("final_net", block_type="3B")
     with pytest.raises(ValueError, match=r"`units` must be even with merge='concat'"):
         build("final_net", units1=(7,))
+
+
+def test_tables_of_the_gates_are_regularised_as_the_features_are():
+    features = [
+        kr.features.Categorical(
+            name, hash_buckets=5, embedding_dim=3, regularizer=keras.regularizers.L2(0.5)
+        )
+        for name in ("user", "item")
+    ]
+    arguments = {"units1": (4,), "units2": (4,), "fs1_context": ["user"], "fs2_context": ["item"]}
+    model = architectures.final_mlp(features, [kr.Task("save")], **arguments)
+    tables = [ops.convert_to_numpy(w.value) for w in model.weights if "embeddings" in w.path]
+    assert sum(table.size for table in tables) == 2 * (6 + 6) * 3
+    expected = sum(0.5 * float((table**2).sum()) for table in tables)
+    assert float(ops.convert_to_numpy(sum(model.losses))) == pytest.approx(expected, rel=1e-5)

@@ -59,6 +59,8 @@ def test_contract_without_context():
 )
 def test_contract_with_context(config):
     config = {**config, "id_sizes": SIZES, "embeddings_initializer": "normal"}
+    if config.get("context"):
+        config["embeddings_regularizer"] = [keras.regularizers.L2(1e-3)] * len(config["context"])
     check_layer(FeatureGate, config, [(4, 5), (4, 3)], oracle, make_inputs=inputs_of)
 
 

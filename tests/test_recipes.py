@@ -110,6 +110,12 @@ def test_page_of_architectures_is_up_to_date(tmp_path):
             assert (tmp_path / "out" / path).read_text() == (ROOT / "docs" / path).read_text(), path
 
 
+def test_pruning(tmp_path):
+    result = run("pruning.py", tmp_path / "out")
+    assert {"auc_0", "auc_0.8", "auc_change_0.8", "latency_ratio_0.8"} <= set(result)
+    assert 0.35 < result["zeros_embeddings_0.8"] < 0.36  # 0.444 times the target
+
+
 def test_own_log(tmp_path):
     result = run("own_log.py", tmp_path / "out")
     assert {"auc_like", "ne_finish", "hit3_like", "parity_onnx"} <= set(result)

@@ -71,7 +71,7 @@ def test_readme_names_two_commands():
     assert len(commands) == 2
     assert all(command.startswith("python3.11 -m venv .venv && ") for command in commands)
     assert commands[0].endswith("/python recipes/homefeed.py")
-    assert commands[1].endswith("/pytest")
+    assert "/pytest -n auto" in commands[1]
 
 
 def test_every_room_has_examples():

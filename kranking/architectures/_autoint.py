@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import keras
 
 from kranking import layers
+from kranking._core import check_positive_int
 from kranking.architectures._additive import LOGIT, additive, deep_part
 from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task
@@ -61,6 +62,7 @@ def autoint(
     >>> autoint([country], [kr.Task("save")], attention_layers=2).name
     'autoint'
     """
+    check_positive_int("attention_layers", attention_layers)
     if attention_dim % num_heads:
         raise ValueError(
             "`num_heads` must divide `attention_dim`. "

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import keras
 
 from kranking import layers
+from kranking._core import check_positive_int
 from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
@@ -51,6 +52,7 @@ def hiformer(
     >>> hiformer([country], [kr.Task("save")], depth=1).name
     'hiformer'
     """
+    check_positive_int("depth", depth)
     tasks = tuple(tasks)
     options = (num_heads, feedforward_dim, rank, norm_first)
     inner = [layers.HiformerLayer(*options) for _ in range(depth - 1)]

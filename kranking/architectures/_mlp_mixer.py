@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import keras
 
 from kranking import layers
+from kranking._core import check_positive_int
 from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
@@ -43,6 +44,7 @@ def mlp_mixer(
     >>> mlp_mixer([country], [kr.Task("save")], depth=1).name
     'mlp_mixer'
     """
+    check_positive_int("depth", depth)
     blocks = [layers.MixerLayer(tokens_mlp_dim, channels_mlp_dim) for _ in range(depth)]
     norm = keras.layers.LayerNormalization(epsilon=1e-5, name="norm")
     pool = keras.layers.GlobalAveragePooling1D(data_format="channels_last", name="pool")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import keras
 
 from kranking import layers
+from kranking._core import check_positive_int
 from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
@@ -48,6 +49,7 @@ def rank_mixer(
     >>> rank_mixer([age], [kr.Task("save")], num_tokens=2, token_dim=8).name
     'rank_mixer'
     """
+    check_positive_int("num_layers", num_layers)
     blocks = [
         layers.SemanticTokenizer(num_tokens, token_dim),
         *(layers.RankMixerLayer(expansion) for _ in range(num_layers)),

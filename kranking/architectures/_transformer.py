@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from kranking import layers
+from kranking._core import check_positive_int
 from kranking.architectures._pinterest import PAPER
 from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task
@@ -59,6 +60,7 @@ def transformer(
     >>> transformer([age], [kr.Task("save")], units=(8,)).name
     'transformer'
     """
+    check_positive_int("depth", depth)
     tokenizer = layers.Tokenizer(
         token_dim, num_numeric_tokens=num_numeric_tokens, num_sequence_tokens=num_sequence_tokens
     )

@@ -44,6 +44,7 @@ class DHEN(keras.layers.Layer):
     """
 
     gives = "tokens"
+    shows_fields = False  # its modules see tokens
 
     def __init__(
         self,
@@ -95,6 +96,11 @@ class DHEN(keras.layers.Layer):
     def takes(self):
         """`"tokens"`, and `"numeric"` beside them if a module wants the raw numbers."""
         return max((step.takes for step in self.steps), key=lambda takes: takes != "tokens")
+
+    @property
+    def inner_layers(self):
+        """What it holds: the number of tasks and auxiliary losses pass through."""
+        return self.steps
 
     def build(self, input_shape):
         """Builds every layer."""

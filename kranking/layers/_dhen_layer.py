@@ -63,6 +63,7 @@ class DHENLayer(keras.layers.Layer):
     """
 
     gives = "tokens"
+    shows_fields = False  # its modules see tokens
 
     def __init__(
         self,
@@ -92,6 +93,11 @@ class DHENLayer(keras.layers.Layer):
         """`"tokens"`, and `"numeric"` beside them if a module wants the raw numbers."""
         wanted = [kind for block in self.blocks for kind in leaves(takes_of(block))]
         return ("tokens", "numeric") if "numeric" in wanted else "tokens"
+
+    @property
+    def inner_layers(self):
+        """What it holds: the number of tasks and auxiliary losses pass through."""
+        return self.blocks
 
     def build(self, input_shape):
         """Builds the modules and what follows them."""

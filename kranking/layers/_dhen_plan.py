@@ -101,7 +101,10 @@ def planned(layer: Any, modules: Sequence[Any], input_shape: Any) -> list[tuple[
     plan = []
     counts = _token_counts(layer, modules, views, tokens)
     for module, view, count in zip(modules, views, counts, strict=True):
-        fill(module, num_tokens=count)
+        if getattr(
+            module, "shows_fields", True
+        ):  # in a DHEN inside, it is the share of each module
+            fill(module, num_tokens=count)
         output = tuple(module.compute_output_shape(view))
         fits = len(output) == 2 or (len(output) == 3 and output[-1] == dim)
         if not fits or None in output[1:]:
@@ -125,7 +128,7 @@ def _token_counts(layer: Any, modules: Any, views: Any, tokens: int) -> list[int
 
 def _own_count(module: Any, shape: Any) -> int | None:
     """Gives the number of tokens of a module that was told one."""
-    if getattr(module, "num_tokens", None) is None:
+    if getattr(module, "num_tokens", None) is None or not getattr(module, "shows_fields", True):
         return None
     output = module.compute_output_shape(shape)
     return output[1] if len(output) == 3 else None

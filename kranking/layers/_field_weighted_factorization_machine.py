@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kranking import ops as kops
 from kranking._core import Shape, check_positive_int, serializable
 from kranking.layers._factorization_machine import tokens_shape
 from kranking.layers._filled import filled
@@ -69,13 +70,15 @@ class FieldWeightedFactorizationMachine(keras.layers.Layer):
 
     def call(self, inputs):
         """Multiplies every field with every other and weighs the products."""
-        fields = ops.cast(inputs, self.compute_dtype)
+        wide = kops.wide(self.compute_dtype)  # products of embeddings leave half precision soon
+        fields = ops.cast(inputs, wide)
         size = self._place.size
         # Spreading the weights costs nothing per row, picking the pairs would cost a gather.
-        spread = ops.take(self.pair_weights, self._place.reshape(-1), axis=0)
-        spread = spread * ops.cast(self._above.reshape(-1, 1), spread.dtype)  # (fields², tasks)
+        spread = ops.cast(ops.take(self.pair_weights, self._place.reshape(-1), axis=0), wide)
+        spread = spread * ops.cast(self._above.reshape(-1, 1), wide)  # (fields², tasks)
         gram = ops.matmul(fields, ops.transpose(fields, (0, 2, 1)))  # (batch, fields, fields)
-        return ops.matmul(ops.reshape(gram, (-1, size)), ops.cast(spread, self.compute_dtype))
+        outputs = ops.matmul(ops.reshape(gram, (-1, size)), spread)
+        return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
         """Gives `(batch, num_tasks)`."""

@@ -23,7 +23,8 @@ def fill(layer: keras.layers.Layer, sees_fields: bool = True, **values: Any) -> 
     """Sets what a layer, or a layer inside it, left open for a builder to fill in.
 
     Args:
-        layer: A layer; one that holds others in view of the fields lists them in `inner_layers`.
+        layer: A layer; one that holds others lists them in `inner_layers`, and says with
+            `shows_fields = False` that these do not see the fields.
         sees_fields: Whether the layer stands next to the fields. Only then do `field_dims`, `id_sizes`
             and `kinds` mean anything to it.
         **values: Value of each attribute that is `None`; `num_tasks` reaches every layer.
@@ -33,5 +34,6 @@ def fill(layer: keras.layers.Layer, sees_fields: bool = True, **values: Any) -> 
         if wanted and not layer.built and getattr(layer, name, value) is None:
             setattr(layer, name, value)
     chain = isinstance(layer, keras.Sequential)
+    sees_fields = sees_fields and getattr(layer, "shows_fields", True)
     for position, inner in enumerate(layer.layers if chain else getattr(layer, "inner_layers", ())):
         fill(inner, sees_fields and not (chain and position), **values)

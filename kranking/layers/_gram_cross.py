@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kranking import ops as kops
 from kranking._core import Shape, check_positive_int, fresh, serializable
 from kranking.layers._tokens import check_tokens
 from kranking.layers._work import Work
@@ -63,8 +64,11 @@ class GramCross(keras.layers.Layer):
 
     def call(self, inputs):
         """Combines the Gram matrix; it is symmetric, so its rows serve for its columns."""
-        gram = ops.matmul(ops.transpose(inputs, (0, 2, 1)), inputs)  # (B, dim, dim)
-        return ops.transpose(ops.matmul(gram, self.kernel), (0, 2, 1)) + self.bias
+        wide = kops.wide(self.compute_dtype)  # the Gram matrix grows with the square of the input
+        values, kernel = ops.cast(inputs, wide), ops.cast(self.kernel, wide)
+        gram = ops.matmul(ops.transpose(values, (0, 2, 1)), values)  # (B, dim, dim)
+        outputs = ops.transpose(ops.matmul(gram, kernel), (0, 2, 1)) + ops.cast(self.bias, wide)
+        return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
         """Gives `(batch, num_tokens, dim)`."""

@@ -120,7 +120,8 @@ class SelfMaskCross(keras.layers.Layer):
     def _factor(self, current, step):
         """Gives `c ‖ c ⊙ mask`; of an odd width, the mask leaves the last of `c` out."""
         kernel = self.kernels[step]
-        half = ops.cast(ops.matmul(ops.cast(current, self.compute_dtype), kernel), self._wide)
+        # In float32 as well: the current values double their degree per step and leave half precision.
+        half = ops.matmul(ops.cast(current, self._wide), ops.cast(kernel, self._wide))
         masked = half[..., : current.shape[-1] // 2]
         mask = ops.relu(self.norms[step](masked) if self.layer_norm else masked)
         return ops.concatenate([half, masked * mask], axis=-1)

@@ -53,7 +53,8 @@ class FirstOrder(keras.layers.Layer):
         self.kernel = None
         if self._numbers:
             shape = (len(self._numbers), self.num_tasks)
-            self.kernel = self.add_weight(shape=shape, name="number_weights")
+            # From 0, as a linear model's: at random, plain numbers would set the first logits.
+            self.kernel = self.add_weight(shape=shape, initializer="zeros", name="number_weights")
 
     def call(self, inputs):
         terms = list(self.encoder(inputs).values())

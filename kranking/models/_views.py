@@ -190,6 +190,7 @@ def _members(view: str, features: SequenceOf[Feature]) -> list[str]:
         names = [f.name for f in features]
     if not names:
         raise ValueError(
-            f"A block takes the {view!r} view, but no feature of the model belongs to it."
+            f"A block takes the {view!r} view, but no feature of the model belongs to it. "
+            f"Received: features of kinds {sorted(set(kinds))}"
         )
     return names

@@ -326,3 +326,15 @@ def test_rejects(config, message):
 def test_rejects_unequal_shares_of_a_sum():
     with pytest.raises(ValueError, match=r"equal numbers in a sum. Received: num_tokens=\(1, 2\)"):
         DHENLayer([DHENCross(), MLP([2])], num_tokens=[1, 2], ensemble="sum")
+
+
+def test_a_dhen_layer_is_a_module_as_any_other():
+    inner = DHENLayer([DHENCross(), TokenLinear()])
+    layer = DHENLayer([inner, TokenLinear()])
+    before = layer.compute_output_shape((None, 7, 4)), layer.work((None, 7, 4))
+    layer.build((None, 7, 4))
+    assert (layer.compute_output_shape((None, 7, 4)), layer.work((None, 7, 4))) == before
+    assert before[0] == (None, 7, 4)
+    assert inner.num_tokens is None
+    assert tuple(layer(np.ones((2, 7, 4), "float32")).shape) == (2, 7, 4)
+    assert before[1].parameters == sum(int(np.prod(w.shape)) for w in layer.trainable_weights)

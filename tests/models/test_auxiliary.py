@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import kranking as kr
 from kranking.features import Numeric, Task
 from kranking.layers import MLP, CrossNetwork, MeanHeads, Parallel
 from kranking.losses import TriBCE
@@ -270,3 +271,21 @@ def run(replicas):
     child = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert child.returncode == 0, child.stderr[-3000:]
     return json.loads(child.stdout.strip().splitlines()[-1])
+
+
+def test_an_auxiliary_loss_inside_dhen_counts():
+    """And the builder's number of tasks reaches it there."""
+    heads = kr.layers.MeanHeads(num_parts=2, auxiliary_loss="distillation")
+    block = kr.layers.DHEN([[heads, kr.layers.TokenLinear()]])
+    features = [
+        kr.features.Categorical(name, hash_buckets=5, embedding_dim=4) for name in ("a", "b")
+    ]
+    model = kr.RankingModel(features, [block], [kr.Task("save"), kr.Task("hide")])
+    assert heads.num_tasks == 2
+    x = {name: np.array([1, 2, 3, 4], "int32") for name in ("a", "b")}
+    y = {name: np.array([0, 1, 0, 1], "float32") for name in ("save", "hide")}
+    model.compile("sgd", weighted_metrics=None)
+    evaluated = model.evaluate(x, y, verbose=0, return_dict=True)["loss"]
+    trained = model.train_on_batch(x, y, return_dict=True)["loss"]
+    assert trained > evaluated + 0.1
+    assert not heads.auxiliary

@@ -142,8 +142,8 @@ class CompressedInteractionNetwork(keras.layers.Layer):
         dim, fields = first.shape[1:]
         products = ops.expand_dims(first, 3) * ops.expand_dims(maps, 2)  # (B, D, F, H')
         products = ops.reshape(products, (-1, dim, fields * maps.shape[2]))
-        projected = ops.matmul(ops.cast(products, self.compute_dtype), self.kernels[index])
-        projected = ops.cast(projected, first.dtype)
+        # The product with the kernel too: what it brings back into range has to reach it first.
+        projected = ops.matmul(products, ops.cast(self.kernels[index], first.dtype))
         if self.use_bias:
             projected = projected + ops.cast(self.biases[index], first.dtype)
         return self.activation(projected)

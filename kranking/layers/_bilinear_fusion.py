@@ -30,7 +30,8 @@ class BilinearFusion(keras.layers.Layer):
         num_tasks: Number of tasks T. `RankingModel` fills it in from its tasks if it is `None`.
         num_heads: Number of parts k; divides both widths.
         widths: Widths `(d₁, d₂)` of two vectors that come joined in one. `None` cuts it in halves.
-        kernel_initializer: Initializer of every kernel, drawn apart for each head and task.
+        kernel_initializer: Initializer of every kernel, drawn apart for each task; of the products'
+            kernel, with the `d₁ d₂ / k` products that a logit sums over as its fan-in.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, d₁ + d₂)`, or a list of `(batch, d₁)` and `(batch, d₂)`.
@@ -76,11 +77,13 @@ class BilinearFusion(keras.layers.Layer):
         heads, rows, columns = self.num_heads, first // self.num_heads, second // self.num_heads
 
         def initialize(shape, dtype=None):
-            # One by one: an initializer would take the leading axis for a part of the fan-in.
-            draws = [fresh(self.kernel_initializer, 2 + i) for i in range(heads * tasks)]
-            kernels = [draw((rows, columns), dtype=dtype) for draw in draws]
-            kernels = ops.reshape(ops.stack(kernels), (heads, tasks, rows, columns))
-            return ops.reshape(ops.transpose(kernels, (0, 2, 1, 3)), shape)
+            # A logit sums over all products of two elements: that is its fan-in. Kernels drawn as
+            # matrices of a head would start the logits of two wide streams far from 0.
+            flat = (heads * rows * columns, 1)
+            draws = [fresh(self.kernel_initializer, 2 + task) for task in range(tasks)]
+            kernels = [draw(flat, dtype=dtype) for draw in draws]
+            kernels = ops.reshape(ops.stack(kernels), (tasks, heads, rows, columns))
+            return ops.reshape(ops.transpose(kernels, (1, 2, 0, 3)), shape)
 
         # The tasks' kernels of a head side by side: one product serves all tasks.
         shape = (heads, rows, tasks * columns)

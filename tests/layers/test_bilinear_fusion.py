@@ -107,14 +107,25 @@ def test_two_vectors_may_come_joined():
     np.testing.assert_array_equal(values(joined(together)), values(layer([o1, o2])))
 
 
-def test_heads_and_tasks_start_apart_as_wide_as_their_own_fans():
+def test_tasks_start_apart_with_the_products_as_fan_in():
     layer = BilinearFusion(2, 2, kernel_initializer=keras.initializers.GlorotUniform(1))
     layer.build([(None, 40), (None, 60)])
     kernels = values(layer.kernel).reshape(2, 20, 2, 30).swapaxes(1, 2).reshape(4, -1)
     assert len({kernel.tobytes() for kernel in kernels}) == 4
-    limit = np.sqrt(6 / (20 + 30))
+    limit = np.sqrt(6 / (2 * 20 * 30 + 1))
     assert (0.95 * limit < np.abs(kernels).max(1)).all()
     assert (np.abs(kernels) <= limit).all()
+
+
+@pytest.mark.parametrize("heads", [1, 5])
+def test_products_start_as_a_dense_layer_does(heads):
+    """Of vectors of unit variance, a sum of `n` products with Glorot's variance `2 / (n + 1)` has about 2."""
+    layer = BilinearFusion(1, heads, kernel_initializer=keras.initializers.GlorotUniform(1))
+    layer.build([(None, 100), (None, 50)])
+    for linear in layer.linear:
+        linear.kernel.assign(np.zeros(linear.kernel.shape))
+    logits = values(layer([normal((2000, 100), 1), normal((2000, 50), 2)]))
+    assert 1.6 < np.var(logits) < 2.4
 
 
 @pytest.mark.parametrize(

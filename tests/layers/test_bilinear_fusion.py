@@ -119,7 +119,7 @@ def test_tasks_start_apart_with_the_products_as_fan_in():
 
 @pytest.mark.parametrize("heads", [1, 5])
 def test_products_start_as_a_dense_layer_does(heads):
-    """Of vectors of unit variance, a sum of `n` products with Glorot's variance `2 / (n + 1)` has about 2."""
+    """With inputs of unit variance, `n` products times weights of variance `2 / (n + 1)` sum to about 2."""
     layer = BilinearFusion(1, heads, kernel_initializer=keras.initializers.GlorotUniform(1))
     layer.build([(None, 100), (None, 50)])
     for linear in layer.linear:

@@ -18,6 +18,7 @@ from kranking.models import RankingModel as RankingModel
 
 if TYPE_CHECKING:
     from kranking import architectures as architectures
+    from kranking import budget as budget
     from kranking import data as data
     from kranking import export as export
     from kranking import interop as interop
@@ -30,6 +31,7 @@ __all__ = [
     "RankingModel",
     "Task",
     "architectures",
+    "budget",
     "data",
     "export",
     "features",

@@ -131,11 +131,8 @@ class FieldEncoder(keras.layers.Layer):
 
     def work(self, input_shape=None) -> Work:
         """Sums tables, projections and sequence encoders; a lookup is no matrix product."""
-        total = Work(
-            sum(t.num_rows * t.width for t in self._tables),
-            0,
-            sum(self.field_widths.values()),
-        )
+        rows = sum(t.num_rows * t.width for t in self._tables)
+        total = Work(rows, 0, sum(self.field_widths.values()), table_parameters=rows)
         for feature in self.features:
             if isinstance(feature, Embedding) and feature.project_to is not None:
                 size = feature.dim * feature.width
@@ -144,7 +141,8 @@ class FieldEncoder(keras.layers.Layer):
                 shapes = self._transformer_shapes(feature)
                 total += Work(0, 0, feature.max_length * (shapes[0][-1] or 0))
                 if feature.action is not None:
-                    total += Work(feature.num_action_rows * feature.action_dim)
+                    rows = feature.num_action_rows * feature.action_dim
+                    total += Work(rows, table_parameters=rows)
                 if feature.name in self.transformers:
                     total += work_of(self.transformers[feature.name], shapes)
         return total

@@ -11,7 +11,7 @@ from keras import ops
 from kranking import ops as kops
 from kranking._core import Shape, check_positive_int, serializable
 from kranking.layers._filled import filled
-from kranking.layers._work import Work
+from kranking.layers._work import Work, table_work
 
 
 @serializable
@@ -99,7 +99,7 @@ class CrossedFeatures(keras.layers.Layer):
     def work(self, input_shape: Shape) -> Work:
         """Counts `num_buckets · T` parameters; a lookup is no matrix product."""
         tasks = filled(self, "num_tasks", "tasks")
-        return Work(self.num_buckets * tasks, 0, len(self._pairs_of(input_shape)) + tasks)
+        return table_work(self.num_buckets * tasks, len(self._pairs_of(input_shape)) + tasks)
 
     def get_config(self):
         """Gives the constructor's arguments."""

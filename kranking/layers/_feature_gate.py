@@ -11,7 +11,7 @@ from kranking.layers._filled import filled
 from kranking.layers._flow import gives_of
 from kranking.layers._mlp import MLP
 from kranking.layers._shapes import shapes_of
-from kranking.layers._work import Work, dense_work, work_of
+from kranking.layers._work import Work, dense_work, table_work, work_of
 
 
 @serializable
@@ -135,7 +135,7 @@ class FeatureGate(keras.layers.Layer):
         total = Work(0 if self.context else width, 0, 3 * width)
         if self.context:
             tables = sum(size * dim for size, dim in zip(sizes, self.context_dims, strict=True))
-            total += Work(tables, 0, 2 * inner)
+            total += table_work(tables, 2 * inner)
             if self.hidden_units:
                 total += MLP(self.hidden_units).work((None, inner))
             total += dense_work(([inner, *self.hidden_units])[-1], width)

@@ -10,7 +10,7 @@ from kranking import ops as kops
 from kranking._core import check_choice, check_positive_int, fresh, serializable
 from kranking.layers._shapes import shapes_of
 from kranking.layers._tokens import check_tokens
-from kranking.layers._work import Work, dense_work
+from kranking.layers._work import Work, dense_work, table_work
 
 RESTORES = ("linear", "attentive")
 
@@ -132,7 +132,7 @@ class HCNet(keras.layers.Layer):
         kept = codewords + 3 * pairs * dim + fields * dim
         if self.restore == "attentive":
             kept += codewords + 2 * pairs * dim  # their product with the attention, [E_i ‖ E_j]
-        total = Work(self.num_codewords * self._codeword_dim(dim), 0, kept)
+        total = table_work(self.num_codewords * self._codeword_dim(dim), kept)
         for inputs, units, count in self._sizes(fields, dim).values():
             total += dense_work(inputs, units, count, bias=False)
         return total

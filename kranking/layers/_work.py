@@ -1,8 +1,8 @@
 """What a layer costs, computed from its configuration and an input shape, without building it."""
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -20,15 +20,21 @@ class Work:
             made, outputs included, its own input excluded (whoever made the input counts it). An
             estimate: a compiler may keep fewer.
         unknown: Names of layer classes whose cost is not known, so that none is counted as zero.
+        table_parameters: Those of `parameters` that stand in tables of which a row reads a few lines:
+            they weigh on memory, hardly on time.
+        saved_by: `saved_elements` by the class of the layer that makes them, innermost first. Filled in
+            by `work_of`.
 
     >>> kr.layers.Work(2, 3, 4) + kr.layers.Work(1, 1, 1)
-    Work(parameters=3, matmul_flops=4, saved_elements=5, unknown=())
+    Work(parameters=3, matmul_flops=4, saved_elements=5, unknown=(), table_parameters=0)
     """
 
     parameters: int = 0
     matmul_flops: int = 0
     saved_elements: int = 0
     unknown: tuple[str, ...] = ()
+    table_parameters: int = 0
+    saved_by: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def __add__(self, other: "Work") -> "Work":
         return Work(
@@ -36,6 +42,8 @@ class Work:
             self.matmul_flops + other.matmul_flops,
             self.saved_elements + other.saved_elements,
             self.unknown + other.unknown,
+            self.table_parameters + other.table_parameters,
+            _added(self.saved_by, other.saved_by),
         )
 
 
@@ -48,13 +56,23 @@ def work_of(layer: keras.layers.Layer, input_shape: Any) -> Work:
             layer of several inputs.
 
     >>> kr.layers.work_of(keras.layers.Dense(3), (None, 4))
-    Work(parameters=15, matmul_flops=24, saved_elements=3, unknown=())
+    Work(parameters=15, matmul_flops=24, saved_elements=3, unknown=(), table_parameters=0)
     """
-    if hasattr(layer, "work"):
-        return layer.work(input_shape)  # pyright: ignore
+    name = type(layer).__name__
     # The exact class: a user's subclass may add weights that the table knows nothing of.
     count = _KERAS_WORK.get(type(layer))
-    return Work(unknown=(type(layer).__name__,)) if count is None else count(layer, input_shape)
+    if hasattr(layer, "work"):
+        work = layer.work(input_shape)  # pyright: ignore
+    elif count is None:
+        return Work(unknown=(name,))
+    else:
+        work = count(layer, input_shape)
+    own = work.saved_elements - sum(work.saved_by.values())  # the rest is its children's
+    return replace(work, saved_by=_added(work.saved_by, {name: own})) if own else work
+
+
+def _added(some: Mapping[str, int], others: Mapping[str, int]) -> Mapping[str, int]:
+    return {name: some.get(name, 0) + others.get(name, 0) for name in {**some, **others}}
 
 
 def work_of_chain(layers: Iterable[keras.layers.Layer], input_shape: Any) -> Work:
@@ -84,6 +102,11 @@ def dense_work(inputs: int, outputs: int, count: int = 1, bias: bool = True) -> 
     """Gives the work of one dense kernel applied to `count` vectors per sample."""
     parameters = inputs * outputs + outputs * bool(bias)
     return Work(parameters, 2 * inputs * outputs * count, outputs * count)
+
+
+def table_work(parameters: int, saved_elements: int = 0) -> Work:
+    """Gives the work of a table: its lines are looked up, not multiplied."""
+    return Work(parameters, 0, saved_elements, table_parameters=parameters)
 
 
 def _dense(layer: Any, shape: Any) -> Work:
@@ -124,7 +147,7 @@ def _norm(layer: Any, shape: Any) -> Work:
 
 
 def _embedding(layer: Any, shape: Any) -> Work:
-    return Work(layer.input_dim * layer.output_dim, 0, elements(shape) * layer.output_dim)
+    return table_work(layer.input_dim * layer.output_dim, elements(shape) * layer.output_dim)
 
 
 def _sequential(layer: Any, shape: Any) -> Work:

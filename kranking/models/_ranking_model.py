@@ -23,7 +23,8 @@ from kranking.models._inputs import checked_inputs
 from kranking.models._objectives import build_trackers, losses_of, metrics_of, weights_of
 from kranking.models._reader_errors import guarded
 from kranking.models._rows import check_labels, check_rows
-from kranking.models._stack import Given, assemble
+from kranking.models._stack import Given, assemble, build_all, pair_of
+from kranking.models._weights import wanted
 
 
 @serializable
@@ -80,7 +81,7 @@ class RankingModel(keras.Model):
         self.stack: list[keras.layers.Layer] = []
         for block in blocks:
             self.add(block)
-        if self.blocks:
+        if self.blocks and wanted():
             self.build()
 
     @property
@@ -135,10 +136,12 @@ class RankingModel(keras.Model):
     def _change(self, blocks: tuple[keras.layers.Layer, ...]) -> None:
         if not self.built:
             self._given.blocks = blocks
+            self.stack.clear()  # a plan that `work` has made
             return
         heads = type(self.heads).from_config(self.heads.get_config())
-        # Assembled first, so that a block that does not fit leaves the model as it was.
+        # Built first, so that a block that does not fit leaves the model as it was.
         stack = assemble(self.encoder, blocks, heads, len(self._tasks), self.stack[0])
+        build_all(self.encoder, stack)
         self._given.blocks, self._given.heads = blocks, heads
         self.stack.clear()
         self.stack.extend(stack)
@@ -153,9 +156,14 @@ class RankingModel(keras.Model):
         """Builds every layer; shapes are known from the declarations."""
         if self.built:
             return
-        heads = self._given.heads
-        self.stack.extend(assemble(self.encoder, self.blocks, heads, len(self._tasks)))
+        self._plan()
+        build_all(self.encoder, self.stack)
         self.built = True
+
+    def _plan(self):
+        if not self.stack:
+            heads = self._given.heads
+            self.stack.extend(assemble(self.encoder, self.blocks, heads, len(self._tasks)))
 
     def call(self, inputs, training=None):
         inputs = checked_inputs(inputs, self._preprocessor.inputs)
@@ -276,11 +284,15 @@ class RankingModel(keras.Model):
 
     def work(self, input_shape=None) -> Work:
         """Parameters, matrix-product FLOPs per row and kept activations, summed over all layers."""
-        self.build()
-        inputs = {name: (None, *spec.shape) for name, spec in self._preprocessor.inputs.items()}
-        total = work_of(self.encoder, inputs) if self.stack[0].needs_fields else Work()
-        shape = [self.encoder.compute_output_shape(inputs), inputs]
+        return sum((work for _, work in self.layer_work()), Work())
+
+    def layer_work(self) -> list[tuple[keras.layers.Layer, Work]]:
+        """Gives each layer with its work, from the fields to the heads; needs no weights."""
+        self._plan()
+        shape: Any = pair_of(self.encoder)
+        needed = self.stack[0].needs_fields
+        works = [(self.encoder, work_of(self.encoder, shape[1]))] if needed else []
         for layer in self.stack:
-            total += work_of(layer, shape)
+            works.append((layer, work_of(layer, shape)))
             shape = layer.compute_output_shape(shape)
-        return total
+        return works

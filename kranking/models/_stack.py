@@ -28,7 +28,7 @@ def assemble(
     num_tasks: int,
     old_view: FieldView | None = None,
 ) -> Layers:
-    """Builds what stands after the encoder: the first block's view, blocks and adapters, heads.
+    """Plans what stands after the encoder: the first block's view, blocks and adapters, heads.
 
     Args:
         encoder: The field encoder.
@@ -39,12 +39,9 @@ def assemble(
             weights, where it still fits.
 
     Returns:
-        All layers in order, built. The first takes fields and inputs, the last gives logits.
+        All layers in order; `build_all` makes their weights. The first takes fields and inputs, the
+        last gives logits.
     """
-    inputs = {
-        name: (None, *spec.shape) for f in encoder.features for name, spec in f.inputs().items()
-    }
-    pair = [encoder.compute_output_shape(inputs), inputs]
     wanted = _wanted(blocks[0]) if blocks else "flat"
     view = old_view
     if view is None or view.views != wanted:
@@ -52,10 +49,8 @@ def assemble(
         view = FieldView(
             wanted, encoder.features, num_tasks=num_tasks, name=name, dtype=encoder.dtype_policy
         )
-    if view.needs_fields:
-        _build(encoder, inputs)
     stack: Layers = []
-    shape = _append(stack, view, pair)
+    shape = _append(stack, view, pair_of(encoder))
     open_values = {
         "field_dims": tuple(encoder.field_widths.values()),
         "id_sizes": id_sizes(encoder.features),
@@ -85,6 +80,24 @@ def assemble(
             f"Received: {heads.name!r}, which gives {shape}"
         )
     return stack
+
+
+def pair_of(encoder: FieldEncoder) -> list[Any]:
+    """Gives the shapes that a stack starts from: those of the fields and of the inputs."""
+    inputs = {
+        name: (None, *spec.shape) for f in encoder.features for name, spec in f.inputs().items()
+    }
+    return [encoder.compute_output_shape(inputs), inputs]
+
+
+def build_all(encoder: FieldEncoder, stack: Layers) -> None:
+    """Makes the weights of the encoder, if the stack reads its fields, and of every layer."""
+    shape: Any = pair_of(encoder)
+    if stack[0].needs_fields:
+        _build(encoder, shape[1])
+    for layer in stack:
+        _build(layer, shape)
+        shape = _output_shape(layer, shape)
 
 
 def _wanted(block: keras.layers.Layer) -> Any:
@@ -134,7 +147,6 @@ def _adapt(stack: Layers, block: keras.layers.Layer, shape: Any, position: int) 
 
 
 def _append(stack: Layers, layer: Any, shape: Any) -> Any:
-    _build(layer, shape)
     stack.append(layer)
     out = _output_shape(layer, shape)
     return (

@@ -83,3 +83,20 @@ def test_works_add_up():
 def test_needs_known_axes():
     with pytest.raises(ValueError, match=r"`input_shape` must be known but for its batch axis"):
         work_of(L.Dense(3), (None, None, 4))
+
+
+def test_lines_of_tables_are_counted_apart():
+    table = keras.layers.Embedding(10, 4)
+    assert work_of(table, (None, 3)) == Work(40, 0, 12, table_parameters=40)
+    chain = work_of(keras.Sequential([table, keras.layers.Flatten(), keras.layers.Dense(2)]), (None, 3))
+    assert (chain.parameters, chain.table_parameters) == (40 + 26, 40)
+
+
+def test_what_is_kept_is_credited_to_the_layer_that_makes_it():
+    chain = keras.Sequential([L.Dense(3), MLP([4]), L.Dense(2)])
+    assert work_of(chain, (None, 5)).saved_by == {"Dense": 3 + 4 + 2}
+    assert work_of(MLP([4], batch_norm=True), (None, 5)).saved_by == {
+        "Dense": 4,
+        "BatchNormalization": 4,
+        "Activation": 4,
+    }

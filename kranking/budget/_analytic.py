@@ -63,7 +63,9 @@ def analytic_cost(
 
 def _memory(model, total, batch_size, optimizer) -> tuple[Mapping[str, float], list[str]]:
     slots = slots_per_parameter(optimizer)
-    unknown = [] if slots is not None else [f"slots of {type(keras.optimizers.get(optimizer)).__name__}"]
+    unknown = (
+        [] if slots is not None else [f"slots of {type(keras.optimizers.get(optimizer)).__name__}"]
+    )
     dense = total.parameters - total.table_parameters
     itemsize = 2 if model.compute_dtype in ("bfloat16", "float16") else 4
     kept = sum(kept_share(name) * saved for name, saved in total.saved_by.items())
@@ -73,7 +75,9 @@ def _memory(model, total, batch_size, optimizer) -> tuple[Mapping[str, float], l
         "inputs": float(batch_size * row_bytes(model)),
         "activations": batch_size * itemsize * kept,
         "gradients": _BYTES
-        * (kept_share("gradients") * dense + kept_share("table_gradients") * total.table_parameters),
+        * (
+            kept_share("gradients") * dense + kept_share("table_gradients") * total.table_parameters
+        ),
     }
     return parts, unknown
 

@@ -20,7 +20,9 @@ def request_of(model: RankingModel, batch_size: int, optimizer: Any, **more: Any
 def _portable(optimizer: Any) -> dict[str, Any]:
     """Serialises an optimizer as Keras's own: on PyTorch, Keras makes classes that need its tensors."""
     saved = keras.saving.serialize_keras_object(optimizer)
-    name = next(c.__name__ for c in type(optimizer).__mro__ if hasattr(keras.optimizers, c.__name__))
+    name = next(
+        c.__name__ for c in type(optimizer).__mro__ if hasattr(keras.optimizers, c.__name__)
+    )
     if type(optimizer).__module__.startswith("keras."):
         saved |= {"module": "keras.optimizers", "class_name": name, "registered_name": None}
     return saved

@@ -88,7 +88,9 @@ def test_needs_known_axes():
 def test_lines_of_tables_are_counted_apart():
     table = keras.layers.Embedding(10, 4)
     assert work_of(table, (None, 3)) == Work(40, 0, 12, table_parameters=40)
-    chain = work_of(keras.Sequential([table, keras.layers.Flatten(), keras.layers.Dense(2)]), (None, 3))
+    chain = work_of(
+        keras.Sequential([table, keras.layers.Flatten(), keras.layers.Dense(2)]), (None, 3)
+    )
     assert (chain.parameters, chain.table_parameters) == (40 + 26, 40)
 
 

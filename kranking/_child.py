@@ -41,7 +41,7 @@ def ask_child(
     """
     with tempfile.TemporaryDirectory(prefix="kranking-") as exchange:
         folder = Path(exchange)
-        np.savez(folder / ARRAYS, **(arrays or {}))
+        np.savez(folder / ARRAYS, **(arrays or {}))  # pyright: ignore[reportArgumentType]
         (folder / REQUEST).write_text(json.dumps(request), "utf-8")
         child = subprocess.run(
             [sys.executable, "-P", "-m", module, exchange],

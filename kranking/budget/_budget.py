@@ -1,0 +1,100 @@
+"""Limits on what a model may cost."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kranking.budget._cost import Cost
+from kranking.budget._limit import Limit, as_written, value_in
+
+NAMES = ("memory", "latency", "parameters", "flops", "hyperparameters", "spread")
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A limit that a cost is over.
+
+    Args:
+        limit: Name of the limit.
+        most: What it allows.
+        received: What the cost has.
+
+    >>> print(Violation("memory", 2.0 * 2**30, 3.0 * 2**30, "analytic"))
+    memory: 3.0 GiB (analytic), 50.0 % over the limit of 2.0 GiB
+    """
+
+    limit: str
+    most: float
+    received: float
+    fidelity: str = ""
+
+    @property
+    def excess(self) -> float:
+        """How far over, as a share of the limit."""
+        return self.received / self.most - 1 if self.most else float("inf")
+
+    def __str__(self) -> str:
+        received, most = (as_written(v, self.limit) for v in (self.received, self.most))
+        how = f" ({self.fidelity})" if self.fidelity else ""
+        over = f"{100 * self.excess:.1f} % over" if self.most > 0 else "over"
+        return f"{self.limit}: {received}{how}, {over} the limit of {most}"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most that a model may cost: absolute, or relative to a baseline. What is not given is free.
+
+    Args:
+        memory: Peak of a training step: `"12 GiB"`, `"60 % of A100-80GB"`, `"+5 points of A100-80GB"` or
+            `"+5 %"` over the baseline.
+        latency: `"8 ms p99"` or `"+0 %"` over the baseline; the percentile is p50 if none is said.
+        parameters: A count, or relative as `"+0 %"`.
+        flops: Of matrix products, per row; likewise.
+        hyperparameters: Settings to tune; likewise.
+        spread: Standard deviation of the main metric over seeds; likewise.
+
+    Raises: `ValueError` for a memory or latency without a unit, or an unknown device.
+
+    >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
+    >>> model = kr.RankingModel([age], [kr.layers.MLP([8])], [kr.Task("save")])
+    >>> cost = kr.budget.analytic_cost(model)
+    >>> for violation in Budget(memory="1 GiB", parameters=20).check(cost):
+    ...     print(violation)
+    parameters: 25 (analytic), 25.0 % over the limit of 20
+    """
+
+    memory: Any = None
+    latency: Any = None
+    parameters: Any = None
+    flops: Any = None
+    hyperparameters: Any = None
+    spread: Any = None
+    limits: tuple[Limit, ...] = field(init=False, repr=False)
+
+    def __post_init__(self):
+        given = {name: getattr(self, name) for name in NAMES if getattr(self, name) is not None}
+        limits = tuple(Limit.parse(name, value) for name, value in given.items())
+        object.__setattr__(self, "limits", limits)
+
+    @property
+    def needs_baseline(self) -> bool:
+        """Whether a limit is relative."""
+        return any(limit.relative for limit in self.limits)
+
+    def check(self, cost: Cost, baseline: Cost | None = None) -> list[Violation]:
+        """Gives the limits that a cost is over, the worst first; none of them means: within budget.
+
+        Args:
+            cost: The cost of the model; it must hold the figures that are limited.
+            baseline: The baseline's cost, for relative limits.
+        """
+        found = []
+        for limit in self.limits:
+            received, most = value_in(cost, limit.figure), limit.most(baseline)
+            if not received <= most:  # a figure that is NaN is over every limit
+                how = cost[limit.figure].fidelity if limit.figure in cost else "analytic"
+                found.append(Violation(limit.figure, most, received, how))
+        return sorted(found, key=lambda violation: -violation.excess)
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the limits as they were written."""
+        return {limit.name: getattr(self, limit.name) for limit in self.limits}

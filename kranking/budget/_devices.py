@@ -1,0 +1,36 @@
+"""Memory of devices by name."""
+
+from difflib import get_close_matches
+
+_GIB = 2**30
+# What the vendor calls the size; what a process can take is a little less.
+DEVICES = {
+    "T4-16GB": 16 * _GIB,
+    "V100-16GB": 16 * _GIB,
+    "V100-32GB": 32 * _GIB,
+    "L4-24GB": 24 * _GIB,
+    "A10-24GB": 24 * _GIB,
+    "L40S-48GB": 48 * _GIB,
+    "A100-40GB": 40 * _GIB,
+    "A100-80GB": 80 * _GIB,
+    "H100-80GB": 80 * _GIB,
+    "H200-141GB": 141 * _GIB,
+    "TPU-v5e-16GB": 16 * _GIB,
+    "TPU-v5p-95GB": 95 * _GIB,
+}
+
+
+def device_memory(name: str) -> int:
+    """Gives the bytes of memory of a device by its name.
+
+    >>> device_memory("A100-40GB") == 40 * 2**30
+    True
+    """
+    if name not in DEVICES:
+        near = get_close_matches(name, DEVICES, n=1, cutoff=0.3)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"The device must be one of {list(DEVICES)}; give bytes, such as '24 GiB', for another. "
+            f"Received: {name!r}.{hint}"
+        )
+    return DEVICES[name]

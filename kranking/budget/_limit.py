@@ -1,0 +1,119 @@
+"""One limit of a budget, from how a person writes it."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from kranking.budget._cost import Cost, as_text
+from kranking.budget._devices import device_memory
+
+_SIZES = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 1e3, "MB": 1e6, "GB": 1e9}
+_TIMES = {"ms": 1.0, "us": 1e-3, "s": 1e3}
+_TEXT = re.compile(
+    r"(?P<sign>\+?)\s*(?P<value>-?[\d,]*\.?\d+)\s*(?P<unit>%|points|[A-Za-z]+)?"
+    r"(?:\s+of\s+(?P<device>\S+))?(?:\s+(?P<percentile>p50|p90|p99))?"
+)
+_FORMS = {
+    "memory": "'12 GiB', '60 % of A100-80GB', '+5 points of A100-80GB' or '+5 %' of the baseline",
+    "latency": "'8 ms p99', or '+0 %' of the baseline",
+    "spread": "0.002, or '+0 %' of the baseline",
+}
+_COUNTS = "2_000_000, or '+0 %' of the baseline"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most that one figure may be: a value, or the baseline's with something added.
+
+    Args:
+        name: `memory`, `latency`, `parameters`, `flops`, `hyperparameters` or `spread`.
+        value: The value in the figure's unit; of a relative limit, what is added, a share of the
+            baseline's or, with `points`, a value.
+        relative: Whether the baseline's figure is the start.
+        points: Whether `value` is added as it is, not as a share.
+        percentile: Of a latency.
+        text: How it was written.
+
+    >>> Limit.parse("memory", "60 % of A100-40GB").value == 0.6 * 40 * 2**30
+    True
+    """
+
+    name: str
+    value: float
+    relative: bool
+    points: bool
+    percentile: str
+    text: str
+
+    @classmethod
+    def parse(cls, name: str, given: Any) -> "Limit":
+        """Reads a limit, or raises with the forms that it can have."""
+        number = isinstance(given, int | float) and not isinstance(given, bool)
+        if number and name not in ("memory", "latency"):
+            return cls(name, float(given), False, False, "", f"{given:,}")
+        written = str(given).strip()
+        match = _TEXT.fullmatch(written) if isinstance(given, str) else None
+        if match is None:
+            raise _refusal(name, given, "a unit" if number else "another form")
+        unit, device = match["unit"], match["device"]
+        value = float(match["value"].replace(",", ""))
+        percentile = match["percentile"] or "p50"
+        if match["percentile"] and name != "latency":
+            raise _refusal(name, given, "no percentile")
+        if unit in ("%", "points") and device:
+            if name != "memory":
+                raise _refusal(name, given, "no device")
+            value *= device_memory(device) / 100
+            relative = unit == "points" or bool(match["sign"])
+            return cls(name, value, relative, relative, percentile, written)
+        if unit == "%" and (match["sign"] or value < 0):
+            return cls(name, value / 100, True, False, percentile, written)
+        units = {"memory": _SIZES, "latency": _TIMES}.get(name, {})
+        if unit not in units or device or match["sign"]:
+            raise _refusal(name, given, "a unit" if unit is None else "another form")
+        return cls(name, value * units[unit], False, False, percentile, written)
+
+    @property
+    def figure(self) -> str:
+        """Name of the figure that is limited, as a `Cost` has it."""
+        return f"latency_{self.percentile}" if self.name == "latency" else self.name
+
+    def most(self, baseline: Cost | None) -> float:
+        """Gives the greatest value allowed, or raises where a baseline is needed and not there."""
+        if not self.relative:
+            return self.value
+        if baseline is None:
+            raise ValueError(
+                f"`{self.name}={self.text!r}` is relative and needs a baseline. Received: baseline=None"
+            )
+        start = value_in(baseline, self.figure)
+        return start + self.value if self.points else start * (1 + self.value)
+
+
+def value_in(cost: Cost, figure: str) -> float:
+    """Gives a figure's value, or raises with what the cost has."""
+    if figure == "parameters":
+        return cost.parameters
+    if figure not in cost:
+        raise ValueError(
+            f"The cost must hold {figure!r} to be checked; it holds {sorted(cost.figures)}: measure it "
+            "and add it by `with_figures`, or leave the limit out"
+        )
+    return cost[figure].value
+
+
+def unit_of(figure: str) -> str:
+    """Gives the unit in which a figure is printed."""
+    if figure.startswith("latency"):
+        return "ms"
+    return {"memory": "bytes", "flops": "flops"}.get(figure, "parameters")
+
+
+def _refusal(name: str, given: Any, lacks: str) -> ValueError:
+    forms = _FORMS.get(name, _COUNTS)
+    return ValueError(f"`{name}` needs {lacks}: {forms}. Received: {name}={given!r}")
+
+
+def as_written(value: float, figure: str) -> str:
+    """Gives a value of a figure as people write it."""
+    return f"{value:.4g}" if figure == "spread" else as_text(value, unit_of(figure))

@@ -1,0 +1,108 @@
+"""The cost of training steps that really run, in a process of their own."""
+
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from kranking._child import answer_parent, ask_child
+from kranking._core import check_positive_int
+from kranking.budget._request import batch_shapes, model_of, request_of
+from kranking.models import RankingModel
+
+
+def measured_step(
+    model: RankingModel,
+    batch_size: int = 4096,
+    optimizer: Any = "adam",
+    steps: int = 5,
+    modules: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Trains a few steps on made-up rows in a child process of this backend, and measures them.
+
+    The model is made again, untrained, by its configuration. On a GPU, `memory` is the peak that the
+    backend's allocator reports. On the CPU it is the peak of the resident set above what the process
+    holds with Keras loaded and no model: tracing and compiling are in it, so read it for large models.
+
+    Args:
+        model: The model.
+        batch_size: Rows of a step.
+        optimizer: Keras optimizer or its name.
+        steps: Steps that are timed, after one that traces and compiles.
+        modules: Modules that register custom layers, imported by the child.
+
+    Returns:
+        `memory` in bytes, `seconds` per step (the median), `rows_per_second`, `device` and `source` of the
+        memory figure.
+
+    Raises:
+        ChildError: The process ended early, for want of memory for instance.
+    """
+    check_positive_int("batch_size", batch_size)
+    check_positive_int("steps", steps)
+    request = request_of(model, batch_size, optimizer, steps=steps, modules=list(modules))
+    return ask_child(__name__, request, keras.backend.backend(), accelerators=True)
+
+
+def _measure(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    keras.ops.sum(keras.ops.ones((8, 8)) @ keras.ops.ones((8, 8)))  # the backend starts
+    before = _resident_peak()
+    model = model_of(request)
+    random = np.random.default_rng(0)
+    x, y = (
+        {name: _made_up(random, *spec) for name, spec in part.items()}
+        for part in batch_shapes(model, request["batch_size"])
+    )
+    model.train_on_batch(x, y)
+    seconds = []
+    for _ in range(request["steps"]):
+        start = time.perf_counter()
+        float(model.train_on_batch(x, y))
+        seconds.append(time.perf_counter() - start)
+    device = _device_peak()
+    memory = _resident_peak() - before if device is None else device
+    step = float(np.median(seconds))
+    return {
+        "memory": float(memory),
+        "seconds": step,
+        "rows_per_second": request["batch_size"] / step,
+        "device": "cpu" if device is None else "gpu",
+        "source": "resident set" if device is None else "allocator",
+    }
+
+
+def _made_up(random: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    if dtype.startswith("int"):
+        return random.integers(0, 2, shape).astype(dtype)
+    return (random.random(shape) < 0.5).astype(dtype)  # numbers, and labels of both classes
+
+
+def _resident_peak() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _device_peak() -> int | None:
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        stats = jax.devices()[0].memory_stats()
+        return stats.get("peak_bytes_in_use") if stats else None
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return None
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+
+if __name__ == "__main__":
+    answer_parent(_measure)

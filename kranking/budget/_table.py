@@ -1,0 +1,94 @@
+"""Where a model's memory and time go, layer by layer."""
+
+import html
+from typing import Any
+
+from kranking.budget._cost import as_text
+from kranking.budget._keep import kept_share
+from kranking.models import RankingModel
+
+_HEADINGS = ("layer", "class", "parameters", "FLOPs per row", "activations of a batch")
+_BAR = 16
+
+
+class LayerTable:
+    """The table that `layer_table` makes: printed in a terminal, shown as HTML in a notebook.
+
+    Attributes:
+        rows: A dict for each layer, in order: `layer`, `class`, `parameters`, `flops`, `memory` (bytes of
+            activations kept for the backward pass).
+        batch_size: Rows of the batch.
+    """
+
+    def __init__(self, rows: list[dict[str, Any]], batch_size: int):
+        self.rows = rows
+        self.batch_size = batch_size
+
+    def __str__(self) -> str:
+        lines = [[*_HEADINGS]]
+        for row in self.rows:
+            lines.append([row["layer"], row["class"], *self._cells(row, "█")])
+        widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADINGS))]
+        texts = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths)) for line in lines]
+        return "\n".join(text.rstrip() for text in texts)
+
+    def to_html(self) -> str:
+        """Gives the table as one HTML element, without scripts or links."""
+        head = "".join(f"<th>{name}</th>" for name in _HEADINGS)
+        body = []
+        for row in self.rows:
+            cells = [html.escape(row["layer"]), html.escape(row["class"])]
+            for key, text in zip(("parameters", "flops", "memory"), self._cells(row, "")):
+                style = (
+                    f"background:linear-gradient(90deg,#cfe3f5 {100 * self._share(row, key):.1f}%,"
+                    "transparent 0)"
+                )
+                cells.append(f'<span style="display:block;{style}">{text.strip()}</span>')
+            body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+    _repr_html_ = to_html
+
+    def _cells(self, row: dict[str, Any], mark: str) -> list[str]:
+        texts = [
+            f"{row['parameters']:,}",
+            f"{row['flops']:,}",
+            as_text(row["memory"], "bytes"),
+        ]
+        if not mark:
+            return texts
+        bars = [mark * round(_BAR * self._share(row, k)) for k in ("parameters", "flops", "memory")]
+        return [f"{text:>12} {bar}" for text, bar in zip(texts, bars)]
+
+    def _share(self, row: dict[str, Any], key: str) -> float:
+        total = sum(other[key] for other in self.rows)
+        return row[key] / total if total else 0.0
+
+
+def layer_table(model: RankingModel, batch_size: int = 4096) -> LayerTable:
+    """Gives parameters, FLOPs and kept activations of each layer of a model, with bars.
+
+    Args:
+        model: The model; its weights need not exist.
+        batch_size: Rows of a batch.
+
+    >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
+    >>> model = kr.RankingModel([age], [kr.layers.MLP([8], name="deep")], [kr.Task("save")])
+    >>> table = layer_table(model)
+    >>> [(row["layer"], row["parameters"]) for row in table.rows if row["parameters"]]
+    [('deep', 16), ('shared_bottom', 9)]
+    """
+    itemsize = 2 if model.compute_dtype in ("bfloat16", "float16") else 4
+    rows = []
+    for layer, work in model.layer_work():
+        kept = sum(kept_share(name) * saved for name, saved in work.saved_by.items())
+        rows.append(
+            {
+                "layer": layer.name,
+                "class": type(layer).__name__,
+                "parameters": work.parameters,
+                "flops": work.matmul_flops,
+                "memory": float(itemsize * batch_size * kept),
+            }
+        )
+    return LayerTable(rows, batch_size)

@@ -1,0 +1,109 @@
+import pytest
+
+import kranking as kr
+from kranking.budget import Budget, Cost, Figure, Limit, largest_batch
+
+GIB = 2**30
+
+
+def cost(memory=GIB, latency=2.0, parameters=100, **more):
+    figures = {
+        "memory": Figure(memory, "bytes", "compiled"),
+        "latency_p50": Figure(latency, "ms", "measured"),
+        "table_parameters": Figure(parameters - 10, "parameters", "analytic"),
+        "dense_parameters": Figure(10, "parameters", "analytic"),
+        "flops": Figure(1000, "flops", "analytic"),
+    }
+    return Cost(1024, "Adam", "float32", figures | more)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "most"),
+    [
+        ("memory", "2 GiB", 2 * GIB),
+        ("memory", "1,500 MB", 1.5e9),
+        ("memory", "60 % of A100-40GB", 24 * GIB),
+        ("memory", "+5 points of A100-40GB", GIB + 2 * GIB),
+        ("memory", "+5 %", 1.05 * GIB),
+        ("latency", "8 ms", 8.0),
+        ("latency", "500 us", 0.5),
+        ("latency", "+0 %", 2.0),
+        ("latency", "-10%", 1.8),
+        ("parameters", 2_000_000, 2e6),
+        ("parameters", "+20 %", 120.0),
+        ("flops", 10, 10.0),
+        ("spread", 0.002, 0.002),
+    ],
+)
+def test_limits_are_read_as_written(name, text, most):
+    assert Limit.parse(name, text).most(cost()) == pytest.approx(most)
+
+
+def test_percentile_of_a_latency():
+    assert Limit.parse("latency", "8 ms p99").figure == "latency_p99"
+    assert Limit.parse("latency", "8 ms").figure == "latency_p50"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("memory", 12, r"`memory` needs a unit: '12 GiB', .* Received: memory=12"),
+        ("memory", "12", r"`memory` needs a unit"),
+        ("latency", 3.0, r"`latency` needs a unit: '8 ms p99', .* Received: latency=3.0"),
+        ("latency", "3 GiB", r"`latency` needs another form"),
+        ("latency", "60 % of A100-40GB", r"`latency` needs no device"),
+        ("memory", "60 %", r"`memory` needs another form"),
+        ("memory", "a lot", r"`memory` needs another form"),
+        ("memory", "1 GiB p99", r"`memory` needs no percentile"),
+        ("memory", "60 % of A100-4GB", r"The device must be .* Did you mean 'A100-40GB'"),
+        ("flops", True, r"`flops` needs another form: 2_000_000"),
+    ],
+)
+def test_rejects(name, given, message):
+    with pytest.raises(ValueError, match=message):
+        Budget(**{name: given})
+
+
+def test_a_violation_in_one_line():
+    budget = Budget(memory="1 GiB", latency="1 ms", parameters=200)
+    assert budget.check(cost()) == budget.check(cost())[:1]
+    worst, second = budget.check(cost(memory=3 * GIB, latency=2.0))
+    assert str(worst) == "memory: 3.0 GiB (compiled), 200.0 % over the limit of 1.0 GiB"
+    assert str(second) == "latency_p50: 2 ms (measured), 100.0 % over the limit of 1 ms"
+
+
+def test_relative_limits_need_a_baseline():
+    budget = Budget(latency="+0 %", memory="2 GiB")
+    assert budget.needs_baseline
+    assert budget.check(cost(), cost()) == []
+    assert [v.limit for v in budget.check(cost(latency=2.1), cost())] == ["latency_p50"]
+    with pytest.raises(ValueError, match=r"`latency='\+0 %'` is relative .*baseline=None"):
+        budget.check(cost())
+
+
+def test_what_was_not_measured_is_no_pass():
+    with pytest.raises(ValueError, match=r"must hold 'latency_p99' to be checked.*with_figures"):
+        Budget(latency="8 ms p99").check(cost())
+    undefined = cost(latency=float("nan"))
+    assert [v.limit for v in Budget(latency="8 ms").check(undefined)] == ["latency_p50"]
+
+
+def test_largest_batch_is_the_last_that_fits(model):
+    found = largest_batch(model, 0.6, device=64 * 2**20)
+    fits, over = (
+        kr.budget.analytic_cost(model, found.batch_size + more)["memory"].value for more in (0, 1)
+    )
+    assert fits <= 0.6 * 64 * 2**20 < over
+    assert found.memory == pytest.approx(fits)
+    assert "analytic" in str(found)
+
+
+def test_a_model_that_does_not_fit_at_all(model):
+    assert largest_batch(model, 0.6, device=1000).batch_size == 0
+
+
+def test_above_three_quarters_there_is_a_warning(model):
+    with pytest.warns(UserWarning, match="80% of a device leaves little"):
+        largest_batch(model, 0.8)
+    with pytest.raises(ValueError, match="`share` must be"):
+        largest_batch(model, 1.2)

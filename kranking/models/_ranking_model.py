@@ -20,6 +20,7 @@ from kranking.layers import SharedBottom, Work, work_of
 from kranking.models._auxiliary import Auxiliary
 from kranking.models._distribution import check_distributable, resolve_jit
 from kranking.models._inputs import checked_inputs
+from kranking.models._later_view import given_to
 from kranking.models._objectives import build_trackers, losses_of, metrics_of, weights_of
 from kranking.models._reader_errors import guarded
 from kranking.models._rows import check_labels, check_rows
@@ -163,7 +164,7 @@ class RankingModel(keras.Model):
         needed = self.stack[0].needs_fields
         x: Any = [self.encoder(inputs, training=training) if needed else {}, inputs]
         for layer in self.stack:
-            x = layer(x, training=training)
+            x = layer(given_to(layer, x, inputs), training=training)
         logits: Any = ops.cast(x, "float32")  # (batch, tasks)
         return {task.name: logits[:, i : i + 1] for i, task in enumerate(self._tasks)}
 
@@ -281,6 +282,7 @@ class RankingModel(keras.Model):
         total = work_of(self.encoder, inputs) if self.stack[0].needs_fields else Work()
         shape = [self.encoder.compute_output_shape(inputs), inputs]
         for layer in self.stack:
+            shape = given_to(layer, shape, inputs)
             total += work_of(layer, shape)
             shape = layer.compute_output_shape(shape)
         return total

@@ -38,6 +38,11 @@ def sdcn_v3(
     before their second halves (`kranking.layers.FieldHalves`, which says what happens to numbers).
     Together the fields need a width of at least 4.
 
+    The deep network is a polynomial of degree `2^L` in its fields. The paper's are all embeddings, small at
+    first, and the first logits are next to 0. Plain numbers of unit variance are not small: where they are
+    most of the width, logits start in the hundreds or beyond, and so does the loss. Give such numbers
+    embeddings too, by `transform="bucketize"`, or take fewer deep steps.
+
     Args:
         features: Fitted declarations.
         tasks: The actions to predict.

@@ -1,5 +1,7 @@
 """Fields to one flat vector."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
@@ -12,7 +14,11 @@ from kranking.layers._work import Work
 class Concatenate(keras.layers.Layer):
     """Joins fields into one flat vector, `x = e₁ ‖ … ‖ e_F`, in the order they come.
 
+    It can join whole views as well: in a `keras.Sequential`, `Concatenate(("flat", "numeric"))` lets raw
+    numbers into a layer that takes a flat vector, and `Concatenate(("numeric",))` gives it nothing else.
+
     Args:
+        views: What a builder hands in: `"fields"`, or a list of views that are flat vectors.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: a list of fields `(batch, d_i)`, one or more, of any widths.
@@ -23,8 +29,22 @@ class Concatenate(keras.layers.Layer):
     (2, 4)
     """
 
-    takes = "fields"
     gives = "flat"
+
+    def __init__(self, views: str | Sequence[str] = "fields", **kwargs):
+        many = isinstance(views, list | tuple) and len(views) > 0
+        if views != "fields" and not (many and all(isinstance(view, str) for view in views)):
+            raise ValueError(
+                "`views` must be 'fields', or a list of names of views, not empty. "
+                f"Received: views={views!r}"
+            )
+        super().__init__(**kwargs)
+        self.views = views if isinstance(views, str) else tuple(views)
+
+    @property
+    def takes(self):
+        """The views."""
+        return self.views
 
     def build(self, input_shape):
         """Checks that every field has a known width."""
@@ -43,6 +63,10 @@ class Concatenate(keras.layers.Layer):
     def work(self, input_shape) -> Work:
         """Counts no parameter and no matrix product."""
         return Work(saved_elements=self.compute_output_shape(input_shape)[1])
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {**super().get_config(), "views": self.views}
 
 
 def check_fields(layer: keras.layers.Layer, input_shape) -> list:

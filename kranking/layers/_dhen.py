@@ -6,7 +6,13 @@ import keras
 
 from kranking._core import fresh, serializable
 from kranking.layers._dhen_layer import DHENLayer
-from kranking.layers._shapes import shapes_of
+from kranking.layers._dhen_plan import (
+    by_view,
+    check_given,
+    check_later_modules,
+    takes_of_modules,
+)
+from kranking.layers._flow import arranged
 from kranking.layers._work import Work
 
 
@@ -15,8 +21,12 @@ class DHEN(keras.layers.Layer):
     """Stacks ensembles of interaction modules, written as a list of lists.
 
     `X[n+1] = Norm(Ensᵢ Intₙᵢ(X[n]) + ShortCut(X[n]))`: each inner list is a `DHENLayer`, whose settings
-    are shared by all. Modules may differ from layer to layer; raw numbers reach every module that takes
-    `"numeric"`, in any layer.
+    are shared by all. Modules may differ from layer to layer. Raw numbers reach every module that takes
+    `"numeric"`, in any layer. Other views of the fields, such as the ids of `HCNet`, reach the first layer,
+    whose tokens are the fields'; later ones read what it has mixed.
+
+    A module that does not ask for raw numbers gets them through a chain:
+    `keras.Sequential([Concatenate(("flat", "numeric")), CrossNetwork()])`.
 
     Args:
         modules: Lists of Keras layers, one list per layer.
@@ -27,9 +37,10 @@ class DHEN(keras.layers.Layer):
         kernel_initializer: Initializer of the projections that the layers add.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, tokens, dim)`; or a list of it and raw numbers `(batch, n)` if a module takes
-        `"numeric"`.
+    Input shape: `(batch, tokens, dim)`; or a list of it and the other views that modules take, in the
+        order of `takes`, such as raw numbers `(batch, n)` for `"numeric"`.
     Output shape: `(batch, tokens, dim)`, with the last layer's number of tokens.
+    Raises: `ValueError` if a module of a later layer takes a view of the fields.
 
     >>> layer = kr.layers.DHEN(
     ...     [
@@ -44,7 +55,7 @@ class DHEN(keras.layers.Layer):
     """
 
     gives = "tokens"
-    shows_fields = False  # its modules see tokens
+    shows_fields = False  # its modules' flat vector is that of the tokens
 
     def __init__(
         self,
@@ -77,6 +88,8 @@ class DHEN(keras.layers.Layer):
         self.steps = []
         first = 0
         for index, each in enumerate(modules):
+            if index:
+                check_later_modules(each, index)
             initializer = fresh(self.kernel_initializer, first)
             first += len(each) + 1  # a projection per module, and the shortcut's
             self.steps.append(
@@ -94,8 +107,8 @@ class DHEN(keras.layers.Layer):
 
     @property
     def takes(self):
-        """`"tokens"`, and `"numeric"` beside them if a module wants the raw numbers."""
-        return max((step.takes for step in self.steps), key=lambda takes: takes != "tokens")
+        """`"tokens"`, or a tuple of it and the other views that modules take."""
+        return takes_of_modules(self.steps)
 
     @property
     def inner_layers(self):
@@ -108,11 +121,11 @@ class DHEN(keras.layers.Layer):
             step.build(shape)
 
     def call(self, inputs, training=None):
-        """Runs the layers, each with the raw numbers if it wants them."""
-        tokens, numeric = inputs if isinstance(inputs, list | tuple) else (inputs, None)
+        """Runs the layers, each with the views that it takes beside the tokens."""
+        given = by_view(self.takes, inputs)
         for step in self.steps:
-            tokens = step(tokens if step.takes == "tokens" else [tokens, numeric])
-        return tokens
+            given["tokens"] = step(arranged(given, step.takes))
+        return given["tokens"]
 
     def compute_output_shape(self, input_shape):
         """Gives the last layer's output shape."""
@@ -147,14 +160,8 @@ class DHEN(keras.layers.Layer):
 
     def _shapes(self, input_shape):
         """Gives each layer with its input shape."""
-        tokens, *numeric = shapes_of(input_shape)
-        if len(numeric) != (self.takes != "tokens"):
-            raise ValueError(
-                f"`{self.name}` takes {self.takes}, since its modules do. "
-                f"Received: input_shape={input_shape}"
-            )
-        pairs = []
+        given, pairs = check_given(self, input_shape), []
         for step in self.steps:
-            pairs.append((step, tokens if step.takes == "tokens" else [tokens, *numeric]))
-            tokens = step.compute_output_shape(pairs[-1][1])
+            pairs.append((step, arranged(given, step.takes)))
+            given["tokens"] = step.compute_output_shape(pairs[-1][1])
         return pairs

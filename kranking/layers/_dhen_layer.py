@@ -12,14 +12,14 @@ from kranking._core import (
     serializable,
 )
 from kranking.layers._dhen_plan import (
-    arranged,
+    by_view,
     check_modules,
     check_num_tokens,
     copy_if_open,
-    leaves,
     planned,
+    takes_of_modules,
 )
-from kranking.layers._flow import takes_of
+from kranking.layers._flow import arranged, build, takes_of
 from kranking.layers._shapes import shapes_of
 from kranking.layers._token_linear import TokenLinear
 from kranking.layers._tokens import check_tokens
@@ -35,6 +35,7 @@ class DHENLayer(keras.layers.Layer):
     `Y = Norm(Ensᵢ Intᵢ(X) + ShortCut(X))`. Any layer is a module. One that gives other than its share
     `lᵢ` of tokens is followed by a `TokenLinear`; one that takes a flat vector reads `vec(X)`; one that
     gives a vector of width `h` is followed by a projection `h → lᵢ · dim`, without bias, cut into tokens.
+    What a module takes beside, such as raw numbers or ids, the layer takes for it.
     `ShortCut` is the identity if the output has as many tokens as the input, otherwise a `TokenLinear`.
 
     By default the shares keep the number of tokens: `"concat"` splits the input's number evenly among
@@ -51,8 +52,8 @@ class DHENLayer(keras.layers.Layer):
         kernel_initializer: Initializer of the projections that the layer adds.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, tokens, dim)`; or a list of it and raw numbers `(batch, n)` if a module takes
-        `"numeric"`.
+    Input shape: `(batch, tokens, dim)`; or a list of it and the other views that modules take, in the
+        order of `takes`, such as raw numbers `(batch, n)` for `"numeric"`.
     Output shape: `(batch, Σ lᵢ, dim)` for `"concat"`, otherwise `(batch, l, dim)`.
 
     >>> layer = kr.layers.DHENLayer([kr.layers.DHENCross(), kr.layers.TokenLinear(1)])
@@ -63,7 +64,7 @@ class DHENLayer(keras.layers.Layer):
     """
 
     gives = "tokens"
-    shows_fields = False  # its modules see tokens
+    shows_fields = False  # its modules' flat vector is that of the tokens
 
     def __init__(
         self,
@@ -90,9 +91,8 @@ class DHENLayer(keras.layers.Layer):
 
     @property
     def takes(self):
-        """`"tokens"`, and `"numeric"` beside them if a module wants the raw numbers."""
-        wanted = [kind for block in self.blocks for kind in leaves(takes_of(block))]
-        return ("tokens", "numeric") if "numeric" in wanted else "tokens"
+        """`"tokens"`, or a tuple of it and the other views that modules take."""
+        return takes_of_modules(self.blocks)
 
     @property
     def inner_layers(self):
@@ -105,8 +105,7 @@ class DHENLayer(keras.layers.Layer):
         tokens, dim = check_tokens(self, shapes_of(input_shape)[0])
         self.projections = []
         for block, (view, output, count) in zip(self.blocks, plan, strict=True):
-            if not block.built:
-                block.build(view)
+            build(block, view)
             projection = self._projection(len(self.projections), output, count, dim)
             if projection is not None:
                 projection.build(output)
@@ -129,10 +128,10 @@ class DHENLayer(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Runs the modules on one input, joins their tokens and adds the shortcut."""
-        tokens, numeric = inputs if isinstance(inputs, list | tuple) else (inputs, None)
+        given = by_view(self.takes, inputs)
+        tokens = given["tokens"]
         count, dim = tokens.shape[1:]
-        flat = ops.reshape(tokens, (-1, count * dim))
-        made = {"tokens": tokens, None: tokens, "flat": flat, "numeric": numeric}
+        made = {**given, None: tokens, "flat": ops.reshape(tokens, (-1, count * dim))}
         outputs = []
         for block, projection in zip(self.blocks, self.projections, strict=True):
             output = block(arranged(made, takes_of(block)))

@@ -6,26 +6,28 @@ from typing import Any
 import keras
 
 from kranking._core import check_positive_int, check_positive_ints
-from kranking.layers._flow import fill, takes_of
+from kranking.layers._flow import arranged, fill, leaves, takes_of
 from kranking.layers._shapes import shapes_of
 from kranking.layers._tokens import check_tokens
 
 OPEN = ("field_dims", "num_tokens")
-INPUTS = ("tokens", "flat", "numeric", None)
+FROM_TOKENS = ("tokens", "flat", None)
 
 
-def arranged(made: dict[Any, Any], takes: Any) -> Any:
-    """Gives a module its input from what each kind of input is: a list where it takes several."""
-    return [arranged(made, t) for t in takes] if isinstance(takes, tuple | list) else made[takes]
+def takes_of_modules(modules: Sequence[keras.layers.Layer]) -> Any:
+    """Gives `"tokens"`, or a tuple of it and of the views that modules want beside what tokens give."""
+    wanted = (kind for module in modules for kind in leaves(takes_of(module)))
+    beside = tuple(dict.fromkeys(kind for kind in wanted if kind not in FROM_TOKENS))
+    return ("tokens", *beside) if beside else "tokens"
 
 
-def leaves(takes: Any) -> list[Any]:
-    """Gives the kinds of input that a module takes."""
-    return [v for t in takes for v in leaves(t)] if isinstance(takes, tuple | list) else [takes]
+def by_view(takes: Any, inputs: Any) -> dict[Any, Any]:
+    """Gives the inputs of a layer, or their shapes, by the names of the views that it takes."""
+    return {"tokens": inputs} if takes == "tokens" else dict(zip(takes, inputs, strict=True))
 
 
 def check_modules(modules: Any) -> list[keras.layers.Layer]:
-    """Gives the modules as a list, or raises unless they are different layers that read tokens."""
+    """Gives the modules as a list, or raises unless they are different layers."""
     good = isinstance(modules, list | tuple) and len(modules) > 0
     if not good or not all(isinstance(module, keras.layers.Layer) for module in modules):
         raise ValueError(
@@ -36,14 +38,19 @@ def check_modules(modules: Any) -> list[keras.layers.Layer]:
             "`modules` must be different layers: one layer twice would share its weights. "
             f"Received: {[module.name for module in modules]}"
         )
-    for module in modules:
-        unknown = [kind for kind in leaves(takes_of(module)) if kind not in INPUTS]
-        if unknown:
-            raise ValueError(
-                "`modules` must take 'tokens', 'flat' or 'numeric', which is all that a DHEN layer has. "
-                f"Received: {module.name!r}, which takes {unknown[0]!r}"
-            )
     return list(modules)
+
+
+def check_later_modules(modules: Sequence[keras.layers.Layer], position: int) -> None:
+    """Raises unless the modules of a layer that is not the first do without the fields."""
+    for module in modules:
+        lost = [kind for kind in leaves(takes_of(module)) if kind not in (*FROM_TOKENS, "numeric")]
+        if lost:
+            raise ValueError(
+                f"`modules` of layer {position} read tokens that earlier layers have mixed, and raw "
+                "numbers; the fields' own views reach the first layer alone. Put the module there. "
+                f"Received: {module.name!r}, which takes {lost[0]!r}"
+            )
 
 
 def copy_if_open(module: keras.layers.Layer) -> keras.layers.Layer:
@@ -87,14 +94,10 @@ def planned(layer: Any, modules: Sequence[Any], input_shape: Any) -> list[tuple[
         modules: Its modules, or copies of them.
         input_shape: What the layer reads.
     """
-    shapes = shapes_of(input_shape)
-    tokens, dim = check_tokens(layer, shapes[0])
-    if len(shapes) != 1 + (layer.takes != "tokens"):
-        raise ValueError(
-            f"`{layer.name}` takes {layer.takes}, since its modules do. Received: input_shape={shapes}"
-        )
-    flat = (shapes[0][0], tokens * dim)
-    made = {"tokens": shapes[0], None: shapes[0], "flat": flat, "numeric": shapes[-1]}
+    given = check_given(layer, input_shape)
+    shape = given["tokens"]
+    tokens, dim = check_tokens(layer, shape)
+    made = {**given, None: shape, "flat": (shape[0], tokens * dim)}
     views = [arranged(made, takes_of(module)) for module in modules]
     for module in modules:
         fill(module, field_dims=(dim,) * tokens)
@@ -114,6 +117,16 @@ def planned(layer: Any, modules: Sequence[Any], input_shape: Any) -> list[tuple[
             )
         plan.append((view, output, count))
     return plan
+
+
+def check_given(layer: Any, input_shape: Any) -> dict[Any, Any]:
+    """Gives the shape of each view that a layer takes, or raises unless all are there."""
+    shapes, takes = shapes_of(input_shape), layer.takes
+    if len(shapes) != (1 if takes == "tokens" else len(takes)):
+        raise ValueError(
+            f"`{layer.name}` takes {takes}, since its modules do. Received: input_shape={shapes}"
+        )
+    return by_view(takes, shapes[0] if takes == "tokens" else shapes)
 
 
 def _token_counts(layer: Any, modules: Any, views: Any, tokens: int) -> list[int]:

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kranking._core import check_choice, serializable
-from kranking.layers._flow import gives_of, takes_of
+from kranking.layers._flow import build, gives_of, leaves, takes_of
 from kranking.layers._shapes import is_many
 from kranking.layers._work import Work, elements, work_of
 
@@ -27,11 +27,16 @@ class Parallel(keras.layers.Layer):
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Attributes:
-        takes: What each branch takes, in order: `"flat"`, `"tokens"` or `None` (either).
+        takes: What each branch takes, in order: `"flat"`, `"tokens"`, another view, a tuple of several, or
+            `None` (any).
 
-    Input shape: any, given to every branch; or a list of as many inputs as branches, one each.
+    Input shape: any, given to every branch; or a list of as many inputs as branches, one each, which is
+        itself a list for a branch that takes several. A list that could only be the several inputs of one
+        branch is given to every branch.
     Output shape: `(batch, Σ widths)` or `(batch, Σ tokens, dim)` for `"concat"`, otherwise that of
         one branch.
+    Raises: `ValueError` at build if the inputs are not what the branches take, or their outputs cannot
+        be merged.
 
     >>> layer = kr.layers.Parallel([kr.layers.CrossNetwork(2), keras.layers.Identity()])
     >>> tuple(layer(np.ones((2, 6), "float32")).shape)
@@ -73,14 +78,12 @@ class Parallel(keras.layers.Layer):
     def build(self, input_shape):
         """Builds every branch and checks that their outputs can be merged."""
         for branch, shape in zip(self.branches, self._views(input_shape), strict=True):
-            if not branch.built:
-                branch.build(shape)
+            build(branch, shape)
         self.compute_output_shape(input_shape)
 
     def call(self, inputs, training=None):
         """Runs the branches; they learn of `training` from Keras."""
-        own = isinstance(inputs, list | tuple) and len(inputs) == len(self.branches)
-        views = inputs if own else [inputs] * len(self.branches)
+        views = self._shared_out(inputs, lambda given: isinstance(given, list | tuple))
         outputs = [branch(view) for branch, view in zip(self.branches, views, strict=True)]
         if len(outputs) == 1:
             return outputs[0]
@@ -136,9 +139,33 @@ class Parallel(keras.layers.Layer):
         return cls(**{**config, "branches": branches})
 
     def _views(self, input_shape):
-        """Gives the input shape of each branch."""
-        own = is_many(input_shape) and len(input_shape) == len(self.branches)
-        return list(input_shape) if own else [input_shape] * len(self.branches)
+        """Gives the input shape of each branch, or raises unless it is what the branch takes."""
+        views = self._shared_out(input_shape, is_many)
+        for branch, takes, view in zip(self.branches, self.takes, views, strict=True):
+            if not _fits(view, takes, is_many):
+                raise ValueError(
+                    f"`{self.name}` takes one input for all of its branches, or a list of one for each, "
+                    "itself a list for a branch that takes several. "
+                    f"Received: input_shape={input_shape} for {branch.name!r}, which takes {takes!r}"
+                )
+        return views
+
+    def _shared_out(self, given, is_list):
+        """Gives each branch its own part of a list where every part fits, otherwise all of it."""
+        takes = self.takes
+        own = is_list(given) and len(given) == len(takes)
+        own = own and all(_fits(g, t, is_list) for g, t in zip(given, takes, strict=True))
+        return list(given) if own else [given] * len(takes)
+
+
+def _fits(given, takes, is_list):
+    """Tells whether one input, or a list of several, can be what a branch takes."""
+    if isinstance(takes, tuple | list):
+        if not is_list(given):  # a view that all of its own branches share
+            return len({view for view in leaves(takes) if view is not None}) < 2
+        several = len(given) == len(takes)
+        return several and all(_fits(g, t, is_list) for g, t in zip(given, takes, strict=True))
+    return takes is None or is_list(given) == (takes == "fields")
 
 
 def _merge_axis(shape):

@@ -3,7 +3,7 @@
 import keras
 
 from kranking._core import serializable
-from kranking.layers._flow import gives_of, takes_of
+from kranking.layers._flow import build, gives_of, takes_of
 from kranking.layers._work import Work, elements, work_of
 
 
@@ -51,8 +51,7 @@ class Residual(keras.layers.Layer):
 
     def build(self, input_shape):
         """Builds the block."""
-        if not self.block.built:
-            self.block.build(input_shape)
+        build(self.block, input_shape)
         self.compute_output_shape(input_shape)
 
     def call(self, inputs, training=None):

@@ -20,6 +20,7 @@ from kranking.layers import SharedBottom, Work, work_of
 from kranking.models._auxiliary import Auxiliary
 from kranking.models._distribution import check_distributable, resolve_jit
 from kranking.models._inputs import checked_inputs
+from kranking.models._later_view import given_to
 from kranking.models._objectives import build_trackers, losses_of, metrics_of, weights_of
 from kranking.models._reader_errors import guarded
 from kranking.models._rows import check_labels, check_rows
@@ -171,7 +172,7 @@ class RankingModel(keras.Model):
         needed = self.stack[0].needs_fields
         x: Any = [self.encoder(inputs, training=training) if needed else {}, inputs]
         for layer in self.stack:
-            x = layer(x, training=training)
+            x = layer(given_to(layer, x, inputs), training=training)
         logits: Any = ops.cast(x, "float32")  # (batch, tasks)
         return {task.name: logits[:, i : i + 1] for i, task in enumerate(self._tasks)}
 
@@ -290,9 +291,11 @@ class RankingModel(keras.Model):
         """Gives each layer with its work, from the fields to the heads; needs no weights."""
         self._plan()
         shape: Any = pair_of(self.encoder)
+        inputs = shape[1]
         needed = self.stack[0].needs_fields
-        works = [(self.encoder, work_of(self.encoder, shape[1]))] if needed else []
+        works = [(self.encoder, work_of(self.encoder, inputs))] if needed else []
         for layer in self.stack:
+            shape = given_to(layer, shape, inputs)
             works.append((layer, work_of(layer, shape)))
             shape = layer.compute_output_shape(shape)
         return works

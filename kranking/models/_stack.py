@@ -5,10 +5,10 @@ from typing import Any
 
 import keras
 
-from kranking._core import serializable
 from kranking.features import FieldEncoder
-from kranking.layers import Work, fill, takes_of
-from kranking.models._views import VIEWS, FieldView, arranged, frozen, id_sizes, kinds_of, leaves
+from kranking.layers import fill, takes_of
+from kranking.models._later_view import LATER_VIEWS, LaterView, given_to
+from kranking.models._views import VIEWS, FieldView, frozen, id_sizes, kinds_of, leaves
 
 Layers = list[keras.layers.Layer]
 
@@ -50,7 +50,8 @@ def assemble(
             wanted, encoder.features, num_tasks=num_tasks, name=name, dtype=encoder.dtype_policy
         )
     stack: Layers = []
-    shape = _append(stack, view, pair_of(encoder))
+    pair = pair_of(encoder)
+    shape, inputs = _append(stack, view, pair), pair[1]
     open_values = {
         "field_dims": tuple(encoder.field_widths.values()),
         "id_sizes": id_sizes(encoder.features),
@@ -60,7 +61,8 @@ def assemble(
     for position, block in enumerate(blocks):
         fill(block, position == 0, **open_values)
         if position:
-            shape = _adapt(stack, block, shape, position)
+            for adapter in _adapters(block, shape, position, encoder):
+                shape = _append(stack, adapter, given_to(adapter, shape, inputs))
         shape = _append(stack, block, shape)
         if len(shape) not in (2, 3) or isinstance(shape, list):
             raise ValueError(
@@ -93,9 +95,11 @@ def pair_of(encoder: FieldEncoder) -> list[Any]:
 def build_all(encoder: FieldEncoder, stack: Layers) -> None:
     """Makes the weights of the encoder, if the stack reads its fields, and of every layer."""
     shape: Any = pair_of(encoder)
+    inputs = shape[1]
     if stack[0].needs_fields:
-        _build(encoder, shape[1])
+        _build(encoder, inputs)
     for layer in stack:
+        shape = given_to(layer, shape, inputs)
         _build(layer, shape)
         shape = _output_shape(layer, shape)
 
@@ -121,18 +125,12 @@ def _collapsed(takes: Any, default: str | None) -> Any:
     return parts[0] if same else parts
 
 
-def _adapt(stack: Layers, block: keras.layers.Layer, shape: Any, position: int) -> Any:
-    """Puts a Flatten where a flat block follows tokens; refuses what cannot be adapted."""
+def _adapters(block: Any, shape: Any, position: int, encoder: FieldEncoder) -> Layers:
+    """Gives what stands before a later block, if anything; refuses what cannot be adapted."""
     takes = _collapsed(frozen(takes_of(block)), default=None)
     wanted = set(leaves(takes))
     rank = len(shape)
-    unknown = wanted - {"flat", "tokens", None}
-    if unknown:
-        raise ValueError(
-            f"Block {block.name!r} takes {min(map(str, unknown))!r}, which only the first block can. "
-            f"Received: it stands at position {position}. Put it first, or inside a "
-            "kranking.layers.Parallel that stands first."
-        )
+    _check_later(block, wanted, position)
     if rank == 2 and "tokens" in wanted:
         raise ValueError(
             f"Block {block.name!r} takes tokens (batch, tokens, dim), but the block before it gives a flat "
@@ -140,10 +138,27 @@ def _adapt(stack: Layers, block: keras.layers.Layer, shape: Any, position: int) 
             f"tokens * dim = {shape[-1]}, after a keras.layers.Dense if the width has to change."
         )
     if rank == 3 and wanted == {"flat"}:
-        return _append(stack, keras.layers.Flatten(name=f"flatten_before_{position}"), shape)
-    if rank == 3 and isinstance(takes, tuple) and "flat" in wanted:
-        return _append(stack, TokensAndFlat(takes, name=f"views_before_{position}"), shape)
-    return shape
+        return [keras.layers.Flatten(name=f"flatten_before_{position}")]
+    if "numeric" in wanted or (rank == 3 and isinstance(takes, tuple) and "flat" in wanted):
+        name = f"views_before_{position}"
+        return [LaterView(takes, encoder.features, name=name, dtype=encoder.dtype_policy)]
+    return []
+
+
+def _check_later(block: Any, wanted: set[Any], position: int) -> None:
+    unknown = wanted - set(LATER_VIEWS)
+    if unknown:
+        raise ValueError(
+            f"Block {block.name!r} takes {min(map(str, unknown))!r}, which only the first block can. "
+            f"Received: it stands at position {position}. Put it first, or inside a "
+            "kranking.layers.Parallel that stands first."
+        )
+    if wanted == {"numeric"}:
+        raise ValueError(
+            f"Block {block.name!r} takes raw numbers and nothing else, so what the blocks before it give "
+            f"would be lost. Received: it stands at position {position}. Put it first, or beside "
+            "keras.layers.Identity() in a kranking.layers.Parallel."
+        )
 
 
 def _append(stack: Layers, layer: Any, shape: Any) -> Any:
@@ -159,6 +174,10 @@ def _build(layer: Any, shape: Any) -> None:
         return
     if type(layer).build is keras.layers.Layer.build:
         layer(_symbolic(layer, shape))  # a layer that leaves building to its first call
+    elif isinstance(layer, keras.Sequential) and isinstance(shape, list):
+        for inner in layer.layers:  # Keras leaves a chain of several inputs to its first call
+            _build(inner, shape)
+            shape = _output_shape(inner, shape)
     else:
         layer.build(shape)
 
@@ -173,33 +192,3 @@ def _symbolic(layer: Any, shape: Any) -> Any:
     if shape and isinstance(shape[0], tuple | list):
         return [_symbolic(layer, part) for part in shape]
     return keras.KerasTensor(shape, layer.compute_dtype)
-
-
-@serializable
-class TokensAndFlat(keras.layers.Layer):
-    """Gives each branch of a parallel block its own view of the tokens: as they are, or flattened.
-
-    Args:
-        takes: What each branch takes.
-        **kwargs: Keyword arguments of `keras.layers.Layer`.
-    """
-
-    def __init__(self, takes: SequenceOf[str], **kwargs):
-        super().__init__(**kwargs)
-        self.takes_each = frozen(takes)
-
-    def call(self, inputs):
-        flat = keras.ops.reshape(inputs, (-1, inputs.shape[1] * inputs.shape[2]))
-        return arranged({"flat": flat, "tokens": inputs, None: inputs}, self.takes_each)
-
-    def compute_output_shape(self, input_shape):
-        flat = (input_shape[0], input_shape[1] * input_shape[2])
-        tokens = tuple(input_shape)
-        return arranged({"flat": flat, "tokens": tokens, None: tokens}, self.takes_each)
-
-    def get_config(self):
-        return {**super().get_config(), "takes": self.takes_each}
-
-    def work(self, input_shape):
-        """A reshape costs nothing."""
-        return Work()

@@ -79,7 +79,7 @@ class FieldView(keras.layers.Layer):
         self.token_dim = token_dim
         self.num_tasks = num_tasks
         # Branches that take the same view share it.
-        self._members = {view: _members(view, self.features) for view in leaves(self.views)}
+        self._members = {view: members(view, self.features) for view in leaves(self.views)}
         self._num_rows = {f.name: f.num_rows for f in self.features if isinstance(f, Categorical)}
         made = {view: self._adapter(view) for view in self._members}
         self.adapters = {view: adapter for view, adapter in made.items() if adapter is not None}
@@ -178,7 +178,8 @@ def _common_dim(widths: dict[str, int], kinds: dict[str, str]) -> int:
     return found.pop() if len(found) == 1 and found != {1} else DEFAULT_TOKEN_DIM
 
 
-def _members(view: str, features: SequenceOf[Feature]) -> list[str]:
+def members(view: str, features: SequenceOf[Feature]) -> list[str]:
+    """Gives the names of the features that a view is made of, or raises if there are none."""
     kinds = kinds_of(features)
     if view == "numeric":
         names = [f.name for f, kind in zip(features, kinds) if kind == "numeric"]

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from kranking.layers import DHEN, Parallel, Residual
+from kranking.models._later_view import LaterView, given_to
 from kranking.models._views import leaves
 
 _LINE, _CHARACTER, _PADDING, _GAP, _ARROW = 14, 6.4, 8, 8, 18
@@ -43,8 +44,10 @@ def wiring(model: Any) -> str:
     parts = [_leaf("fields", _widths(view, shape))]
     names = view.views
     for layer in stack:
+        shape = given_to(layer, shape, inputs)
         parts.append(_part(layer, shape, names))
-        shape, names = layer.compute_output_shape(shape), None
+        shape = layer.compute_output_shape(shape)
+        names = layer.views if isinstance(layer, LaterView) else None
     parts.append(_leaf("tasks", ", ".join(task.name for task in model.tasks)))
     box = _row(parts)
     width, height = box.width + 2 * _PADDING, box.height + 2 * _PADDING
@@ -79,6 +82,8 @@ def _part(layer: Any, shape: Any, views: Any) -> _Box:
         return _row(parts)
     if isinstance(layer, Residual):
         return _frame(_part(layer.block, shape, None), "+ input")
+    if isinstance(layer, LaterView):
+        return _leaf("views", _widths(layer, layer.compute_output_shape(shape)))
     if isinstance(layer, DHEN):
         return _row(
             [_frame(_modules(step), f"{step.ensemble}, + shortcut") for step in layer.steps]
@@ -175,13 +180,13 @@ _STROKE = 'fill="none" stroke="#5b7a99"'
 
 
 def _text(views: Any) -> str:
-    return "" if views is None else " + ".join(leaves(views))
+    return " + ".join(view for view in leaves(views) if view is not None)
 
 
 def _widths(view: Any, shape: Any) -> str:
     """Says which views the fields give, with their sizes."""
     found = dict(zip(leaves(view.views), _flat(_sizes(shape, view.views)), strict=True))
-    return ", ".join(f"{name} {size}".strip() for name, size in found.items())
+    return ", ".join(f"{name or 'as it is:'} {size}".strip() for name, size in found.items())
 
 
 def _sizes(shape: Any, views: Any) -> Any:

@@ -137,3 +137,24 @@ def test_raw_numbers_reach_the_modules_of_a_model(tmp_path):
             rtol=1e-5,
             atol=1e-6,
         )
+
+
+def test_a_memory_and_dlrm_are_modules_of_a_model(tmp_path):
+    """Ids, numbers and embeddings reach the first layer, and numbers a second DHEN in mid-stack."""
+    number = kr.features.Numeric("age", mean=0.0, std=1.0)
+    memory, dlrm = kr.layers.HCNet(50), kr.layers.DLRMInteraction([6])
+    later = kr.layers.AdvancedDLRM(2, units=(5,), use_numeric=True)
+    blocks = [kr.layers.DHEN([[memory, dlrm]]), kr.layers.DHEN([[later, kr.layers.DHENCross()]])]
+    model = kr.RankingModel([*features(), number], blocks, TASKS)
+    assert model.stack[0].views == ("tokens", "ids", "categorical", "numeric", "embeddings")
+    assert model.count_params() == model.work().parameters
+    x = {f"c{i}": np.arange(5, dtype="int32") % 2 for i in range(FIELDS)}
+    x["age"] = np.arange(5, dtype="float32")
+    model.compile("adam", weighted_metrics=None)
+    model.fit(x, {task.name: np.arange(5) % 2 for task in TASKS}, verbose=0)
+    expected = model.predict(x, verbose=0)
+    assert np.ptp(expected["save"]) > 0
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras").predict(x, verbose=0)
+    for name, value in expected.items():
+        np.testing.assert_allclose(again[name], value, rtol=1e-5, atol=1e-6)

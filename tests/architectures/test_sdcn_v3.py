@@ -84,3 +84,20 @@ def test_the_final_logit_is_the_mean_of_the_networks_logits():
 def test_too_few_fields_are_refused():
     with pytest.raises(ValueError, match=r"masks half of its input's width and needs at least 4"):
         architectures.sdcn_v3(fields((1, 1)), TASKS)
+
+
+def test_embedded_numbers_start_next_to_even_odds_and_plain_ones_far_from_it():
+    """The degree, 16, multiplies values of unit variance and not those of an embedding's start."""
+    keras.utils.set_random_seed(0)
+    cut = {"transform": "bucketize", "boundaries": (-1.0, 0.0, 1.0), "embedding_dim": 4}
+    normal = np.random.default_rng(0).standard_normal((256, 16)).astype("float32")
+
+    def size(**number):
+        numbers = [kr.features.Numeric(f"n{i}", **number) for i in range(16)]
+        model = architectures.sdcn_v3(numbers, TASKS)
+        x = model.preprocess({f"n{i}": column for i, column in enumerate(normal.T)})
+        return np.abs(keras.ops.convert_to_numpy(model(x)["save"])).mean()
+
+    assert size(**cut) < 0.1
+    assert size(transform="none") > 10
+    assert size(transform="none") / size(bounds=(-0.1, 0.1), transform="none") > 1_000

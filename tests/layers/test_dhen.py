@@ -8,6 +8,8 @@ from kranking.layers import (
     CrossNetwork,
     DHENCross,
     DHENLayer,
+    HCNet,
+    Parallel,
     ParallelMaskNet,
     TokenLinear,
     TransformerEncoderLayer,
@@ -169,3 +171,37 @@ def test_rejects_one_layer_twice():
 def test_rejects_an_empty_layer():
     with pytest.raises(ValueError, match=r"`modules` must be a list of Keras layers, not empty"):
         DHEN([[DHENCross()], []])
+
+
+def test_views_of_the_fields_reach_the_first_layer_and_numbers_every_layer():
+    memory = HCNet(50)
+    modules = [[memory, DHENCross()], [TokensAndNumbers(), TokenLinear()]]
+    layer = DHEN(modules, ensemble="sum", norm=None)
+    assert layer.takes == ("tokens", "ids", "categorical", "numeric")
+    x, categorical, numbers = normal((3, 4, 5)), normal((3, 2, 5), 1), normal((3, 2), 2)
+    ids = np.array([[0, 1], [2, 1], [2, 0]], "int32")
+    got = values(layer, [x, ids, categorical, numbers])
+    first, second = layer.steps
+    middle = values(first, [x, ids, categorical])
+    np.testing.assert_allclose(got, values(second, [middle, numbers]), rtol=1e-5, atol=1e-5)
+    shapes = [(None, 4, 5), (None, 2), (None, 2, 5), (None, 2)]
+    assert layer.count_params() == layer.work(shapes).parameters
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda module: module,
+        lambda module: keras.Sequential([module, MLP([4])], name="memory"),
+        lambda module: Parallel([module, MLP([4])], name="memory"),
+        lambda module: DHEN([[module]], name="memory"),
+    ],
+    ids=["alone", "chain", "parallel", "dhen"],
+)
+def test_rejects_views_of_the_fields_in_a_later_layer(wrap):
+    module = wrap(HCNet(50, name="memory"))
+    with pytest.raises(
+        ValueError,
+        match=r"`modules` of layer 1 read tokens .*Put the module there.*'memory'.*'ids'",
+    ):
+        DHEN([[DHENCross()], [MLP([3]), module]])

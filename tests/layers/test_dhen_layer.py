@@ -4,14 +4,20 @@ import pytest
 
 from kranking.layers import (
     MLP,
+    Concatenate,
     CrossNetwork,
     DHENCross,
     DHENLayer,
+    DLRMInteraction,
+    FeatureGate,
     GramCross,
+    HCNet,
     Parallel,
     ParallelMaskNet,
+    Tokenizer,
     TokenLinear,
     TransformerEncoderLayer,
+    fill,
 )
 from kranking.testing import check_layer
 
@@ -289,13 +295,71 @@ def test_rejects_tokens_of_another_dim():
         DHENLayer([keras.layers.Dense(3, name="narrow")]).build((None, 4, 5))
 
 
-def test_rejects_a_module_of_other_inputs():
-    module = keras.layers.Identity(name="first_order")
-    module.takes = "linear"
-    with pytest.raises(
-        ValueError, match=r"must take 'tokens', 'flat' or .*'first_order'.*'linear'"
+def views(batch=5):
+    """Tokens, ids with their embeddings, numbers with embeddings, in the order of `takes`."""
+    ids = np.random.default_rng(3).integers(0, 9, (batch, 3)).astype("int32")
+    numbers = normal((batch, 2), seed=4)
+    return [normal((batch, 4, 5)), ids, normal((batch, 3, 5), 1), numbers, normal((batch, 3, 5), 2)]
+
+
+def memory_and_dlrm(**config):
+    modules = [HCNet(50, name="memory"), DLRMInteraction([6], name="dlrm"), DHENCross(name="cross")]
+    return {"modules": modules, "ensemble": "sum", **config}
+
+
+def test_contract_of_modules_that_read_the_fields():
+    shapes = [x.shape for x in views()]
+    check_layer(DHENLayer, memory_and_dlrm, shapes, make_inputs=lambda _, batch: views(batch))
+
+
+def test_modules_that_read_the_fields_give_what_they_give_alone():
+    layer = DHENLayer(**memory_and_dlrm(norm=None))
+    assert layer.takes == ("tokens", "ids", "categorical", "numeric", "embeddings")
+    tokens, ids, categorical, numbers, embeddings = views()
+    got = values(layer, [tokens, ids, categorical, numbers, embeddings])
+    memory, dlrm, cross = layer.blocks
+    expected = tokens + values(cross, tokens)
+    for module, given, projection in (
+        (memory, [ids, categorical], layer.projections[0]),
+        (dlrm, [numbers, embeddings], layer.projections[1]),
     ):
-        DHENLayer([module])
+        expected = expected + cut(values(module, given), np.array(projection.kernel), 5)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_builder_s_ids_and_kinds_reach_the_modules_and_its_field_dims_do_not():
+    gate = FeatureGate(MLP([3]), context=(1,), context_dims=(2,))
+    mask, tokenizer = ParallelMaskNet(1, 8), Tokenizer(5)
+    layer = DHENLayer([gate, mask, tokenizer], ensemble="sum")
+    assert layer.takes == ("tokens", "ids", "fields")
+    fill(layer, id_sizes=(4, 9), kinds=("field", "field"), field_dims=(3, 3))
+    assert gate.id_sizes == (4, 9)
+    assert tokenizer.kinds == ("field", "field")
+    assert mask.field_dims is None
+    ids = np.zeros((3, 2), "int32")
+    outputs = values(layer, [normal((3, 2, 5)), ids, [normal((3, 3)), normal((3, 3), 1)]])
+    assert outputs.shape == (3, 2, 5)
+    assert mask.field_dims == (5, 5)
+
+
+def test_numbers_enter_any_module_through_a_chain():
+    chain = keras.Sequential([Concatenate(("flat", "numeric")), CrossNetwork(1)])
+    layer = DHENLayer([chain], norm=None)
+    shapes = [(None, 4, 5), (None, 2)]
+    layer.build(shapes)
+    width = 4 * 5 + 2
+    assert layer.count_params() == width**2 + width + width * 4 * 5
+    assert layer.count_params() == layer.work(shapes).parameters
+    x, numbers = normal((3, 4, 5)), normal((3, 2))
+    together = np.concatenate([x.reshape(3, -1), numbers], axis=1)
+    crossed = values(chain.layers[1], together)
+    expected = x + cut(crossed, np.array(layer.projections[0].kernel), 5)
+    np.testing.assert_allclose(values(layer, [x, numbers]), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_view_that_is_missing_is_refused():
+    with pytest.raises(ValueError, match=r"takes \('tokens', 'ids', 'categorical'\), since its"):
+        DHENLayer([HCNet(50)]).build([(None, 4, 5), (None, 3)])
 
 
 def test_rejects_one_layer_twice():

@@ -16,6 +16,22 @@ def test_concatenate_contract(count):
     check_layer(Concatenate, {}, SHAPES[:count], lambda x, *_: np.concatenate(x, axis=1))
 
 
+def test_concatenate_contract_of_views():
+    config = {"views": ("flat", "numeric")}
+    check_layer(Concatenate, config, SHAPES[:2], lambda x, *_: np.concatenate(x, axis=1))
+
+
+def test_concatenate_takes_what_it_is_told():
+    assert Concatenate().takes == "fields"
+    assert Concatenate(["flat", "numeric"]).takes == ("flat", "numeric")
+
+
+@pytest.mark.parametrize("views", ["flat", (), (3,), None], ids=repr)
+def test_concatenate_rejects_views(views):
+    with pytest.raises(ValueError, match=r"`views` must be 'fields', or a list.*Received: views="):
+        Concatenate(views)
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_stack_contract(count):
     check_layer(Stack, {}, [(5, 4)] * count, lambda x, *_: np.stack(x, axis=1))

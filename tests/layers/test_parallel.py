@@ -4,7 +4,10 @@ import pytest
 
 from kranking.layers import (
     MLP,
+    AdvancedDLRM,
+    Concatenate,
     CrossNetwork,
+    DLRMInteraction,
     MaskBlock,
     Parallel,
     ParallelMaskNet,
@@ -74,6 +77,74 @@ def test_contract_of_nested_containers():
         },
         (5, 6),
     )
+
+
+def dlrm(name):
+    return AdvancedDLRM(2, units=(3,), use_numeric=True, name=name)
+
+
+def two_dlrm():
+    return {"branches": [dlrm("a"), dlrm("b")]}
+
+
+def of_both(first, second, given):
+    return np.concatenate([values(first, given[0]), values(second, given[1])], axis=1)
+
+
+def test_contract_of_branches_that_share_several_inputs():
+    check_layer(Parallel, two_dlrm, [(5, 3, 4), (5, 2)])
+
+
+def test_as_many_inputs_as_branches_are_not_shared_out_where_each_takes_them_all():
+    layer = Parallel(**two_dlrm())
+    both = [normal((5, 3, 4)), normal((5, 2))]
+    expected = of_both(*layer.branches, [both, both])
+    np.testing.assert_allclose(values(layer, both), expected, rtol=1e-5, atol=1e-6)
+    assert layer.compute_output_shape([(None, 3, 4), (None, 2)]) == (None, 4, 4)
+
+
+def test_each_branch_of_several_inputs_gets_its_own(tmp_path):
+    """In a functional model, too; saved and loaded."""
+    shapes = [[(3, 4), (2,)], [(5, 4), (1,)]]
+    given = [[normal((5, *shape), i) for i, shape in enumerate(pair)] for pair in shapes]
+    layer = Parallel(**two_dlrm())
+    expected = of_both(*layer.branches, given)
+    inputs = [[keras.Input(shape) for shape in pair] for pair in shapes]
+    model = keras.Model(inputs, layer(inputs))
+    np.testing.assert_allclose(values(model, given), expected, rtol=1e-5, atol=1e-6)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_allclose(values(loaded, given), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_branches_of_one_and_of_several_inputs_stand_side_by_side():
+    branches = [DLRMInteraction([4]), MLP([3]), Parallel([MLP([2]), MLP([1])])]
+    numbers, embeddings, flat = normal((5, 2)), normal((5, 3, 4)), normal((5, 6))
+    layer = Parallel(branches)
+    given = [[numbers, embeddings], flat, flat]
+    assert values(layer, given).shape == (5, (4 + 6) + 3 + (2 + 1))
+    work = layer.work([[(None, 2), (None, 3, 4)], (None, 6), (None, 6)])
+    assert layer.count_params() == work.parameters
+
+
+@pytest.mark.parametrize("shape", [[(None, 3, 4), (None, 2)], (None, 3, 4)], ids=str)
+def test_rejects_inputs_that_a_branch_does_not_take(shape):
+    layer = Parallel([dlrm("a"), TransformerEncoderLayer(name="b")], name="both")
+    with pytest.raises(
+        ValueError, match=r"`both` takes one input for all.*Received: input_shape=.*"
+    ):
+        layer.build(shape)
+
+
+def test_a_chain_of_several_inputs_is_built_with_its_parallel():
+    """Keras leaves such a chain to its first call."""
+    chain = keras.Sequential([Concatenate(("flat", "numeric")), MLP([3])])
+    layer = Parallel([chain, CrossNetwork(1)])
+    shapes = [[(None, 4), (None, 2)], (None, 4)]
+    layer.build(shapes)
+    assert layer.count_params() == (6 * 3 + 3) + (4 * 4 + 4)
+    assert values(layer, [[normal((5, 4)), normal((5, 2))], normal((5, 4))]).shape == (5, 7)
+    assert layer.count_params() == layer.work(shapes).parameters
 
 
 def test_tokens_join_on_the_token_axis():

@@ -6,7 +6,9 @@ from keras import ops
 from kranking.features import Categorical, Embedding, Numeric, Sequence, Task
 from kranking.layers import (
     MLP,
+    Concatenate,
     CrossNetwork,
+    FeatureGate,
     LinearTerm,
     Parallel,
     Residual,
@@ -300,7 +302,7 @@ def test_branches_of_one_view_share_one_adapter():
         ),
         (
             [Tokens(), Parallel([Probe("flat"), Probe("tokens")])],
-            ["FieldView", "Tokens", "TokensAndFlat", "Parallel", "SharedBottom"],
+            ["FieldView", "Tokens", "LaterView", "Parallel", "SharedBottom"],
         ),
         (
             [Tokens(), Parallel([CrossNetwork(1), MLP([2])])],
@@ -337,13 +339,73 @@ def test_tokens_after_flat_are_refused_with_the_layer_to_insert():
         RankingModel(FEATURES, [MLP([6]), Parallel([Tokens(), MLP([2])])], TASKS)
 
 
-@pytest.mark.parametrize("view", ["ids", "linear", "numeric", "fields"])
+@pytest.mark.parametrize("view", ["ids", "linear", "embeddings", "fields"])
 def test_views_of_the_inputs_belong_first(view):
     message = (
         f"takes '{view}', which only the first block can.*position 1.*Parallel that stands first"
     )
     with pytest.raises(ValueError, match=message):
         RankingModel(FEATURES, [MLP([2]), Probe(view)], TASKS)
+
+
+def test_numbers_alone_in_mid_stack_are_refused():
+    with pytest.raises(
+        ValueError, match=r"'n' takes raw numbers and nothing else.*position 1.*Ident"
+    ):
+        RankingModel(FEATURES, [MLP([2]), Probe("numeric", name="n")], TASKS)
+    with pytest.raises(ValueError, match=r"'numeric' view, but no feature"):
+        RankingModel(EQUAL, [MLP([2]), Probe(("flat", "numeric"))], TASKS)
+
+
+@pytest.mark.parametrize(
+    ("first", "takes", "shapes"),
+    [
+        (MLP, ("flat", "numeric"), [(5, 6), (5, 2)]),
+        (MLP, (None, "numeric"), [(5, 6), (5, 2)]),
+        (Tokens, ("tokens", "numeric"), [(5, 13, 32), (5, 2)]),
+        (Tokens, ("numeric", "flat"), [(5, 2), (5, 13 * 32)]),
+    ],
+    ids=str,
+)
+def test_raw_numbers_reach_a_later_block(first, takes, shapes, tmp_path):
+    probe = Probe(takes)
+    model = RankingModel(FEATURES, [MLP([6]) if first is MLP else first(), probe], TASKS)
+    inputs = inputs_of(model)
+    model(inputs)
+    assert [tuple(x.shape) for x in probe.seen] == shapes
+    numbers = probe.seen[takes.index("numeric")]
+    np.testing.assert_array_equal(dense(numbers), np.stack([inputs["n"], inputs["m"]], axis=1))
+    model.compile("sgd", weighted_metrics=None)
+    model.fit(inputs, {task.name: np.ones(5, "float32") for task in TASKS}, verbose=0)
+    expected = dense(model(inputs)["save"])
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_allclose(dense(loaded(inputs)["save"]), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_branches_of_a_later_parallel_get_the_numbers_beside_what_stands_before():
+    """Also where the first block reads no field."""
+    numbers = keras.Sequential([Concatenate(("numeric",)), MLP([3])])
+    blocks = [LinearTerm(), Parallel([keras.layers.Identity(), numbers])]
+    model = RankingModel(FEATURES, blocks, TASKS, heads=SharedBottom())
+    inputs = inputs_of(model)
+    model(inputs)
+    assert not model.stack[0].needs_fields
+    assert [type(layer).__name__ for layer in model.stack[2:4]] == ["LaterView", "Parallel"]
+    assert tuple(numbers.layers[1].steps[0].kernel.shape) == (2, 3)
+    assert model.count_params() == model.work().parameters
+    view = model.stack[2]
+    again = type(view).from_config(view.get_config())
+    assert (again.views, again.numbers) == (view.views, view.numbers)
+
+
+def test_a_chain_of_several_inputs_is_built_with_the_model():
+    gate = FeatureGate(context=(0,), context_dims=(2,))
+    chain = keras.Sequential([gate, MLP([3])])
+    model = RankingModel(FEATURES, [chain], TASKS)
+    count = model.count_params()
+    model(inputs_of(model))
+    assert count == model.count_params() == model.work().parameters
 
 
 def test_heads_must_give_one_logit_per_task():

@@ -5,7 +5,16 @@ from xml.etree import ElementTree
 import keras
 
 from kranking.features import Categorical, Numeric, Task
-from kranking.layers import DHEN, MLP, CrossNetwork, LinearTerm, Parallel, Residual, TokenLinear
+from kranking.layers import (
+    DHEN,
+    MLP,
+    Concatenate,
+    CrossNetwork,
+    LinearTerm,
+    Parallel,
+    Residual,
+    TokenLinear,
+)
 from kranking.models import RankingModel, wiring
 
 FEATURES = [
@@ -51,3 +60,10 @@ def test_containers_show_what_they_hold():
     found = texts(DHEN([[TokenLinear(3), CrossNetwork(1)]], ensemble="sum"))
     assert found.count("TokenLinear") == found.count("CrossNetwork") == 1
     assert "sum, + shortcut" in found
+
+
+def test_numbers_in_mid_stack_show_as_views():
+    numbers = keras.Sequential([Concatenate(("numeric",)), MLP([2])])
+    found = texts(MLP([5]), Parallel([keras.layers.Identity(), numbers]))
+    assert found[found.index("views") + 1] == "as it is: 5, numeric 1"
+    assert found.count("numeric") == 1

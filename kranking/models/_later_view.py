@@ -1,0 +1,80 @@
+"""How a block behind the first gets what it takes: the output before it, flat or not, and raw numbers."""
+
+from collections.abc import Sequence as SequenceOf
+from typing import Any
+
+import keras
+from keras import ops
+
+from kranking._core import serializable
+from kranking.features import Feature, FieldEncoder, from_config, to_config
+from kranking.layers import Concatenate, Work
+from kranking.models._views import Views, arranged, frozen, leaves, members
+
+LATER_VIEWS = ("flat", "tokens", "numeric", None)
+
+
+@serializable
+class LaterView(keras.layers.Layer):
+    """Gives a later block, or each branch of a parallel one, what it takes.
+
+    `tokens` and `None` are the output before the block as it is, `flat` is that output flattened, and
+    `numeric` the raw numbers side by side, which are the same wherever a block stands.
+
+    Args:
+        views: Two or more of `LATER_VIEWS`, nested as the block's branches are.
+        features: Fitted declarations, for the numbers among them.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, width)` or `(batch, tokens, dim)`; with `numeric` among the views, a list of it
+        and the model's dict of inputs.
+    Output shape: that of each view, in a list.
+    """
+
+    def __init__(self, views: Views, features: SequenceOf[Feature | dict] = (), **kwargs):
+        # The encoder casts the numbers, as for a first block.
+        super().__init__(autocast=False, **kwargs)
+        self.views = frozen(views)
+        self.reads_inputs = "numeric" in leaves(self.views)
+        given: list[Any] = [from_config(f) if isinstance(f, dict) else f for f in features]
+        names = members("numeric", given) if self.reads_inputs else []
+        self.numbers = tuple(f for f in given if f.name in names)
+        # Without tables: numbers have no weights.
+        self._encoder = FieldEncoder(self.numbers, dtype=self.dtype_policy) if names else None
+        self._join = Concatenate(dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        if self._encoder is not None:
+            self._encoder.build(input_shape[1])
+            self._join.build([(None, 1) for _ in self.numbers])
+
+    def call(self, inputs):
+        x, numeric = inputs, None
+        if self._encoder is not None:
+            x, columns = inputs
+            fields = self._encoder({f.name: columns[f.name] for f in self.numbers})
+            numeric = self._join(list(fields.values()))
+        flat = x
+        if len(x.shape) == 3:
+            flat = ops.reshape(x, (-1, x.shape[1] * x.shape[2]))
+        return arranged({"flat": flat, "tokens": x, None: x, "numeric": numeric}, self.views)
+
+    def compute_output_shape(self, input_shape):
+        shape = tuple(input_shape[0] if self.reads_inputs else input_shape)
+        flat = (shape[0], shape[1] * shape[2]) if len(shape) == 3 else shape
+        numeric = (shape[0], len(self.numbers))
+        made = {"flat": flat, "tokens": shape, None: shape, "numeric": numeric}
+        return arranged(made, self.views)
+
+    def get_config(self):
+        numbers = [to_config(f) for f in self.numbers]
+        return {**super().get_config(), "views": self.views, "features": numbers}
+
+    def work(self, input_shape) -> Work:
+        """A reshape costs nothing; the numbers are kept side by side."""
+        return Work(saved_elements=len(self.numbers))
+
+
+def given_to(layer: Any, x: Any, inputs: Any) -> Any:
+    """Gives what a layer of the stack is called with: the output before it, and inputs if it reads them."""
+    return [x, inputs] if getattr(layer, "reads_inputs", False) else x

@@ -61,7 +61,7 @@ def _measure(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[
     seconds = []
     for _ in range(request["steps"]):
         start = time.perf_counter()
-        float(model.train_on_batch(x, y))
+        float(model.train_on_batch(x, y, return_dict=True)["loss"])  # waits for the step
         seconds.append(time.perf_counter() - start)
     device = _device_peak()
     memory = _resident_peak() - before if device is None else device

@@ -184,6 +184,7 @@ def _build(layer: Any, shape: Any) -> None:
 
 def _output_shape(layer: Any, shape: Any) -> Any:
     if type(layer).compute_output_shape is keras.layers.Layer.compute_output_shape:
+        _build(layer, shape)  # its shapes are known from a symbolic call only
         return layer.compute_output_spec(_symbolic(layer, shape)).shape
     return layer.compute_output_shape(shape)
 

@@ -19,6 +19,7 @@ from kranking.models import RankingModel as RankingModel
 if TYPE_CHECKING:
     from kranking import architectures as architectures
     from kranking import budget as budget
+    from kranking import comparison as comparison
     from kranking import data as data
     from kranking import export as export
     from kranking import interop as interop
@@ -32,6 +33,7 @@ __all__ = [
     "Task",
     "architectures",
     "budget",
+    "comparison",
     "data",
     "export",
     "features",

@@ -1,0 +1,25 @@
+"""Which architecture is worth its cost: variants trained over seeds, with intervals, under a budget."""
+
+from kranking.comparison._compare import compare as compare
+from kranking.comparison._intervals import Interval as Interval
+from kranking.comparison._intervals import paired_bootstrap as paired_bootstrap
+from kranking.comparison._intervals import paired_over_seeds as paired_over_seeds
+from kranking.comparison._intervals import spread as spread
+from kranking.comparison._intervals import wider as wider
+from kranking.comparison._log import LogFiles as LogFiles
+from kranking.comparison._log import Protocol as Protocol
+from kranking.comparison._report import Comparison as Comparison
+from kranking.comparison._report import Row as Row
+
+__all__ = [
+    "Comparison",
+    "Interval",
+    "LogFiles",
+    "Protocol",
+    "Row",
+    "compare",
+    "paired_bootstrap",
+    "paired_over_seeds",
+    "spread",
+    "wider",
+]

@@ -1,0 +1,159 @@
+"""The comparison of variants under the five limits."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kranking._core import check_positive_int
+from kranking.budget import Budget, Cost, Figure
+from kranking.comparison._intervals import paired_bootstrap, paired_over_seeds, spread, wider
+from kranking.comparison._latency import latencies
+from kranking.comparison._log import LogFiles, Protocol
+from kranking.comparison._report import Comparison, Row
+from kranking.comparison._trial import sessions_of, trained
+from kranking.comparison._variant import Variant, resolve
+from kranking.features import schema_hash
+
+
+def compare(
+    variants: Mapping[str, Any],
+    log: LogFiles,
+    baseline: str,
+    *,
+    protocol: Protocol | None = None,
+    seeds: int = 5,
+    out: str | Path = "comparison",
+    budget: Budget | None = None,
+    latency_batch: int | None = 100,
+    verbose: Any = "auto",
+) -> Comparison:
+    """Trains each variant with each seed, and says what the differences to the baseline are worth.
+
+    Seed by seed, so that what a stopped run leaves is a comparison too. A finished training is a file in
+    `out`: the same call goes on where a killed one stopped; a call with another log or protocol is refused
+    there. A variant that fails, or whose loss stops being finite, is a row with its reason.
+
+    Args:
+        variants: By name: a zero-argument callable that gives an untrained model, the name of an
+            architecture, or `(name, arguments)`.
+        log: Rows, declarations and tasks.
+        baseline: Name of the variant that the others are measured against.
+        protocol: How all are trained.
+        seeds: Trainings of each variant, with seeds 0, 1, ….
+        out: Folder of the trainings and the report.
+        budget: Limits; each row says whether it is within them.
+        latency_batch: Rows per request of the served model, in turns with the baseline's. `None` measures
+            no latency.
+        verbose: As Keras's `fit`.
+
+    Raises: `ValueError` for a baseline that is not a variant, or a folder of another comparison.
+
+    Reference: [Malreddy et al., 2024, tables 1 to 3](https://arxiv.org/abs/2412.01985)
+
+    >>> compare({"mlp": "mlp"}, LogFiles("a", "b", "c", [], [kr.Task("save")], "session"), "dcn")
+    Traceback (most recent call last):
+      ...
+    ValueError: `baseline` must be one of the variants ['mlp']. Received: baseline='dcn'
+    """
+    check_positive_int("seeds", seeds)
+    if baseline not in variants:
+        raise ValueError(
+            f"`baseline` must be one of the variants {list(variants)}. Received: baseline={baseline!r}"
+        )
+    protocol, out = protocol or Protocol(), Path(out)
+    resolved = [resolve(name, given, log) for name, given in variants.items()]
+    _settle(out, resolved, log, protocol, baseline)
+    trials: dict[str, list[dict[str, Any]]] = {variant.name: [] for variant in resolved}
+    for seed in range(seeds):
+        for variant in resolved:
+            trials[variant.name].append(trained(variant, seed, log, protocol, out, verbose))
+    served = {} if latency_batch is None else latencies(resolved, baseline, out, latency_batch)
+    rows = [
+        _row(variant, trials, baseline, out, served.get(variant.name, {})) for variant in resolved
+    ]
+    report = Comparison(rows, baseline, budget, protocol.hit.name, log.main_task, trials)
+    report.write(out)
+    return report
+
+
+def _settle(out: Path, variants: list[Variant], log: LogFiles, protocol: Protocol, baseline: str):
+    """Writes what is compared, or raises where the folder holds another comparison."""
+    settings = {
+        "declarations": schema_hash(log.features),
+        "tasks": [task.name for task in log.tasks],
+        "protocol": protocol.to_json(),
+    }
+    path = out / "settings.json"
+    known = {v.name: v.described for v in variants}
+    if path.exists():
+        before = json.loads(path.read_text("utf-8"))
+        changed = [name for name in settings if before[name] != _plain(settings[name])]
+        old = before["variants"]
+        changed += [f"variant {n!r}" for n in known if n in old and old[n] != _plain(known[n])]
+        if changed:
+            raise ValueError(
+                f"`out` must be a new folder, or that of the same comparison. Received: out={str(out)!r}, "
+                f"which differs in {', '.join(changed)}"
+            )
+        known = {**old, **known}
+    out.mkdir(parents=True, exist_ok=True)
+    settings |= {"variants": known, "baseline": baseline}
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(settings, indent=1), "utf-8")
+    temporary.replace(path)
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def _row(
+    variant: Variant,
+    trials: dict[str, list[dict[str, Any]]],
+    baseline: str,
+    out: Path,
+    latency: Mapping[str, Figure],
+) -> Row:
+    mine, theirs = trials[variant.name], trials[baseline]
+    failures = [t["failed"] for t in mine if "failed" in t]
+    good = [t for t in mine if "failed" not in t]
+    pairs = [(a, b) for a, b in zip(mine, theirs) if "failed" not in a and "failed" not in b]
+    hits, base_hits = _hits(good), _hits([t for t in theirs if "failed" not in t])
+    difference, figures = None, {}
+    if variant.name != baseline and pairs:
+        sessions = [np.stack([sessions_of(t[i], out) for t in pairs]) for i in (0, 1)]
+        if not np.isnan(hits).any():
+            difference = paired_bootstrap(*sessions)
+        for name in pairs[0][0]["figures"]:
+            own, base = (np.array([_number(t[i]["figures"][name]) for t in pairs]) for i in (0, 1))
+            figures[name] = paired_over_seeds(own, base)
+    cost = Cost.from_json(good[0]["cost"]).with_figures(**latency) if good else None
+    return Row(
+        name=variant.name,
+        metric=float(np.mean(hits)) if good else float("nan"),
+        difference=difference,
+        figures=figures,
+        means={n: _mean(good, n) for n in (good[0]["figures"] if good else ())},
+        spread=spread(hits),
+        wider=float("nan") if variant.name == baseline else wider(hits, base_hits),
+        cost=cost,
+        samples_per_second=float(np.median([t["samples_per_second"] for t in good] or [np.nan])),
+        trained=len(good),
+        failures=failures,
+        positives=good[0]["positives"] if good else 0,
+    )
+
+
+def _hits(trials: list[dict[str, Any]]) -> np.ndarray:
+    return np.array([_number(trial["hit"]) for trial in trials])
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _mean(trials: list[dict[str, Any]], name: str) -> float:
+    return float(np.mean([_number(trial["figures"][name]) for trial in trials]))

@@ -120,3 +120,28 @@ def test_own_log(tmp_path):
     result = run("own_log.py", tmp_path / "out")
     assert {"auc_like", "ne_finish", "hit3_like", "parity_onnx"} <= set(result)
     assert (tmp_path / "out" / "bundle" / "manifest.json").exists()
+
+
+def test_compare(tmp_path):
+    result = run("compare.py", tmp_path / "out")
+    figures = {"metric", "memory_bytes", "latency_ratio", "hyperparameters", "spread", "stable"}
+    names = ("stacked_4", "stacked_5")
+    assert set(result) == {f"{name}.{figure}" for name in names for figure in figures}
+    assert result["stacked_5.memory_bytes"] > result["stacked_4.memory_bytes"]
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_cost_model(tmp_path):
+    """The committed rows, judged by the committed factors."""
+    command = [
+        sys.executable,
+        str(ROOT / "recipes/benchmarks/cost_model.py"),
+        "--out",
+        str(tmp_path),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["models"] >= 30
+    assert result["memory_median_error"] <= 0.10
+    assert result["memory_worst_error"] <= 0.25
+    assert result["flops_mismatches"] == 0

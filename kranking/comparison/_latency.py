@@ -10,6 +10,9 @@ from kranking.budget import Figure
 from kranking.comparison._variant import Variant
 from kranking.export import export_model, latency_in_turns, load_bundle
 
+BASELINE = (
+    "baseline_"  # the baseline's figures from the same turns, for a machine's mood to fall out
+)
 _ROUNDS, _THREADS = 200, 1
 
 
@@ -50,7 +53,8 @@ def _in_turns(variant: Variant, base: Variant, out: Path, batch: int) -> dict[st
     measured = latency_in_turns(calls, _ROUNDS, batch=batch, threads=_THREADS)
     conditions = f"ONNX Runtime, {batch} rows, {_THREADS} thread, {measured.machine}"
     found = {
-        f"latency_p{q}": Figure(measured.percentile("variant", q), "ms", "measured", conditions)
+        f"{start}latency_p{q}": Figure(measured.percentile(who, q), "ms", "measured", conditions)
+        for who, start in (("variant", ""), ("baseline", BASELINE))
         for q in (50, 90, 99)
     }
     ratio = measured.ratio("variant", "baseline")

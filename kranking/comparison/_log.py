@@ -72,6 +72,7 @@ class Protocol:
         """Gives the protocol as plain values."""
         made = self.optimizer()
         config = keras.saving.serialize_keras_object(made)["config"]
+        del config["name"]  # numbered anew for each that is made
         return {
             "optimizer": {"class": type(made).__name__, **config},
             "batch_size": self.batch_size,

@@ -9,6 +9,7 @@ from typing import Any
 
 from kranking.budget import Budget, Cost, Figure, Violation
 from kranking.comparison._intervals import Interval
+from kranking.comparison._latency import BASELINE
 from kranking.metrics import as_text
 
 _WORSE = 0.05  # chance below which a spread counts as worse than the baseline's
@@ -106,6 +107,9 @@ class Comparison:
             return []
         if cost is None:
             return ["no training finished"]
+        if base is not None:  # a machine has its moods: the baseline as it was in the same turns
+            turns = {n: cost[BASELINE + n] for n in cost.figures if BASELINE + n in cost}
+            base = base.with_figures(**turns)
         try:
             return [*self.budget.check(cost, base)]
         except ValueError as error:
@@ -214,6 +218,8 @@ class Comparison:
 def _percent(difference: Interval | None, base: float) -> str:
     if difference is None or math.isnan(difference.estimate):
         return "–" if difference is None else "undefined"
+    if not base:
+        return str(difference)  # nothing to be relative to
     parts = [100 * v / base for v in (difference.estimate, difference.low, difference.high)]
     return f"{parts[0]:+.2f} % [{parts[1]:+.2f}, {parts[2]:+.2f}]"
 

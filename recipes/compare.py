@@ -8,8 +8,8 @@ Cost:     half a minute to some minutes per training on 2 cores; `--smoke` under
 Expected: a report; cost columns grow with depth and width.
 
 The baseline is Pinterest's, a stack of four cross layers. The variants are deeper and parallel stacks, as
-in its Table 1, and architectures of section 5.3. The same command with the same `--out` goes on where a killed
-run stopped.
+in its Table 1, and architectures of section 5.3. The same command with the same `--out` goes on where a
+killed run stopped.
 """
 
 import argparse

@@ -6,12 +6,13 @@ from importlib.resources import files
 
 
 def kept_share(name: str) -> float:
-    """Gives the fitted factor of a class of layers, 1 for one that no fitted model had.
+    """Gives the fitted factor of a class of layers, the common one for a class that no fitted model had.
 
     Args:
         name: Name of the class; `"gradients"` and `"table_gradients"` are those of the parameters.
     """
-    return _shares().get(name, 1.0)
+    shares = _shares()
+    return shares.get(name, shares[""])
 
 
 @cache

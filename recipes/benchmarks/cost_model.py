@@ -4,12 +4,12 @@ Paper:    Malreddy et al., Improving feature interactions at Pinterest under ind
           2024, https://arxiv.org/abs/2412.01985: memory and latency are two of its five limits.
 Command:  KERAS_BACKEND=jax python recipes/benchmarks/cost_model.py --stage compile
           python recipes/benchmarks/cost_model.py            judge what is there; `--fit` fits anew
-Cost:     10 seconds of one core per model, 62 models; `--smoke` two small ones.
+Cost:     10 seconds of one core per model, 124 models; `--smoke` two small ones.
 Expected: `memory_median_error` at most 0.10, `memory_worst_error` at most 0.25, `flops_mismatches` 0.
 
 Models are drawn from the registry's own ranges, on the declarations of the synthetic home feed. The factors
-of the memory formula are fitted on the models of seed 0 (`--fit` writes them) and judged on those of
-seed 100: other draws, one of every architecture and seed.
+of the memory formula are fitted on the models of seeds 0, 1 and 100 (`--fit` writes them) and judged on those of
+seed 101, which was drawn when all else was settled: one of every architecture and seed.
 
 A finished model is a row of `--results`, which a rerun skips.
 """
@@ -28,9 +28,10 @@ import kranking as kr
 ROOT = Path(__file__).parents[2]
 ROWS = ROOT / "docs" / "results" / "cost_model.json"
 SHARES = ROOT / "kranking" / "budget" / "kept_shares.json"
-FIT_SEEDS, TEST_SEEDS = (0,), (100,)
+FIT_SEEDS, TEST_SEEDS = (0, 1, 100), (101,)
 BATCH = 1024
-PULL = 0.02  # weight of the pull towards 1, against a relative error
+# Estimates of single models are off by 0.05 or so, classes differ from each other by 0.35: their ratio.
+PULL = 0.15
 LARGEST = {"memory": 1.5 * 2**30, "flops": 60e6}  # what a draw may cost: some seconds to compile
 
 
@@ -150,23 +151,26 @@ def compiled(model: Any) -> dict[str, Any]:
 
 
 def fitted(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Fits the factors of the memory formula: least squares of relative errors, drawn towards 1.
+    """Fits the factors of the memory formula: least squares of relative errors, drawn to a common factor.
 
-    XLA's temporary memory of a model is a sum over classes of layers, with a factor for each.
+    XLA's temporary memory of a model is a sum over classes of layers, with a factor for each. One factor for
+    all comes first; a class moves away from it as far as its models say so.
     """
     from scipy.optimize import nnls
 
-    rows = [r for r in rows if r["seed"] in FIT_SEEDS and "compiled" in r]
-    terms = [terms_of(row["compiled"]) for row in rows]
+    found = [r["compiled"] for r in rows if r["seed"] in FIT_SEEDS and "compiled" in r]
+    terms = [terms_of(one) for one in found]
     names = sorted({name for term in terms for name in term})
-    memory = np.array([row["compiled"]["memory"] for row in rows])
-    wanted = np.array([row["compiled"]["temporary"] for row in rows]) / memory
+    memory = np.array([one["memory"] for one in found])
+    wanted = np.array([one["temporary"] for one in found]) / memory
     design = np.array([[term.get(name, 0.0) for name in names] for term in terms]) / memory[:, None]
-    pull = PULL * np.eye(len(names))  # a class that few models have stays near 1
-    shares, _ = nnls(
-        np.vstack([design, pull]), np.concatenate([wanted, PULL * np.ones(len(names))])
-    )
-    return {name: round(float(share), 3) for name, share in zip(names, shares, strict=True)}
+    whole = design.sum(axis=1)
+    common = float(whole @ wanted / (whole @ whole))
+    pull = PULL * np.eye(len(names))
+    goal = np.concatenate([wanted, PULL * common * np.ones(len(names))])
+    shares, _ = nnls(np.vstack([design, pull]), goal)
+    fits = {name: round(float(share), 3) for name, share in zip(names, shares, strict=True)}
+    return {"": round(common, 3), **fits}
 
 
 def terms_of(found: dict[str, Any]) -> dict[str, float]:
@@ -180,7 +184,9 @@ def terms_of(found: dict[str, Any]) -> dict[str, float]:
 def estimate(found: dict[str, Any], shares: dict[str, float]) -> float:
     """Gives the memory that the package's formula gives, from a row instead of a model."""
     fixed = sum(found["parts"][name] for name in ("parameters", "slots", "inputs"))
-    return fixed + sum(shares.get(n, 1.0) * size for n, size in terms_of(found).items())
+    return fixed + sum(
+        shares.get(n, shares.get("", 1.0)) * size for n, size in terms_of(found).items()
+    )
 
 
 def figures(rows: list[dict[str, Any]]) -> dict[str, float]:

@@ -8,8 +8,8 @@ Cost:     10 seconds of one core per model, 124 models; `--smoke` two small ones
 Expected: `memory_median_error` at most 0.10, `memory_worst_error` at most 0.25, `flops_mismatches` 0.
 
 Models are drawn from the registry's own ranges, on the declarations of the synthetic home feed. The factors
-of the memory formula are fitted on the models of seeds 0, 1 and 100 (`--fit` writes them) and judged on those of
-seed 101, which was drawn when all else was settled: one of every architecture and seed.
+of the memory formula are fitted on the models of seeds 0, 1 and 100 (`--fit` writes them) and judged on
+those of seed 101, drawn when all else was settled: one of every architecture and seed.
 
 A finished model is a row of `--results`, which a rerun skips.
 """
@@ -153,8 +153,8 @@ def compiled(model: Any) -> dict[str, Any]:
 def fitted(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Fits the factors of the memory formula: least squares of relative errors, drawn to a common factor.
 
-    XLA's temporary memory of a model is a sum over classes of layers, with a factor for each. One factor for
-    all comes first; a class moves away from it as far as its models say so.
+    XLA's temporary memory of a model is a sum over classes of layers, with a factor for each. One factor
+    for all comes first; a class moves away from it as far as its models say so.
     """
     from scipy.optimize import nnls
 

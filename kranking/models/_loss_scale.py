@@ -1,4 +1,4 @@
-"""Keras's loss scaling, made to see an overflow in every looked-up row."""
+"""Keras's loss scaling, made to see an overflow in every looked-up row and on every replica."""
 
 from typing import Any
 
@@ -14,6 +14,8 @@ def watch_every_row(optimizer: Any) -> None:
     NaN from then on. Fields of unit length overflow first, since the slope of their norm is the inverse of
     a short vector's length, and no dense kernel lies behind them that would show it.
 
+    Under tf.distribute it asks the first replica alone, before the replicas' gradients are summed.
+
     The method of this one object is replaced, not its class, so that what `save` writes stays Keras's own.
     """
     scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
@@ -23,6 +25,11 @@ def watch_every_row(optimizer: Any) -> None:
 
     def check_finite(grads):
         values = [g.values if isinstance(g, tf.IndexedSlices) else g for g in grads]
-        return keras.optimizers.LossScaleOptimizer.check_finite(optimizer, values)
+        finite = keras.optimizers.LossScaleOptimizer.check_finite(optimizer, values)
+        replica = tf.distribute.get_replica_context()
+        if replica is None or replica.num_replicas_in_sync == 1:
+            return finite
+        count = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(finite, "int32"))
+        return tf.equal(count, replica.num_replicas_in_sync)
 
     optimizer.check_finite = check_finite

@@ -1,5 +1,10 @@
 """Under `mixed_float16`, no looked-up row hides the overflow of an earlier one in its gradient."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -58,3 +63,18 @@ def test_the_saved_optimizer_is_that_of_keras(tmp_path):
     assert keras.ops.convert_to_numpy(again.optimizer.dynamic_scale) == scale
     losses = again.fit(x, y, sample_weight=weights, epochs=20, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="tf.distribute belongs to TensorFlow"
+)
+def test_an_overflow_on_the_second_replica_is_seen():
+    # A process of its own: logical processors have to be made before TensorFlow starts.
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("loss_scale_child.py"))],
+        env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

@@ -83,7 +83,8 @@ class AttentiveDotCompression(keras.layers.Layer):
         weights = ops.reshape(self.compression(inputs), (-1, self.num_sums * dim))
         for dense in self.mlp:
             weights = dense(weights)
-        return compressed_dots(inputs, ops.reshape(weights, (-1, tokens, self.rank)))
+        dots = compressed_dots(inputs, ops.reshape(weights, (-1, tokens, self.rank)))
+        return ops.cast(dots, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
         """Gives `(batch, tokens · rank)`."""

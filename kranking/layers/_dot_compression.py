@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kranking import ops as kops
 from kranking._core import Shape, check_positive_int, fresh, serializable
 from kranking.layers._tokens import check_tokens
 from kranking.layers._work import Work
@@ -52,7 +53,7 @@ class DotCompression(keras.layers.Layer):
 
     def call(self, inputs):
         """Sums the tokens `rank` times and multiplies all with the sums."""
-        return compressed_dots(inputs, self.kernel)
+        return ops.cast(compressed_dots(inputs, self.kernel), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
         """Gives `(batch, tokens · rank)`."""
@@ -73,7 +74,12 @@ class DotCompression(keras.layers.Layer):
 
 
 def compressed_dots(tokens, kernel):
-    """Gives `X (Xᵀ Y)`, flattened, for `Y` of shape `(tokens, rank)` or one such per row of the batch."""
+    """Gives `X (Xᵀ Y)`, flattened, for `Y` of shape `(tokens, rank)` or one such per row of the batch.
+
+    In float32 at least: it is of the second degree in the tokens, and the sums grow with their number.
+    """
+    wide = kops.wide(tokens.dtype)
+    tokens, kernel = ops.cast(tokens, wide), ops.cast(kernel, wide)
     sums = ops.matmul(ops.transpose(tokens, (0, 2, 1)), kernel)  # (B, D, k)
     dots = ops.matmul(tokens, sums)  # (B, n, k)
     return ops.reshape(dots, (-1, dots.shape[1] * dots.shape[2]))

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kranking import ops as kops
 from kranking._core import Shape, serializable
 from kranking.layers._tokens import check_tokens
 from kranking.layers._work import Work
@@ -49,8 +50,11 @@ class DotInteraction(keras.layers.Layer):
     def call(self, inputs):
         """Multiplies the tokens with each other and takes the lower triangle."""
         tokens = inputs.shape[1]
-        products = ops.matmul(inputs, ops.transpose(inputs, (0, 2, 1)))  # (B, n, n)
-        return ops.take(ops.reshape(products, (-1, tokens * tokens)), self._places, axis=1)
+        wide = kops.wide(self.compute_dtype)  # a sum may leave half precision and come back
+        values = ops.cast(inputs, wide)
+        products = ops.matmul(values, ops.transpose(values, (0, 2, 1)))  # (B, n, n)
+        pairs = ops.take(ops.reshape(products, (-1, tokens * tokens)), self._places, axis=1)
+        return ops.cast(pairs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
         """Gives `(batch, number of pairs)`."""

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kranking import ops as kops
 from kranking._core import check_known_width, check_positive_ints, fresh, serializable
 from kranking.layers._filled import filled
 from kranking.layers._flow import gives_of
@@ -114,13 +115,15 @@ class FeatureGate(keras.layers.Layer):
         """Gates the fields and runs the block."""
         fields, ids = inputs if self.context else (inputs, None)
         if ids is None:
-            gate = ops.cast(self.logits, self.compute_dtype)
+            gate = self.logits
         else:
             pairs = zip(self.tables, self.context, strict=True)
             gate = ops.concatenate([table(ids[:, column]) for table, column in pairs], axis=-1)
             for layer in (self.hidden, self.gate):
                 gate = gate if layer is None else layer(gate)
-        gated = 2 * ops.sigmoid(gate) * fields
+        wide = kops.wide(self.compute_dtype)  # a gate may leave half precision where h does not
+        gated = 2 * ops.sigmoid(ops.cast(gate, wide)) * ops.cast(fields, wide)
+        gated = ops.cast(gated, self.compute_dtype)
         return gated if self.block is None else self.block(gated)
 
     def compute_output_shape(self, input_shape):

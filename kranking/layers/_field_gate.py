@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kranking import ops as kops
 from kranking._core import fresh, serializable
 from kranking.layers._tokens import check_tokens
 from kranking.layers._work import Work
@@ -52,8 +53,11 @@ class FieldGate(keras.layers.Layer):
 
     def call(self, inputs):
         """Gates every field and joins both."""
-        gates = ops.matmul(ops.transpose(inputs, (0, 2, 1)), self.kernel) + self.bias  # (B, D, F)
-        return ops.concatenate([inputs, inputs * ops.transpose(gates, (0, 2, 1))], axis=1)
+        wide = kops.wide(self.compute_dtype)  # gated fields are of the second degree
+        values, kernel, bias = (ops.cast(x, wide) for x in (inputs, self.kernel, self.bias))
+        gates = ops.matmul(ops.transpose(values, (0, 2, 1)), kernel) + bias  # (B, D, F)
+        gated = values * ops.transpose(gates, (0, 2, 1))
+        return ops.cast(ops.concatenate([values, gated], axis=1), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         """Gives `(batch, 2 · tokens, dim)`."""

@@ -21,6 +21,7 @@ from kranking.models._auxiliary import Auxiliary
 from kranking.models._distribution import check_distributable, resolve_jit
 from kranking.models._inputs import checked_inputs
 from kranking.models._later_view import given_to
+from kranking.models._loss_scale import watch_every_row
 from kranking.models._objectives import build_trackers, losses_of, metrics_of, weights_of
 from kranking.models._reader_errors import guarded
 from kranking.models._rows import check_labels, check_rows
@@ -242,6 +243,7 @@ class RankingModel(keras.Model):
             kwargs["weighted_metrics"] = metrics_of(self._tasks)
         self.build()
         super().compile(optimizer, loss=loss, loss_weights=loss_weights, metrics=metrics, **kwargs)
+        watch_every_row(self.optimizer)
         build_trackers(self._compile_loss, self._tasks)
         self._auxiliary = Auxiliary(self._tasks, loss_weights)
 

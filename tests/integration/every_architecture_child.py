@@ -31,15 +31,15 @@ def build(name):
     return row.build(FEATURES, TASKS, **row.smallest)
 
 
-def rows(model):
+def rows(model, size=ROWS):
     random = np.random.default_rng(0)
     x = {}
     for name, spec in model.preprocessor.inputs.items():
-        shape = (ROWS, *spec.shape)
+        shape = (size, *spec.shape)
         ids = spec.dtype == "int32"
         values = random.integers(-1, 12, shape) if ids else random.standard_normal(shape)
         x[name] = values.astype(spec.dtype)
-    y = {task.name: random.integers(0, 2, ROWS).astype("float32") for task in TASKS}
+    y = {task.name: random.integers(0, 2, size).astype("float32") for task in TASKS}
     return x, y
 
 

@@ -20,6 +20,7 @@ POLICIES = ["mixed_bfloat16", "mixed_float16"]
 STEPS, BATCH = 20, 16
 # Masks and crosses on fields of unit length, whose tables overflow first; inner products; gates.
 QUICK = ["pinterest_launch", "dlrm", "final_mlp"]
+slow_on_jax = pytest.mark.slow if keras.backend.backend() == "jax" else lambda test: test
 
 
 @pytest.fixture
@@ -49,6 +50,7 @@ def _finite(values):
 
 @pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
 @pytest.mark.parametrize("name", QUICK)
+@slow_on_jax  # which compiles longer than it trains
 def test_some_train(name, policy):
     trains(name, epochs=3)
 

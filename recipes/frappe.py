@@ -96,7 +96,7 @@ def train(setting: Setting, data: Path, seed: int, args: argparse.Namespace) -> 
     model = build(setting, data / "train.parquet")
     adam = keras.optimizers.Adam(1e-3, epsilon=1e-8, global_clipnorm=10.0)
     model.compile(adam, weighted_metrics=None)
-    # Not arrays: on TensorFlow, with a global seed, Keras 3.15 shuffles those into one order for all epochs.
+    # Not arrays: on TensorFlow, with a global seed, Keras 3.15 gives those one order for all epochs.
     rows = kr.data.read_parquet(
         data / "train.parquet", model, 4096, shuffle=True, seed=seed, block_rows=WHOLE
     )

@@ -6,6 +6,7 @@ from typing import Any
 from kranking.budget._cost import Cost
 from kranking.budget._limit import Limit, as_written, value_in
 
+_COUNTED = ("memory", "parameters", "flops")
 NAMES = ("memory", "latency", "parameters", "flops", "hyperparameters", "spread")
 
 
@@ -86,15 +87,30 @@ class Budget:
         Args:
             cost: The cost of the model; it must hold the figures that are limited.
             baseline: The baseline's cost, for relative limits.
+
+        Raises: `ValueError` for a figure that is missing, for a relative limit without a baseline, and for
+        an analytic figure within its limit that leaves something out.
         """
         found = []
         for limit in self.limits:
             received, most = value_in(cost, limit.figure), limit.most(baseline)
             if not received <= most:  # a figure that is NaN is over every limit
-                how = cost[limit.figure].fidelity if limit.figure in cost else "analytic"
+                how = (
+                    "analytic" if _is_analytic(cost, limit.figure) else cost[limit.figure].fidelity
+                )
                 found.append(Violation(limit.figure, most, received, how))
+            elif limit.name in _COUNTED and cost.unknown and _is_analytic(cost, limit.figure):
+                raise ValueError(
+                    f"`{limit.name}` is within its limit only without what could not be counted: "
+                    f"{list(cost.unknown)}. Give such a layer a `work` method, or measure and replace the "
+                    "figure"
+                )
         return sorted(found, key=lambda violation: -violation.excess)
 
     def to_json(self) -> dict[str, Any]:
         """Gives the limits as they were written."""
         return {limit.name: getattr(self, limit.name) for limit in self.limits}
+
+
+def _is_analytic(cost: Cost, figure: str) -> bool:
+    return figure not in cost or cost[figure].fidelity == "analytic"  # parameters are a sum

@@ -30,7 +30,7 @@ def device_memory(name: str) -> int:
         near = get_close_matches(name, DEVICES, n=1, cutoff=0.3)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"The device must be one of {list(DEVICES)}; give bytes, such as '24 GiB', for another. "
+            f"The device must be one of {list(DEVICES)}; give bytes for another. "
             f"Received: {name!r}.{hint}"
         )
     return DEVICES[name]

@@ -62,6 +62,8 @@ def largest_batch(
     Reference: [Malreddy et al., 2024, section 4.1](https://arxiv.org/abs/2412.01985)
     """
     check_number("share", share, low=0.0, high=1.0)
+    if not isinstance(device, str):
+        check_number("device", device, low=1.0)
     total = device_memory(device) if isinstance(device, str) else float(device)
     if share > SAFE:
         warnings.warn(
@@ -69,7 +71,13 @@ def largest_batch(
             f"(fragments, workspaces, collectives): stay below {SAFE:.0%}.",
             stacklevel=2,
         )
-    one, two = (analytic_cost(model, size, optimizer)["memory"].value for size in (1, 2))
+    costs = [analytic_cost(model, size, optimizer) for size in (1, 2)]
+    if costs[0].unknown:
+        raise ValueError(
+            "The memory of all layers must be known. "
+            f"Received: {list(costs[0].unknown)}, without a `work` method or with slots by shape"
+        )
+    one, two = (cost["memory"].value for cost in costs)
     per_row = two - one
     batch = max(0, int((share * total - (one - per_row)) // per_row))
     memory = one + (batch - 1) * per_row

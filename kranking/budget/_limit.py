@@ -10,7 +10,7 @@ from kranking.budget._devices import device_memory
 _SIZES = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 1e3, "MB": 1e6, "GB": 1e9}
 _TIMES = {"ms": 1.0, "us": 1e-3, "s": 1e3}
 _TEXT = re.compile(
-    r"(?P<sign>\+?)\s*(?P<value>-?[\d,]*\.?\d+)\s*(?P<unit>%|points|[A-Za-z]+)?"
+    r"(?P<sign>[+-]?)\s*(?P<value>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d*\.?\d+)\s*(?P<unit>%|points|[A-Za-z]+)?"
     r"(?:\s+of\s+(?P<device>\S+))?(?:\s+(?P<percentile>p50|p90|p99))?"
 )
 _FORMS = {
@@ -50,6 +50,8 @@ class Limit:
         """Reads a limit, or raises with the forms that it can have."""
         number = isinstance(given, int | float) and not isinstance(given, bool)
         if number and name not in ("memory", "latency"):
+            if not 0 < given < float("inf"):
+                raise _refusal(name, given, "a positive number")
             return cls(name, float(given), False, False, "", f"{given:,}")
         written = str(given).strip()
         match = _TEXT.fullmatch(written) if isinstance(given, str) else None
@@ -57,19 +59,23 @@ class Limit:
             raise _refusal(name, given, "a unit" if number else "another form")
         unit, device = match["unit"], match["device"]
         value = float(match["value"].replace(",", ""))
+        signed = -value if match["sign"] == "-" else value
         percentile = match["percentile"] or "p50"
         if match["percentile"] and name != "latency":
             raise _refusal(name, given, "no percentile")
         if unit in ("%", "points") and device:
             if name != "memory":
                 raise _refusal(name, given, "no device")
-            value *= device_memory(device) / 100
-            relative = unit == "points" or bool(match["sign"])
-            return cls(name, value, relative, relative, percentile, written)
-        if unit == "%" and (match["sign"] or value < 0):
-            return cls(name, value / 100, True, False, percentile, written)
+            share = device_memory(device) / 100
+            if unit == "points":
+                return cls(name, signed * share, True, True, percentile, written)
+            if match["sign"] or not 0 < value <= 100:
+                raise _refusal(name, given, "a share between 0 and 100 %")
+            return cls(name, value * share, False, False, percentile, written)
+        if unit == "%" and match["sign"]:
+            return cls(name, signed / 100, True, False, percentile, written)
         units = {"memory": _SIZES, "latency": _TIMES}.get(name, {})
-        if unit not in units or device or match["sign"]:
+        if unit not in units or device or match["sign"] or not value:
             raise _refusal(name, given, "a unit" if unit is None else "another form")
         return cls(name, value * units[unit], False, False, percentile, written)
 

@@ -1,9 +1,8 @@
 """The cost of training steps that really run, in a process of their own."""
 
-import resource
-import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -36,8 +35,8 @@ def measured_step(
         modules: Modules that register custom layers, imported by the child.
 
     Returns:
-        `memory` in bytes, `seconds` per step (the median), `rows_per_second`, `device` and `source` of the
-        memory figure.
+        `memory` in bytes (NaN on a CPU without Linux's accounts), `seconds` per step (the median),
+        `rows_per_second`, `device` and `source` of the memory figure.
 
     Raises:
         ChildError: The process ended early, for want of memory for instance.
@@ -81,9 +80,14 @@ def _made_up(random: np.random.Generator, shape: tuple[int, ...], dtype: str) ->
     return (random.random(shape) < 0.5).astype(dtype)  # numbers, and labels of both classes
 
 
-def _resident_peak() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def _resident_peak() -> float:
+    # Not `ru_maxrss`: on Linux a child starts from the peak of the process that made it.
+    try:
+        status = Path("/proc/self/status").read_text("ascii")
+    except OSError:
+        return float("nan")
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return 1024.0 * int(line.split()[1])
 
 
 def _device_peak() -> int | None:

@@ -25,6 +25,9 @@ def _portable(optimizer: Any) -> dict[str, Any]:
     )
     if type(optimizer).__module__.startswith("keras."):
         saved |= {"module": "keras.optimizers", "class_name": name, "registered_name": None}
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None:
+        saved["config"]["inner_optimizer"] = _portable(inner)
     return saved
 
 

@@ -75,8 +75,8 @@ def layer_table(model: RankingModel, batch_size: int = 4096) -> LayerTable:
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> model = kr.RankingModel([age], [kr.layers.MLP([8], name="deep")], [kr.Task("save")])
     >>> table = layer_table(model)
-    >>> [(row["layer"], row["parameters"]) for row in table.rows if row["parameters"]]
-    [('deep', 16), ('shared_bottom', 9)]
+    >>> [(row["class"], row["parameters"]) for row in table.rows if row["parameters"]]
+    [('MLP', 16), ('SharedBottom', 9)]
     """
     itemsize = 2 if model.compute_dtype in ("bfloat16", "float16") else 4
     rows = []

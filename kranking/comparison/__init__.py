@@ -2,7 +2,7 @@
 
 from kranking.comparison._compare import compare as compare
 from kranking.comparison._intervals import Interval as Interval
-from kranking.comparison._intervals import paired_bootstrap as paired_bootstrap
+from kranking.comparison._intervals import paired_difference as paired_difference
 from kranking.comparison._intervals import paired_over_seeds as paired_over_seeds
 from kranking.comparison._intervals import spread as spread
 from kranking.comparison._intervals import wider as wider
@@ -18,7 +18,7 @@ __all__ = [
     "Protocol",
     "Row",
     "compare",
-    "paired_bootstrap",
+    "paired_difference",
     "paired_over_seeds",
     "spread",
     "wider",

@@ -5,17 +5,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from kranking._core import check_positive_int
 from kranking.budget import Budget, Cost, Figure
-from kranking.comparison._intervals import paired_bootstrap, paired_over_seeds, spread, wider
+from kranking.comparison._intervals import (
+    UNDEFINED,
+    paired_difference,
+    paired_over_seeds,
+    spread,
+    wider,
+)
 from kranking.comparison._latency import latencies
 from kranking.comparison._log import LogFiles, Protocol
 from kranking.comparison._report import Comparison, Row
 from kranking.comparison._trial import sessions_of, trained
-from kranking.comparison._variant import Variant, resolve
-from kranking.features import schema_hash
+from kranking.comparison._variant import Variant, describe, resolve
 
 
 def compare(
@@ -33,12 +39,13 @@ def compare(
     """Trains each variant with each seed, and says what the differences to the baseline are worth.
 
     Seed by seed, so that what a stopped run leaves is a comparison too. A finished training is a file in
-    `out`: the same call goes on where a killed one stopped; a call with another log or protocol is refused
-    there. A variant that fails, or whose loss stops being finite, is a row with its reason.
+    `out`: the same call goes on where a killed one stopped, and tries anew what had failed. A call with
+    other files, declarations, tasks, protocol, backend, baseline, or another model under a known name, is
+    refused there. A variant that fails, or whose loss stops being finite, is a row with its reason.
 
     Args:
-        variants: By name: a zero-argument callable that gives an untrained model, the name of an
-            architecture, or `(name, arguments)`.
+        variants: By name (letters, digits, `_.+-`): a zero-argument callable that gives a new untrained
+            model each time, the name of an architecture, or `(name, arguments)`.
         log: Rows, declarations and tasks.
         baseline: Name of the variant that the others are measured against.
         protocol: How all are trained.
@@ -59,6 +66,9 @@ def compare(
     ValueError: `baseline` must be one of the variants ['mlp']. Received: baseline='dcn'
     """
     check_positive_int("seeds", seeds)
+    check_positive_int("latency_batch", latency_batch, optional=True)
+    if budget is not None and not isinstance(budget, Budget):
+        raise ValueError(f"`budget` must be a kranking.budget.Budget. Received: {budget!r}")
     if baseline not in variants:
         raise ValueError(
             f"`baseline` must be one of the variants {list(variants)}. Received: baseline={baseline!r}"
@@ -81,16 +91,16 @@ def compare(
 
 def _settle(out: Path, variants: list[Variant], log: LogFiles, protocol: Protocol, baseline: str):
     """Writes what is compared, or raises where the folder holds another comparison."""
-    settings = {
-        "declarations": schema_hash(log.features),
-        "tasks": [task.name for task in log.tasks],
+    settings = log.to_json() | {
         "protocol": protocol.to_json(),
+        "backend": keras.backend.backend(),
+        "baseline": baseline,
     }
     path = out / "settings.json"
-    known = {v.name: v.described for v in variants}
+    known = {v.name: describe(v) for v in variants}
     if path.exists():
         before = json.loads(path.read_text("utf-8"))
-        changed = [name for name in settings if before[name] != _plain(settings[name])]
+        changed = [name for name in settings if before.get(name) != _plain(settings[name])]
         old = before["variants"]
         changed += [f"variant {n!r}" for n in known if n in old and old[n] != _plain(known[n])]
         if changed:
@@ -100,14 +110,14 @@ def _settle(out: Path, variants: list[Variant], log: LogFiles, protocol: Protoco
             )
         known = {**old, **known}
     out.mkdir(parents=True, exist_ok=True)
-    settings |= {"variants": known, "baseline": baseline}
+    settings |= {"variants": known}
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(settings, indent=1), "utf-8")
+    temporary.write_text(json.dumps(settings, indent=1, default=str), "utf-8")
     temporary.replace(path)
 
 
 def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value))
+    return json.loads(json.dumps(value, default=str))
 
 
 def _row(
@@ -115,22 +125,24 @@ def _row(
     trials: dict[str, list[dict[str, Any]]],
     baseline: str,
     out: Path,
-    latency: Mapping[str, Figure],
+    latency: Mapping[str, Figure] | str,
 ) -> Row:
     mine, theirs = trials[variant.name], trials[baseline]
     failures = [t["failed"] for t in mine if "failed" in t]
     good = [t for t in mine if "failed" not in t]
     pairs = [(a, b) for a, b in zip(mine, theirs) if "failed" not in a and "failed" not in b]
     hits, base_hits = _hits(good), _hits([t for t in theirs if "failed" not in t])
-    difference, figures = None, {}
+    difference, figures = (None if variant.name == baseline else UNDEFINED), {}
     if variant.name != baseline and pairs:
-        sessions = [np.stack([sessions_of(t[i], out) for t in pairs]) for i in (0, 1)]
+        own, base = (np.stack([sessions_of(t[i], out) for t in pairs]) for i in (0, 1))
         if not np.isnan(hits).any():
-            difference = paired_bootstrap(*sessions)
+            difference = paired_difference(own, base)
         for name in pairs[0][0]["figures"]:
             own, base = (np.array([_number(t[i]["figures"][name]) for t in pairs]) for i in (0, 1))
             figures[name] = paired_over_seeds(own, base)
-    cost = Cost.from_json(good[0]["cost"]).with_figures(**latency) if good else None
+    cost = Cost.from_json(good[0]["cost"]) if good and good[0]["cost"] else None
+    if cost is not None and not isinstance(latency, str):
+        cost = cost.with_figures(**latency)
     return Row(
         name=variant.name,
         metric=float(np.mean(hits)) if good else float("nan"),
@@ -143,6 +155,7 @@ def _row(
         samples_per_second=float(np.median([t["samples_per_second"] for t in good] or [np.nan])),
         trained=len(good),
         failures=failures,
+        not_served=latency if isinstance(latency, str) else "",
         positives=good[0]["positives"] if good else 0,
     )
 

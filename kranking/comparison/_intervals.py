@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kranking._core import check_positive_int
-
 _DRAWS = 200_000  # quantiles of χ² and t, drawn: good to about half a percent
 
 
@@ -38,45 +36,43 @@ class Interval:
 UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
 
 
-def paired_bootstrap(
-    values: np.ndarray,
-    baseline: np.ndarray,
-    *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Gives the mean difference of two models over the same sessions and seeds, with its interval.
+def paired_difference(values: np.ndarray, baseline: np.ndarray, level: float = 0.95) -> Interval:
+    """Gives the mean difference of two models over the same seeds and sessions, with its interval.
 
-    `d = mean(values) - mean(baseline)`. A resample draws seeds with replacement, and sessions with
-    replacement, the same ones for both models: what makes a session easy falls out of the difference. The
-    bounds are percentiles of the resampled differences. With one seed, only sessions are drawn, and what
-    another seed would change is not in the interval.
+    With `d[i, s]` the difference of seed `i` in session `s`, `n` seeds and `N` sessions:
+    `v = s²(mean_s d) / n + s²(mean_i d) / N` and the bounds `mean(d) ± t(level, f) √v`, with
+    Satterthwaite's degrees of freedom `f`. What makes a session easy falls out of `d`; both another seed
+    and other sessions are in the interval. With one seed, what another seed would change is not.
 
     Args:
         values: Value of each session, `(seeds, sessions)`.
         baseline: Those of the baseline, likewise.
-        level: Share of resamples between the bounds.
-        resamples: Number of resamples.
-        seed: Seed of the drawing.
+        level: Share of intervals that hold the truth. At two seeds it is a little less, 0.92 for 0.95.
 
     >>> random = np.random.default_rng(0)
     >>> base = random.random((3, 500))
-    >>> paired_bootstrap(base + 0.1, base).inside_noise
+    >>> paired_difference(base + 0.1 + 0.01 * random.random((3, 500)), base).inside_noise
     False
     """
-    check_positive_int("resamples", resamples)
     difference = np.asarray(values, float) - np.asarray(baseline, float)
-    if difference.ndim != 2 or not difference.size or np.isnan(difference).any():
+    if difference.ndim != 2 or difference.shape[1] < 2 or np.isnan(difference).any():
         return UNDEFINED
-    seeds, sessions = difference.shape
-    random = np.random.default_rng(seed)
-    drawn = np.empty(resamples)
-    for i in range(resamples):
-        some = difference[random.integers(0, seeds, seeds)].mean(0)
-        drawn[i] = some[random.integers(0, sessions, sessions)].mean()
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(difference.mean()), float(low), float(high))
+    estimate = float(difference.mean())
+    parts, free = [], []
+    for means in (difference.mean(1), difference.mean(0)):
+        if len(means) > 1:
+            parts.append(means.var(ddof=1) / len(means))
+            free.append(len(means) - 1)
+    variance = sum(parts)
+    if not len(difference) or variance == 0:
+        return Interval(estimate, estimate, estimate) if len(difference) else UNDEFINED
+    degrees = variance**2 / sum(part**2 / f for part, f in zip(parts, free, strict=True))
+    half = _student(degrees, level) * np.sqrt(variance)
+    return Interval(estimate, float(estimate - half), float(estimate + half))
+
+
+def _student(free: float, level: float) -> float:
+    return float(np.quantile(np.abs(np.random.default_rng(0).standard_t(free, _DRAWS)), level))
 
 
 def paired_over_seeds(values: np.ndarray, baseline: np.ndarray, level: float = 0.95) -> Interval:
@@ -91,8 +87,7 @@ def paired_over_seeds(values: np.ndarray, baseline: np.ndarray, level: float = 0
     count, estimate = len(difference), float(round(difference.mean(), 12)) if len(difference) else 0
     if count < 2 or np.isnan(difference).any():
         return Interval(estimate, float("nan"), float("nan")) if count == 1 else UNDEFINED
-    t = np.abs(np.random.default_rng(0).standard_t(count - 1, _DRAWS))
-    half = np.quantile(t, level) * difference.std(ddof=1) / np.sqrt(count)
+    half = _student(count - 1, level) * difference.std(ddof=1) / np.sqrt(count)
     return Interval(estimate, float(estimate - half), float(estimate + half))
 
 

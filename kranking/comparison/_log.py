@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
 
 from kranking._core import check_positive_int
-from kranking.features import Feature, Task
+from kranking.features import Feature, Task, find_files, schema_hash, to_config
 from kranking.metrics import HitAtK
 
 
@@ -33,6 +34,33 @@ class LogFiles:
     features: Sequence[Feature]
     tasks: Sequence[Task]
     session: str
+
+    def __post_init__(self):
+        if not self.tasks:
+            raise ValueError("`tasks` must hold at least one task. Received: none")
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives what makes this log another one: files with their sizes, declarations, tasks, session.
+
+        Raises: `ValueError` for a file that is missing or lacks the session column.
+        """
+        import pyarrow.parquet as pq
+
+        files = {}
+        for part in ("train", "valid", "test"):
+            found = find_files(getattr(self, part))
+            files[part] = [[Path(f).name, Path(f).stat().st_size] for f in found]
+            if part == "test" and self.session not in (names := pq.read_schema(found[0]).names):
+                raise ValueError(
+                    f"`session` must be a column of {str(found[0])!r}, one of {names}. "
+                    f"Received: session={self.session!r}"
+                )
+        return {
+            "files": files,
+            "declarations": schema_hash(self.features),
+            "tasks": [to_config(task) for task in self.tasks],
+            "session": self.session,
+        }
 
     @property
     def main_task(self) -> str:

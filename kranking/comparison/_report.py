@@ -31,6 +31,7 @@ class Row:
         samples_per_second: Rows per second in training, the median over seeds.
         trained: Trainings that finished.
         failures: Reasons of those that did not.
+        not_served: Why there is no latency, if it could not be measured.
         positives: Positives of the main task among the test rows.
     """
 
@@ -45,6 +46,7 @@ class Row:
     samples_per_second: float
     trained: int
     failures: list[str]
+    not_served: str
     positives: int
 
     @property
@@ -101,19 +103,40 @@ class Comparison:
         raise KeyError(f"This comparison holds {[r.name for r in self.rows]}. Received: {name!r}")
 
     def violations(self, name: str) -> list[Violation | str]:
-        """Gives the limits that a variant is over; with a reason where they could not be checked."""
-        cost, base = self[name].costs(), self[self.baseline].costs()
+        """Gives the limits that a variant is over; with a reason where one could not be checked.
+
+        The baseline is within every relative limit. A latency is over a relative limit if the whole
+        interval of its ratio is, a spread if its F test says so: what is inside the noise is no violation.
+        """
+        row, cost = self[name], self[name].costs()
         if self.budget is None:
             return []
         if cost is None:
             return ["no training finished"]
-        if base is not None:  # a machine has its moods: the baseline as it was in the same turns
-            turns = {n: cost[BASELINE + n] for n in cost.figures if BASELINE + n in cost}
-            base = base.with_figures(**turns)
-        try:
-            return [*self.budget.check(cost, base)]
-        except ValueError as error:
-            return [str(error)]
+        found: list[Violation | str] = []
+        for limit in self.budget.limits:
+            if limit.relative and name == self.baseline:
+                continue
+            one = Budget(**{limit.name: getattr(self.budget, limit.name)})
+            try:
+                over = one.check(cost, self._baseline_in_turns(cost))
+            except ValueError as error:
+                found.append(str(error))
+                continue
+            if limit.relative and limit.name == "latency" and "latency_ratio_low" in cost:
+                over = over if cost["latency_ratio_low"].value > 1 + limit.value else []
+            if limit.relative and limit.name == "spread":
+                over = over if row.wider < _WORSE else []
+            found += over
+        return found
+
+    def _baseline_in_turns(self, cost: Cost) -> Cost | None:
+        base = self[self.baseline].costs()
+        if base is None:
+            return None
+        # A machine has its moods: the baseline as it was in the variant's own turns.
+        turns = {n: cost[BASELINE + n] for n in cost.figures if BASELINE + n in cost}
+        return base.with_figures(**turns)
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Gives headings and cells: a variant per line."""
@@ -130,7 +153,8 @@ class Comparison:
 
         ratio = "–"
         if row.cost is not None and "latency_ratio" in row.cost:
-            ratio = f"{row.cost['latency_ratio'].value:.2f}"
+            low, high = (row.cost[f"latency_ratio_{end}"].value for end in ("low", "high"))
+            ratio = f"{row.cost['latency_ratio'].value:.2f} [{low:.2f}, {high:.2f}]"
         worse = row.wider < _WORSE
         trials = row.trained + len(row.failures)
         cells = [
@@ -138,7 +162,7 @@ class Comparison:
             as_text(row.metric),
             _percent(row.difference, self[self.baseline].metric),
             row.verdict(),
-            as_text(row.spread.estimate) + (" wider" if worse else ""),
+            _spread(row.spread) + (" wider" if worse else ""),
             figure("memory"),
             figure("latency_p50"),
             ratio,
@@ -154,17 +178,21 @@ class Comparison:
     def notes(self) -> list[str]:
         """Gives what a reader has to know beside the table."""
         lines = [
-            "Difference: relative to the baseline's mean, with a 95 % interval from paired resampling "
-            "of seeds and sessions. Spread: standard deviation over seeds; *wider* if its F test against "
-            f"the baseline's is below {_WORSE}.",
+            "Difference: relative to the baseline's mean, with a 95 % interval over seeds and sessions, "
+            "paired. Spread: standard deviation over seeds with its interval; *wider* if an F test against "
+            f"the baseline's is below {_WORSE}. Both take seeds as draws from a normal distribution.",
             "Memory: peak of a training step, by formula unless a figure says otherwise. Latency: ONNX "
-            "Runtime, in turns with the baseline.",
+            "Runtime, in turns with the baseline, with the interval of the median ratio.",
         ]
-        if any(row.trained and math.isnan(row.metric) for row in self.rows):
-            count = max(row.positives for row in self.rows)
-            lines.append(f"{self.metric} is undefined: {count} positives among the test rows.")
+        if any(row.trained and row.positives == 0 for row in self.rows):
+            lines.append(f"{self.metric} is undefined: 0 positives among the test rows.")
+        if not self[self.baseline].trained:
+            lines.append("The baseline did not finish: no differences.")
         for row in self.rows:
             lines += [f"{row.name}: {reason}" for reason in dict.fromkeys(row.failures)]
+            lines += [f"{row.name}: not served: {row.not_served}"] if row.not_served else []
+            if row.cost is not None and row.cost.unknown:
+                lines.append(f"{row.name}: its costs leave out {', '.join(row.cost.unknown)}")
         return lines
 
     def to_markdown(self) -> str:
@@ -213,6 +241,12 @@ class Comparison:
             temporary = out / f".{name}.tmp"
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(out / name)
+
+
+def _spread(found: Interval) -> str:
+    if math.isnan(found.estimate):
+        return "undefined"
+    return f"{found.estimate:.4f} [{found.low:.4f}, {found.high:.4f}]"
 
 
 def _percent(difference: Interval | None, base: float) -> str:

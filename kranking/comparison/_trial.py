@@ -13,6 +13,7 @@ from kranking.budget import analytic_cost
 from kranking.comparison._log import LogFiles, Protocol
 from kranking.comparison._variant import Variant
 from kranking.data import read_parquet
+from kranking.metrics import auc, normalized_entropy
 from kranking.training import RankingEvaluation
 
 
@@ -22,7 +23,9 @@ def trained(
     """Trains, or reads what an earlier run has left; a failure is an answer as well."""
     path = out / "trials" / f"{variant.name}-seed{seed}.json"
     if path.exists():
-        return json.loads(path.read_text("utf-8"))
+        row = json.loads(path.read_text("utf-8"))
+        if "failed" not in row:  # what failed may have been the machine's fault: again
+            return row
     path.parent.mkdir(parents=True, exist_ok=True)
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
@@ -49,62 +52,78 @@ def sessions_of(row: dict[str, Any], out: Path) -> np.ndarray:
 
 def _train(variant, seed, log, protocol, path, verbose) -> dict[str, Any]:
     model = variant.make()
-    model.compile(protocol.optimizer(), weighted_metrics=None)
+    if model.compiled:
+        raise ValueError(
+            "A variant's callable must give a new, untrained model each time. "
+            "Received: one that is compiled"
+        )
+    optimizer = protocol.optimizer()
+    cost = analytic_cost(
+        model, protocol.batch_size, optimizer, hyperparameters=variant.hyperparameters
+    ).to_json()
+    model.compile(optimizer, weighted_metrics=None)
     read: dict[str, Any] = {"model": model, "batch_size": protocol.batch_size}
     rows = read_parquet(log.train, shuffle=True, seed=seed, **read)
-    names = ["auc", "ne"]
-    valid = RankingEvaluation(read_parquet(log.valid, **read), metrics=names)
+    valid = RankingEvaluation(read_parquet(log.valid, **read), metrics=["auc", "ne"])
     best = keras.callbacks.EarlyStopping(
         f"val_{log.main_task}_auc", mode="max", patience=0, restore_best_weights=True
     )
-    watch = _Watch()
+    watch = _Watch(rows.num_rows, protocol.batch_size)
     history = model.fit(
         rows, epochs=protocol.epochs, callbacks=[watch, valid, best], verbose=verbose
     ).history
-    test = RankingEvaluation(read_parquet(log.test, **read), log.session, names, prefix="")
-    figures = test.evaluate(model)
-    label, score, weight = test.collect(model)[log.main_task]
-    kept = weight != 0
-    _, values = protocol.hit.per_session(label[kept], score[kept], test.session[kept])
-    _save_values(path.with_suffix(".npz"), values)
-    hit = protocol.hit(label[kept], score[kept], test.session[kept])
-    cost = analytic_cost(
-        model, protocol.batch_size, protocol.optimizer(), hyperparameters=variant.hyperparameters
-    )
     return {
-        "hit": _plain(hit),
-        "figures": {name: _plain(value) for name, value in figures.items()},
+        **_tested(model, log, protocol, path, read),
         "history": {name: [_plain(v) for v in values] for name, values in history.items()},
+        "samples_per_second": _plain(watch.rate),
+        "cost": cost,
+    }
+
+
+def _tested(model, log, protocol, path, read) -> dict[str, Any]:
+    test = RankingEvaluation(read_parquet(log.test, **read), log.session, ["hit@3"])
+    found = test.collect(model)
+    broken = [task for task, (_, score, _) in found.items() if not np.isfinite(score).all()]
+    if broken:
+        raise FloatingPointError(f"after training, scores of test rows are not finite: {broken}")
+    figures = {}
+    for task, rows in found.items():
+        figures |= {f"{task}_auc": auc(*rows), f"{task}_ne": normalized_entropy(*rows)}
+    label, score, weight = found[log.main_task]
+    kept = weight != 0
+    ranked = label[kept], score[kept], test.session[kept]
+    _save_values(path.with_suffix(".npz"), protocol.hit.per_session(*ranked)[1])
+    return {
+        "hit": _plain(protocol.hit(*ranked)),
+        "figures": {name: _plain(value) for name, value in figures.items()},
         "positives": int(np.sum(label[kept] > 0)),
-        "samples_per_second": watch.rows_per_second(protocol.batch_size),
-        "cost": cost.to_json(),
     }
 
 
 class _Watch(keras.callbacks.Callback):
-    """Times steps and stops at the first loss that is not a number."""
+    """Times epochs from the first finished step on, and ends at a loss that is not a number."""
 
-    def __init__(self):
+    def __init__(self, num_rows: int, batch_size: int):
         super().__init__()
-        self.step, self.loss = 0, 0.0
-        self.seconds = 0.0
-        self.timed = 0
+        self.num_rows, self.batch_size = num_rows, batch_size
+        self.step, self.seconds, self.rows = 0, 0.0, 0
 
-    def rows_per_second(self, batch_size: int) -> float:
-        """Rate over all steps but the first, which compiles."""
-        return self.timed * batch_size / self.seconds if self.seconds else float("nan")
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.start = time.perf_counter()
+    @property
+    def rate(self) -> float:
+        """Rows per second, the reading of them included, without each epoch's first step."""
+        return self.rows / self.seconds if self.seconds else float("nan")
 
     def on_train_batch_end(self, batch, logs=None):
-        self.loss = float((logs or {}).get("loss", 0.0))  # waits for the step
+        loss = float((logs or {}).get("loss", 0.0))  # waits for the step
         self.step += 1
-        if self.step > 1:
-            self.seconds += time.perf_counter() - self.start
-            self.timed += 1
-        if not math.isfinite(self.loss):
-            raise FloatingPointError(f"the loss became {self.loss} at step {self.step}")
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss became {loss} at step {self.step}")
+        now = time.perf_counter()
+        if batch == 0:
+            self.start = now
+        elif (batch + 1) * self.batch_size >= self.num_rows:
+            self.seconds += now - self.start
+            self.rows += self.num_rows - self.batch_size
 
 
 def _plain(value: Any) -> float | None:

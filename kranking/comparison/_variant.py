@@ -1,12 +1,19 @@
 """One of the models that are compared, rebuilt untrained for each seed."""
 
+import hashlib
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import keras
+
 from kranking import architectures
 from kranking.comparison._log import LogFiles
-from kranking.models import RankingModel
+from kranking.models import RankingModel, without_weights
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
 @dataclass(frozen=True)
@@ -16,7 +23,7 @@ class Variant:
     Args:
         name: What it is called in the report.
         make: Zero-argument callable that gives the untrained model.
-        described: What it is, for the record.
+        described: Its settings; `None` of a callable, see `describe`.
         hyperparameters: Number of settings to tune; `None` if nobody said.
     """
 
@@ -34,10 +41,14 @@ def resolve(name: str, given: Any, log: LogFiles) -> Variant:
         given: As above.
         log: What its features and tasks are.
     """
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            "A variant's name is a part of file names: letters, digits and `_.+-`, a letter or digit "
+            f"first. Received: {name!r}"
+        )
     if callable(given):
         make_it: Any = given
-        count = getattr(given, "hyperparameters", None)
-        return Variant(name, make_it, getattr(given, "__qualname__", repr(given)), count)
+        return Variant(name, make_it, None, getattr(given, "hyperparameters", None))
     architecture, arguments = (given, {}) if isinstance(given, str) else _pair(name, given)
     row = architectures.get(architecture)
     described = {"architecture": architecture, "arguments": dict(arguments)}
@@ -46,6 +57,30 @@ def resolve(name: str, given: Any, log: LogFiles) -> Variant:
         return row.build(log.features, log.tasks, **arguments)
 
     return Variant(name, make, described, len(row.hyperparameters))
+
+
+def describe(variant: Variant) -> Any:
+    """Says what a variant is: settings, or of a callable a hash of the model that it makes.
+
+    A callable that cannot make its model is described by its failure, which its row will tell.
+    """
+    if variant.described is not None:
+        return variant.described
+    try:
+        with without_weights():
+            model = variant.make()
+        config = keras.saving.serialize_keras_object(model)
+    except Exception as error:  # a user's own code
+        return {"fails": type(error).__name__}
+    text = json.dumps(_without_names(config), sort_keys=True, default=str)
+    return {"model": hashlib.sha256(text.encode()).hexdigest()[:16]}
+
+
+def _without_names(value: Any) -> Any:
+    """Layers are numbered anew in each process: their names say nothing."""
+    if isinstance(value, Mapping):
+        return {k: _without_names(v) for k, v in value.items() if k != "name"}
+    return [_without_names(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def _pair(name: str, given: Any) -> tuple[str, Mapping[str, Any]]:

@@ -25,7 +25,7 @@ from kranking.models._loss_scale import watch_every_row
 from kranking.models._objectives import build_trackers, losses_of, metrics_of, weights_of
 from kranking.models._reader_errors import guarded
 from kranking.models._rows import check_labels, check_rows
-from kranking.models._stack import Given, assemble, build_all, pair_of
+from kranking.models._stack import Given, assemble, build_all, output_shape, pair_of
 from kranking.models._weights import wanted
 
 
@@ -258,6 +258,11 @@ class RankingModel(keras.Model):
         config = super().get_compile_config()
         return {**config, "jit_compile": self._requested_jit} if config else config
 
+    def save(self, filepath, *args, **kwargs):
+        """Saves as `keras.Model.save`, with the weights that were not needed so far."""
+        self.build()
+        super().save(filepath, *args, **kwargs)
+
     def compile_from_config(self, config):
         """Compiles as the saved model was, and restores the optimizer's slots."""
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -299,5 +304,5 @@ class RankingModel(keras.Model):
         for layer in self.stack:
             shape = given_to(layer, shape, inputs)
             works.append((layer, work_of(layer, shape)))
-            shape = layer.compute_output_shape(shape)
+            shape = output_shape(layer, shape)
         return works

@@ -101,7 +101,7 @@ def build_all(encoder: FieldEncoder, stack: Layers) -> None:
     for layer in stack:
         shape = given_to(layer, shape, inputs)
         _build(layer, shape)
-        shape = _output_shape(layer, shape)
+        shape = output_shape(layer, shape)
 
 
 def _wanted(block: keras.layers.Layer) -> Any:
@@ -163,7 +163,7 @@ def _check_later(block: Any, wanted: set[Any], position: int) -> None:
 
 def _append(stack: Layers, layer: Any, shape: Any) -> Any:
     stack.append(layer)
-    out = _output_shape(layer, shape)
+    out = output_shape(layer, shape)
     return (
         tuple(out) if isinstance(out, tuple) or not isinstance(out[0], tuple | list) else list(out)
     )
@@ -177,12 +177,13 @@ def _build(layer: Any, shape: Any) -> None:
     elif isinstance(layer, keras.Sequential) and isinstance(shape, list):
         for inner in layer.layers:  # Keras leaves a chain of several inputs to its first call
             _build(inner, shape)
-            shape = _output_shape(inner, shape)
+            shape = output_shape(inner, shape)
     else:
         layer.build(shape)
 
 
-def _output_shape(layer: Any, shape: Any) -> Any:
+def output_shape(layer: Any, shape: Any) -> Any:
+    """Gives a layer's output shape, also of one that knows it by a call only."""
     if type(layer).compute_output_shape is keras.layers.Layer.compute_output_shape:
         _build(layer, shape)  # its shapes are known from a symbolic call only
         return layer.compute_output_spec(_symbolic(layer, shape)).shape

@@ -16,8 +16,9 @@ def wanted() -> bool:
 def without_weights() -> Iterator[None]:
     """Lets `RankingModel`s be constructed without weights, to ask what they would cost.
 
-    Such a model answers `work` and `layer_work` within milliseconds, however large it is. Its weights are
-    made at the first use of any other kind, or by `build()`.
+    Such a model answers `work` and `layer_work` within milliseconds, however large its tables are. Its
+    weights are made by `build`, which `compile`, `fit`, `save` and a first call do. Until then `weights` is
+    empty.
 
     >>> table = kr.features.Categorical("user", hash_buckets=10**9, embedding_dim=64)
     >>> with without_weights():

@@ -72,6 +72,7 @@ def test_what_cannot_be_counted_is_listed(features, tasks):
         (keras.optimizers.Adam(use_ema=True), 3),
         ("ftrl", 2),
         ("adafactor", None),
+        ("muon", None),
     ],
     ids=str,
 )

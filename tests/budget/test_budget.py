@@ -1,3 +1,4 @@
+import keras
 import pytest
 
 import kranking as kr
@@ -56,7 +57,12 @@ def test_percentile_of_a_latency():
         ("memory", "a lot", r"`memory` needs another form"),
         ("memory", "1 GiB p99", r"`memory` needs no percentile"),
         ("memory", "60 % of A100-4GB", r"The device must be .* Did you mean 'A100-40GB'"),
+        ("memory", "1,5 GiB", r"`memory` needs another form"),
+        ("memory", "-5 GiB", r"`memory` needs another form"),
+        ("memory", "600 % of A100-40GB", r"`memory` needs a share between 0 and 100 %"),
         ("flops", True, r"`flops` needs another form: 2_000_000"),
+        ("flops", float("nan"), r"`flops` needs a positive number"),
+        ("parameters", -5, r"`parameters` needs a positive number"),
     ],
 )
 def test_rejects(name, given, message):
@@ -96,6 +102,27 @@ def test_largest_batch_is_the_last_that_fits(model):
     assert fits <= 0.6 * 64 * 2**20 < over
     assert found.memory == pytest.approx(fits)
     assert "analytic" in str(found)
+
+
+def test_what_was_not_counted_is_no_pass(features, tasks):
+    class Odd(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    model = kr.RankingModel(features, [Odd()], tasks)
+    cost = kr.budget.analytic_cost(model)
+    with pytest.raises(ValueError, match=r"within its limit only without .*\['Odd'\]"):
+        Budget(memory="1 GiB").check(cost)
+    assert [v.limit for v in Budget(parameters=1).check(cost)] == ["parameters"]
+    assert (
+        Budget(memory="1 GiB").check(cost.with_figures(memory=Figure(5.0, "bytes", "compiled")))
+        == []
+    )
+    with pytest.raises(ValueError, match=r"memory of all layers must be known.*\['Odd'\]"):
+        largest_batch(model)
 
 
 def test_a_model_that_does_not_fit_at_all(model):

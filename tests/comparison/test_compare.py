@@ -1,5 +1,6 @@
 """A comparison on a small log: resumed, refused, with variants that fail."""
 
+import dataclasses
 import json
 
 import keras
@@ -124,12 +125,50 @@ def test_another_comparison_is_refused(report, log):
         run(log, out, {"small": ("mlp", {"units": (8,)})})
     with pytest.raises(ValueError, match="differs in protocol"):
         run(log, out, {"small": SMALL}, protocol=Protocol(batch_size=100))
+    with pytest.raises(ValueError, match="differs in baseline"):
+        compare({"small": SMALL, "twin": SMALL}, log, "twin", out=out, protocol=PROTOCOL)
+    heavier = dataclasses.replace(log, tasks=[kr.Task("save", weight=9.0), kr.Task("closeup")])
+    with pytest.raises(ValueError, match="differs in tasks"):
+        run(heavier, out, {"small": SMALL})
+    with pytest.raises(ValueError, match="differs in files"):
+        run(dataclasses.replace(log, test=log.valid), out, {"small": SMALL})
+
+
+def test_a_callable_is_known_by_its_model(log, tmp_path):
+    def build(units):
+        return lambda: kr.RankingModel(log.features, [kr.layers.MLP([units])], log.tasks)
+
+    options = {"seeds": 1}
+    run(log, tmp_path, {"small": SMALL, "own": build(3)}, **options)
+    before = (tmp_path / "trials" / "own-seed0.json").stat().st_mtime_ns
+    run(log, tmp_path, {"small": SMALL, "own": build(3)}, **options)  # another function, same model
+    assert (tmp_path / "trials" / "own-seed0.json").stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match="differs in variant 'own'"):
+        run(log, tmp_path, {"small": SMALL, "own": build(5)}, **options)
+
+
+def test_a_model_that_comes_twice_is_refused(log, tmp_path):
+    model = kr.RankingModel(log.features, [kr.layers.MLP([3])], log.tasks)
+    found = run(log, tmp_path, {"small": SMALL, "same": lambda: model})
+    assert found["same"].trained == 1
+    assert "must give a new, untrained model each time" in found["same"].failures[0]
+
+
+def test_a_model_that_ends_in_nan_is_not_stable(log, tmp_path):
+    protocol = Protocol(optimizer=lambda: keras.optimizers.SGD(1e30), batch_size=4096)
+    found = run(log, tmp_path, {"small": SMALL}, protocol=protocol, seeds=1)
+    assert not found["small"].stable
+    assert "not finite" in found["small"].failures[0]
+    assert "positives among" not in found.to_markdown()
 
 
 def test_served_latency_in_turns(log, tmp_path):
     found = run(log, tmp_path, {"small": SMALL, "large": ("mlp", {"units": (512, 512)})}, seeds=1,
                 latency_batch=32, budget=Budget(latency="+0 %"))  # fmt: skip
     cost = found["large"].cost
+    low, high = (cost[f"latency_ratio_{end}"].value for end in ("low", "high"))
+    assert 1 < low <= cost["latency_ratio"].value <= high
+    assert found.violations("small") == []  # a baseline is within what is relative to it
     assert cost["latency_p50"].fidelity == "measured"
     assert "32 rows, 1 thread" in cost["latency_p50"].conditions
     assert cost["latency_ratio"].value > 1
@@ -143,11 +182,30 @@ def test_served_latency_in_turns(log, tmp_path):
         ({"other": SMALL}, r"`baseline` must be one of the variants \['other'\]. .*'small'"),
         ({"small": 3}, "Variant 'small' must be a zero-argument callable, an architecture's name"),
         ({"small": "dcn_v3"}, "Did you mean"),
+        ({"small": SMALL, "../escaped": SMALL}, "A variant's name is a part of file names"),
     ],
 )
 def test_rejects(log, tmp_path, variants, message):
     with pytest.raises(ValueError, match=message):
         run(log, tmp_path, variants)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"latency_batch": 0}, "`latency_batch` must be a positive integer or None"),
+        ({"budget": "1 GiB"}, "`budget` must be a kranking.budget.Budget"),
+        ({"seeds": 0}, "`seeds` must be a positive integer"),
+    ],
+)
+def test_rejects_options(log, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        run(log, tmp_path, {"small": SMALL}, **options)
+
+
+def test_a_session_column_is_looked_for_before_training(log, tmp_path):
+    with pytest.raises(ValueError, match=r"`session` must be a column of .*session='visit'"):
+        run(dataclasses.replace(log, session="visit"), tmp_path, {"small": SMALL})
 
 
 def test_an_optimizer_is_made_for_each_training():
@@ -158,8 +216,6 @@ def test_an_optimizer_is_made_for_each_training():
 
 
 def test_no_positive_of_the_main_task_is_undefined(log, tmp_path):
-    none = LogFiles(log.train, log.valid, log.test, log.features,
-                    [kr.Task("save"), kr.Task("closeup")], "session_id")  # fmt: skip
     import pyarrow.parquet as pq
 
     file = next(iter(kr.features.find_files(log.test)))
@@ -168,7 +224,7 @@ def test_no_positive_of_the_main_task_is_undefined(log, tmp_path):
     zeros = np.zeros(len(table), table["save"].to_numpy().dtype)
     table = table.set_column(index, "save", [zeros])
     pq.write_table(table, tmp_path / "test.parquet")
-    none = LogFiles(log.train, log.valid, tmp_path / "test.parquet", *list(vars(none).values())[3:])
+    none = dataclasses.replace(log, test=tmp_path / "test.parquet")
     found = run(none, tmp_path / "out", {"small": SMALL, "twin": SMALL}, seeds=1)
-    assert found["twin"].verdict() == ""
+    assert found["twin"].verdict() == "undefined"
     assert "undefined: 0 positives among the test rows" in found.to_markdown()

@@ -6,6 +6,8 @@ import keras
 
 from kranking._core import check_positive_int
 
+_seeds: list[int] = []
+
 
 def set_seed(seed: int) -> None:
     """Makes what follows repeatable: on a processor, two runs give identical weights.
@@ -35,7 +37,13 @@ def set_seed(seed: int) -> None:
     if seed >= 2**32:
         raise ValueError(f"`seed` must be below 2**32, as NumPy wants it. Received: seed={seed}")
     keras.utils.set_random_seed(seed)
+    _seeds[:] = [seed]
     _DETERMINISM.get(keras.backend.backend(), _nothing)()
+
+
+def last_seed() -> int | None:
+    """Gives what `set_seed` was last called with in this process."""
+    return _seeds[0] if _seeds else None
 
 
 def _tensorflow() -> None:

@@ -112,7 +112,8 @@ class StabilityGuard(keras.callbacks.Callback):
                 "`StabilityGuard` must begin at finite weights, or there is nothing to go back to. "
                 f"Received: a model that is not finite in {broken_layers(model) or 'its optimizer'}"
             )
-        self._good, self._next = ModelState(model, 0), None
+        self._good: Any = ModelState(model, 0)
+        self._next: Any = None
         self._recorder = Recorder(model, 2 * self.check_every + 1)
         self._recorder.attach()
 

@@ -252,7 +252,6 @@ def test_median():
         assert losses.median() == statistics.median_high(kept)
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="half precision on a processor is another matter")
 def test_a_skipped_overflow_is_no_event():
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")

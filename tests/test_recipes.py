@@ -116,6 +116,11 @@ def test_pruning(tmp_path):
     assert 0.35 < result["zeros_embeddings_0.8"] < 0.36  # 0.444 times the target
 
 
+def test_guard_overhead(tmp_path):
+    result = run("benchmarks/guard_overhead.py", tmp_path / "out")
+    assert {"overhead_share", "step_ms"} <= set(result)
+
+
 def test_own_log(tmp_path):
     result = run("own_log.py", tmp_path / "out")
     assert {"auc_like", "ne_finish", "hit3_like", "parity_onnx"} <= set(result)

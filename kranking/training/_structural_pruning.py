@@ -1,6 +1,6 @@
 """DeepLight's pruning of embeddings, hidden kernels and field pairs, in the course of training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,6 +9,7 @@ import numpy as np
 from kranking._core import check_number, check_positive_int
 from kranking.layers import MLP, FieldWeightedFactorizationMachine
 from kranking.models import RankingModel
+from kranking.training._layers_in import layers_in
 
 # The schedule's base: a share of 0.99 of the way to the target is left after each `decay_steps`.
 _BASE = 0.99
@@ -181,7 +182,7 @@ def _groups(
     groups = []
     if model.encoder.tables:
         groups.append(("embeddings", list(model.encoder.tables), embedding_ratio))
-    for layer in _layers_in(model.stack):
+    for layer in layers_in(model.stack):
         if isinstance(layer, FieldWeightedFactorizationMachine):
             groups.append((layer.pair_weights.path, [layer.pair_weights], pair_ratio))
         elif isinstance(layer, MLP):
@@ -190,22 +191,6 @@ def _groups(
         elif isinstance(layer, keras.layers.Dense) and layer.name == "linear":
             groups.append((layer.kernel.path, [layer.kernel], 1.0))
     return groups
-
-
-def _layers_in(value: Any, seen: set[int] | None = None) -> Iterator[keras.layers.Layer]:
-    """Gives every layer in a layer or a collection of layers, itself included, each once."""
-    seen = set() if seen is None else seen
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    if isinstance(value, keras.layers.Layer):
-        yield value
-        value = list(vars(value).values())
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for part in value:
-            yield from _layers_in(part, seen)
 
 
 def _array(weight: Any) -> np.ndarray:

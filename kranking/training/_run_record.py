@@ -1,0 +1,197 @@
+"""A training as one JSON file."""
+
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kranking._core import check_positive_int
+from kranking.features import schema_hash
+from kranking.models import RankingModel
+from kranking.training._set_seed import last_seed
+
+FORMAT, FORMAT_VERSION = "kranking run record", 1
+
+_PACKAGES = ("kranking", "keras", "numpy", "pyarrow", "tensorflow", "jax", "jaxlib", "torch")
+
+
+class RunRecord(keras.callbacks.Callback):
+    """Writes what a training is and how it goes into a JSON file, anew at each epoch's end.
+
+    The file holds the model (class, hash and size of its configuration, schema hash of its declarations),
+    the optimizer, versions, backend, seed, data, costs, and for each epoch its metrics, seconds and
+    samples per second. It appears under its name only when it is whole: a killed run leaves the record of
+    the last epoch that ended, with `"finished": false`. Place it *after* the callbacks that write into the
+    logs. A number that is not finite is a string, as `"nan"`.
+
+    Args:
+        path: The file. Its folder is made; a record that is there is replaced.
+        data: What the model is trained on: a reader, whose files are hashed, or paths of files.
+            `None` says nothing.
+        seed: The seed, for the record. `None` takes the last one of `set_seed`, if any.
+        costs: Costs of the model, a mapping that JSON can hold.
+        notes: Anything else, likewise.
+
+    >>> import tempfile
+    >>> age = kr.features.Numeric("age", mean=0.0, std=1.0)
+    >>> model = kr.RankingModel([age], [kr.layers.MLP([4])], [kr.Task("save")])
+    >>> model.compile("adam")
+    >>> x, y = {"age": np.zeros(8, "float32")}, {"save": np.ones(8, "float32")}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     record = kr.training.RunRecord(folder + "/run.json", seed=7)
+    ...     _ = model.fit(x, y, epochs=2, verbose=0, callbacks=[record])
+    ...     written = json.loads(Path(folder, "run.json").read_text())
+    >>> len(written["epochs"]), written["finished"], written["seed"]
+    (2, True, 7)
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        data: Any = None,
+        seed: int | None = None,
+        costs: Mapping[str, Any] | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ):
+        check_positive_int("seed", seed, optional=True, minimum=0)
+        for name, mapping in (("costs", costs), ("notes", notes)):
+            if not isinstance(mapping, Mapping | None) or not _fits_json(mapping):
+                raise ValueError(
+                    f"`{name}` must be a mapping that JSON can hold, or None. Received: {name}={mapping!r}"
+                )
+        super().__init__()
+        self.path = Path(path)
+        self.data = data
+        self.seed = seed
+        self.costs = costs
+        self.notes = notes
+        self.record: dict[str, Any] = {}
+
+    def on_train_begin(self, logs=None):
+        self.record = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "finished": False,
+            "backend": keras.backend.backend(),
+            "versions": _versions(),
+            "seed": last_seed() if self.seed is None else self.seed,
+            "model": _describe_model(self.model),
+            "optimizer": _describe_optimizer(self.model),
+            "data": describe_data(self.data),
+            "costs": dict(self.costs or {}),
+            "notes": dict(self.notes or {}),
+            "epochs": [],
+        }
+        self._write()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._begin = time.perf_counter()
+        self._steps = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        # In on_train_batch_end, Keras would wait for each step.
+        seconds = time.perf_counter() - self._begin
+        row: dict[str, Any] = {"epoch": epoch, "seconds": seconds}
+        rows = getattr(self.data, "num_rows", None)
+        if rows:
+            row["samples_per_second"] = rows / seconds
+        row["metrics"] = {name: _plain(value) for name, value in (logs or {}).items()}
+        self.record["epochs"].append(row)
+        self._write()
+
+    def on_train_end(self, logs=None):
+        self.record["finished"] = True
+        self._write()
+
+    def _write(self) -> None:
+        text = json.dumps(self.record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.path.with_name(f".{self.path.name}.unfinished")
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self.path)
+
+
+def describe_data(data: Any) -> dict[str, Any]:
+    """Gives size and SHA-256 of each file of a reader or of a list of paths, and one hash of them all."""
+    if data is None:
+        return {}
+    files = getattr(data, "files", data)
+    files = [files] if isinstance(files, str | os.PathLike) else files
+    try:
+        paths = [Path(file) for file in files]
+        rows = [
+            {"name": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)}
+            for path in paths
+        ]
+    except (TypeError, OSError) as error:
+        raise ValueError(
+            "`data` must be a reader with `files`, or paths of files. "
+            f"Received: data of type {type(data).__name__}; {type(error).__name__}: {error}"
+        ) from error
+    whole = hashlib.sha256("".join(row["sha256"] for row in rows).encode()).hexdigest()
+    known = {name: getattr(data, name, None) for name in ("num_rows", "batch_size", "shuffled")}
+    known = {name: value for name, value in known.items() if value is not None}
+    return {"sha256": whole, **known, "files": rows}
+
+
+def _describe_model(model: Any) -> dict[str, Any]:
+    config = json.dumps(
+        keras.saving.serialize_keras_object(model), sort_keys=True, default=str
+    ).encode()
+    out = {
+        "class": type(model).__name__,
+        "name": model.name,
+        "config_sha256": hashlib.sha256(config).hexdigest(),
+        "parameters": model.count_params(),
+    }
+    if isinstance(model, RankingModel):
+        out["schema_hash"] = schema_hash(model.features)
+        out["tasks"] = [task.name for task in model.tasks]
+        out["blocks"] = [type(block).__name__ for block in model.blocks]
+    return out
+
+
+def _describe_optimizer(model: Any) -> dict[str, Any]:
+    config = keras.saving.serialize_keras_object(model.optimizer)
+    return json.loads(json.dumps({k: config[k] for k in ("class_name", "config")}, default=str))
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _plain(value: Any) -> float | str:
+    number = float(np.asarray(value))
+    return number if math.isfinite(number) else str(number)
+
+
+def _fits_json(value: Any) -> bool:
+    try:
+        json.dumps(value if value is None else dict(value), allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

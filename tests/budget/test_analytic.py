@@ -61,23 +61,24 @@ def test_what_cannot_be_counted_is_listed(features, tasks):
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "slots"),
+    ("name", "options", "slots"),
     [
-        ("sgd", 0),
-        (keras.optimizers.SGD(momentum=0.9), 1),
-        ("adagrad", 1),
-        ("rmsprop", 1),
-        ("adam", 2),
-        (keras.optimizers.Adam(amsgrad=True), 3),
-        (keras.optimizers.Adam(use_ema=True), 3),
-        ("ftrl", 2),
-        ("adafactor", None),
-        ("muon", None),
+        ("SGD", {}, 0),
+        ("SGD", {"momentum": 0.9}, 1),
+        ("Adagrad", {}, 1),
+        ("RMSprop", {}, 1),
+        ("Adam", {}, 2),
+        ("Adam", {"amsgrad": True}, 3),
+        ("Adam", {"use_ema": True}, 3),
+        ("Ftrl", {}, 2),
+        ("Adafactor", {}, None),
+        ("Muon", {}, None),
     ],
-    ids=str,
 )
-def test_slots(optimizer, slots):
-    assert slots_per_parameter(optimizer) == slots
+def test_slots(name, options, slots):
+    assert slots_per_parameter(getattr(keras.optimizers, name)(**options)) == slots
+    if not options:
+        assert slots_per_parameter(name.lower()) == slots
 
 
 def test_slots_leave_the_optimizer_alone():

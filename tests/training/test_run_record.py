@@ -115,7 +115,6 @@ def test_numbers_that_are_not_finite(tmp_path):
         ({"notes": {"a": object()}}, r"`notes` must be a mapping that JSON can hold"),
         ({"notes": {"a": float("nan")}}, r"`notes` must be a mapping that JSON can hold"),
     ],
-    ids=str,
 )
 def test_rejects(arguments, message, tmp_path):
     with pytest.raises(ValueError, match=message):

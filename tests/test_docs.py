@@ -34,6 +34,8 @@ EXAMPLES = list(doctests())
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_docstring(example, tmp_path, monkeypatch):
+    if example.name.endswith(".compiled_step"):
+        pytest.importorskip("jax")  # an extra; the first command of the README goes without
     monkeypatch.chdir(tmp_path)
     output = io.StringIO()
     result = doctest.DocTestRunner(verbose=False).run(example, out=output.write)

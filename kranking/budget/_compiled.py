@@ -1,6 +1,7 @@
 """The cost of a training step as XLA sees it, after compiling and without running it."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import keras
@@ -39,6 +40,10 @@ def compiled_step(
     >>> step["memory"] == step["state"] + step["temporary"]
     True
     """
+    if find_spec("jax") is None:
+        raise ImportError(
+            "`compiled_step` needs JAX on every backend: pip install 'kranking[jax]'."
+        )
     request = request_of(model, batch_size, optimizer, modules=list(modules))
     if keras.backend.backend() == "jax":
         return _analyse(request, {})

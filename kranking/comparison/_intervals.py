@@ -107,7 +107,7 @@ def spread(values: np.ndarray, level: float = 0.95) -> Interval:
     chi2 = np.random.default_rng(0).chisquare(free, _DRAWS)
     high, low = np.quantile(chi2, [(1 - level) / 2, (1 + level) / 2])
     s = float(values.std(ddof=1))
-    return Interval(s, s * np.sqrt(free / low), s * np.sqrt(free / high))
+    return Interval(s, float(s * np.sqrt(free / low)), float(s * np.sqrt(free / high)))
 
 
 def wider(values: np.ndarray, baseline: np.ndarray) -> float:

@@ -1,5 +1,7 @@
 """The compiled and the measured step run the real thing, here or in a child process."""
 
+from importlib.util import find_spec
+
 import keras
 import pytest
 
@@ -7,7 +9,10 @@ import kranking as kr
 from kranking._child import ChildError
 from kranking.budget import analytic_cost, compiled_step, measured_step
 
+needs_jax = pytest.mark.skipif(find_spec("jax") is None, reason="XLA's account is JAX's")
 
+
+@needs_jax
 def test_compiled_memory_holds_the_state_and_grows_with_the_batch(model):
     optimizer = keras.optimizers.SGD(momentum=0.9)
     small, large = (compiled_step(model, size, optimizer) for size in (256, 1024))
@@ -40,5 +45,6 @@ def test_rejects(model):
         measured_step(model, batch_size=0)
 
 
+@needs_jax
 def test_every_optimizer_name_reaches_the_child(model):
     assert kr.budget.compiled_step(model, 8, "adagrad")["memory"] > 0

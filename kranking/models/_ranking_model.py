@@ -16,7 +16,7 @@ from kranking.features import (
     from_config,
     to_config,
 )
-from kranking.layers import SharedBottom, Work, work_of
+from kranking.layers import SharedBottom, Work
 from kranking.models._auxiliary import Auxiliary
 from kranking.models._distribution import check_distributable, resolve_jit
 from kranking.models._inputs import checked_inputs
@@ -25,7 +25,7 @@ from kranking.models._loss_scale import watch_every_row
 from kranking.models._objectives import build_trackers, losses_of, metrics_of, weights_of
 from kranking.models._reader_errors import guarded
 from kranking.models._rows import check_labels, check_rows
-from kranking.models._stack import Given, assemble, build_all, output_shape, pair_of
+from kranking.models._stack import Given, assemble, build_all, works_of
 from kranking.models._weights import wanted
 
 
@@ -297,12 +297,4 @@ class RankingModel(keras.Model):
     def layer_work(self) -> list[tuple[keras.layers.Layer, Work]]:
         """Gives each layer with its work, from the fields to the heads; needs no weights."""
         self._plan()
-        shape: Any = pair_of(self.encoder)
-        inputs = shape[1]
-        needed = self.stack[0].needs_fields
-        works = [(self.encoder, work_of(self.encoder, inputs))] if needed else []
-        for layer in self.stack:
-            shape = given_to(layer, shape, inputs)
-            works.append((layer, work_of(layer, shape)))
-            shape = output_shape(layer, shape)
-        return works
+        return works_of(self.encoder, self.stack)

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from kranking.features import FieldEncoder
-from kranking.layers import fill, takes_of
+from kranking.layers import Work, fill, takes_of, work_of
 from kranking.models._later_view import LATER_VIEWS, LaterView, given_to
 from kranking.models._views import VIEWS, FieldView, frozen, id_sizes, kinds_of, leaves
 
@@ -102,6 +102,18 @@ def build_all(encoder: FieldEncoder, stack: Layers) -> None:
         shape = given_to(layer, shape, inputs)
         _build(layer, shape)
         shape = output_shape(layer, shape)
+
+
+def works_of(encoder: FieldEncoder, stack: Layers) -> list[tuple[keras.layers.Layer, Work]]:
+    """Gives each layer with its work, the encoder first if the stack reads its fields."""
+    shape: Any = pair_of(encoder)
+    inputs = shape[1]
+    works: list[Any] = [(encoder, work_of(encoder, inputs))] if stack[0].needs_fields else []
+    for layer in stack:
+        shape = given_to(layer, shape, inputs)
+        works.append((layer, work_of(layer, shape)))
+        shape = output_shape(layer, shape)
+    return works
 
 
 def _wanted(block: keras.layers.Layer) -> Any:

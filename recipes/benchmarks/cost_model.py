@@ -68,6 +68,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="two small models")
     parser.add_argument("--out")
     args = parser.parse_args(arguments)
+    if args.smoke and args.fit:
+        parser.error("--fit: the package's factors want every model, not two small ones")
     if args.smoke:
         args.seeds, args.architectures = [TEST_SEEDS[0], FIT_SEEDS[0]], ["mlp"]
     return args

@@ -50,19 +50,7 @@ def variants(scale: float) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> dict[str, float]:
     args = parse(arguments)
     out = training.run_folder(args, "compare")
-    if args.data:
-        log = logs.kuairand(Path(args.data), out / "log", 8_000 if args.smoke else None)
-    else:
-        log = logs.homefeed(out / "log", args.rows, args.seed)
-    features = kr.features.fit(log.features, log.train)
-    files = LogFiles(log.train, log.valid, log.test, features, log.tasks, log.session)
-    rate, size = log.protocol.learning_rate, log.protocol.batch_size
-    protocol = Protocol(
-        optimizer=lambda: keras.optimizers.Adam(rate),
-        batch_size=size,
-        epochs=1 if args.smoke else log.protocol.epochs,
-        hit=log.hit,
-    )
+    files, protocol = prepared(args, out)
     chosen = {name: v for name, v in variants(args.scale).items() if name in args.variants}
     report = compare(
         {BASELINE: variants(args.scale)[BASELINE], **chosen},
@@ -78,6 +66,23 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     result = figures(report)
     training.replace(out / "result.json", json.dumps(result, indent=1))
     return result
+
+
+def prepared(args: argparse.Namespace, out: Path) -> tuple[LogFiles, Protocol]:
+    """Gives the log that was asked for, its declarations fitted, and how every model is trained on it."""
+    if args.data:
+        log = logs.kuairand(Path(args.data), out / "log", 8_000 if args.smoke else None)
+    else:
+        log = logs.homefeed(out / "log", args.rows, args.seed)
+    features = kr.features.fit(log.features, log.train)
+    files = LogFiles(log.train, log.valid, log.test, features, log.tasks, log.session)
+    rate, size = log.protocol.learning_rate, log.protocol.batch_size
+    return files, Protocol(
+        optimizer=lambda: keras.optimizers.Adam(rate),
+        batch_size=size,
+        epochs=1 if args.smoke else log.protocol.epochs,
+        hit=log.hit,
+    )
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

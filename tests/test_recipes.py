@@ -49,6 +49,15 @@ def test_homefeed(tmp_path):
         assert (tmp_path / "out" / "bundles" / name / "manifest.json").exists()
 
 
+def test_launch_finds_sizes_once(tmp_path):
+    result = run("launch.py", tmp_path / "out")
+    assert result["pinterest_baseline.memory_points"] == 0
+    assert {"launch_narrowed.metric", "launch_published.latency_ratio"} <= set(result)
+    sizes = json.loads((tmp_path / "out" / "sizes.json").read_text())
+    assert sizes["ratio"] <= 1 or sizes["mlp"] == 1 / 16
+    assert "launch_narrowed" in (tmp_path / "out" / "page.md").read_text()
+
+
 @needs_kuairand
 def test_seeds_on_kuairand(tmp_path):
     wanted = ["--data", str(KUAIRAND), "--architectures", "pinterest_launch", "--seeds", "1"]

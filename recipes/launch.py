@@ -1,0 +1,186 @@
+"""Can the launch candidate be had at the baseline's latency? The question of the paper's section 5.4.
+
+Paper:    Malreddy et al., Improving feature interactions at Pinterest under industry constraints,
+          2024, https://arxiv.org/abs/2412.01985: parallel mask blocks and cross layers, and an MLP
+          made smaller until latency was the old one; memory +5 points, save volume +1.42 %.
+Command:  python recipes/launch.py --seeds 5 --out runs/launch                    the synthetic home feed
+          python recipes/launch.py --data DIR --seeds 3 --out runs/launch         KuaiRand-Pure in DIR
+Cost:     some minutes for the sizes, then a minute per training on 2 cores; `--smoke` under a minute.
+Expected: a page: quality, memory at the batch that fills 60 % of a device, latency within +0 %.
+
+Latency is measured on ONNX Runtime, 100 rows, one thread, in turns with the baseline. The MLP is made
+narrower first, as in the paper; where the narrowest is still too slow, the mask blocks are too, and the
+page says so. The same command with the same `--out` goes on where a killed run stopped.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import training
+from compare import figures, prepared
+
+import kranking as kr
+from kranking.comparison import Comparison, LogFiles, compare
+
+BASELINE, DEVICE, FILLED = "pinterest_baseline", "A100-40GB", 0.60
+BATCH, THREADS = 100, 1
+BLOCK_DIM, UNITS = 512, (512, 256)  # of the launch candidate as the registry has it
+NARROWEST, STEPS = 1 / 16, (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)
+
+
+def main(arguments: list[str] | None = None) -> dict[str, float]:
+    args = parse(arguments)
+    out = training.run_folder(args, "launch")
+    files, protocol = prepared(args, out)
+    sizes = found_sizes(files, args, out / "sizes.json")
+    published = {"block_dim": size(BLOCK_DIM, args.scale), "units": widths(args.scale)}
+    variants = {
+        BASELINE: (BASELINE, {"scale": args.scale}),
+        "launch_published": ("pinterest_launch", published),
+        "launch_narrowed": ("pinterest_launch", sizes["arguments"]),
+    }
+    report = compare(
+        variants,
+        files,
+        BASELINE,
+        protocol=protocol,
+        seeds=args.seeds,
+        out=out,
+        budget=kr.budget.Budget(latency="+0 %"),
+        latency_batch=BATCH,
+        verbose=2,
+    )
+    memory = memory_points(variants, files)
+    training.replace(out / "page.md", page(report, sizes, memory))
+    print((out / "page.md").read_text())
+    result = figures(report) | {f"{name}.memory_points": v for name, v in memory["points"].items()}
+    training.replace(out / "result.json", json.dumps(result, indent=1))
+    return result
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = training.parser(__doc__, "launch")
+    parser.add_argument("--seeds", type=int, help="trainings of each variant; default 3")
+    parser.add_argument("--rows", type=int, default=200_000, help="rows of the synthetic log")
+    parser.add_argument("--scale", type=float, default=0.25, help="times the published widths")
+    parser.add_argument("--rounds", type=int, default=300, help="timed calls of each size")
+    args = parser.parse_args(arguments)
+    args.seeds = args.seeds or (2 if args.smoke else 3)
+    if args.smoke:
+        args.rows, args.scale, args.rounds = 5_000, 0.05, 20
+    return args
+
+
+def size(width: float, scale: float) -> int:
+    """Gives a width times `scale`, in steps of 8."""
+    return max(8, round(width * scale / 8) * 8)
+
+
+def widths(scale: float) -> list[int]:
+    return [size(units, scale) for units in UNITS]
+
+
+def found_sizes(files: LogFiles, args: argparse.Namespace, path: Path) -> dict[str, Any]:
+    """Finds the widest launch candidate that is as fast as the baseline: its MLP first, then its blocks.
+
+    What was timed is kept in `path`, with every size that was tried.
+    """
+    if path.exists():
+        return json.loads(path.read_text())
+    tried: list[dict[str, Any]] = []
+    base = served(files, BASELINE, {"scale": args.scale})
+
+    def ratio(block: float, mlp: float) -> float:
+        arguments = {
+            "block_dim": size(BLOCK_DIM, args.scale * block),
+            "units": widths(args.scale * mlp),
+        }
+        candidate = served(files, "pinterest_launch", arguments)
+        calls = {"candidate": candidate, "baseline": base}
+        measured = kr.export.latency_in_turns(calls, args.rounds, batch=BATCH, threads=THREADS)
+        found = measured.ratio("candidate", "baseline")
+        tried.append({"block": block, "mlp": mlp, "arguments": arguments, "ratio": found})
+        print(f"{arguments}: {found:.3f} of the baseline's latency", flush=True)
+        return found
+
+    for block in STEPS:
+        if ratio(block, NARROWEST) <= 1:
+            break
+    else:
+        raise SystemExit(f"No size of the launch candidate is as fast as the baseline: {tried}")
+    mlp = next((m for m in STEPS if ratio(block, m) <= 1), NARROWEST)
+    chosen = next(t for t in tried if (t["block"], t["mlp"]) == (block, mlp))
+    training.replace(path, json.dumps(chosen | {"tried": tried}, indent=1))
+    return json.loads(path.read_text())
+
+
+def served(files: LogFiles, name: str, arguments: dict[str, Any]) -> Callable[[], Any]:
+    """Exports an untrained model and gives a call of its ONNX file: weights do not change what it takes."""
+    model = kr.architectures.get(name).build(files.features, files.tasks, **arguments)
+    random = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        kr.export.export_model(model, f"{folder}/bundle", formats=["onnx"])
+        bundle = kr.export.load_bundle(f"{folder}/bundle", threads=THREADS)
+        session = bundle.session
+    rows = {
+        value.name: (
+            random.integers(0, 2, (BATCH, *value.shape))
+            if value.dtype.startswith("int")
+            else random.standard_normal((BATCH, *value.shape))
+        ).astype(value.dtype)
+        for value in bundle.signature.inputs
+    }
+    return lambda: session.run(None, rows)
+
+
+def memory_points(variants: dict[str, Any], files: LogFiles) -> dict[str, Any]:
+    """Gives what each variant takes at the batch with which the baseline fills 60 % of a device."""
+    models = {}
+    for name, (architecture, arguments) in variants.items():
+        with kr.models.without_weights():
+            build = kr.architectures.get(architecture).build
+            models[name] = build(files.features, files.tasks, **arguments)
+    batch = kr.budget.largest_batch(models[BASELINE], FILLED, DEVICE).batch_size
+    whole = kr.budget.device_memory(DEVICE)
+    shares = {
+        name: 100 * kr.budget.analytic_cost(model, batch)["memory"].value / whole
+        for name, model in models.items()
+    }
+    points = {name: share - shares[BASELINE] for name, share in shares.items()}
+    return {"batch": batch, "shares": shares, "points": points}
+
+
+def page(report: Comparison, sizes: dict[str, Any], memory: dict[str, Any]) -> str:
+    """Writes the decision on one page."""
+    arguments = sizes["arguments"]
+    blocks = "as published" if sizes["block"] == 1 else f"{sizes['block']:g} times as wide"
+    lines = [
+        f"`launch_narrowed` has an MLP of {arguments['units']} ({sizes['mlp']:g} times as wide) and mask "
+        f"blocks of {arguments['block_dim']} ({blocks}): the widest tried whose latency was at most the "
+        f"baseline's ({sizes['ratio']:.2f} when sizes were chosen; {len(sizes['tried'])} tried).",
+        "",
+        report.to_markdown(),
+        f"At batch {memory['batch']:,}, which fills {FILLED:.0%} of {DEVICE} with the baseline:",
+        "",
+        "| variant | memory, by formula | points |",
+        "|---|---:|---:|",
+    ]
+    lines += [
+        f"| {name} | {share:.1f} % | {memory['points'][name]:+.1f} |"
+        for name, share in memory["shares"].items()
+    ]
+    lines += ["", "| test rows, mean of seeds | " + " | ".join(memory["shares"]) + " |"]
+    lines += ["|---|" + "---:|" * len(memory["shares"])]
+    for name in report[BASELINE].means:
+        cells = [f"{report[v].means.get(name, float('nan')):.4f}" for v in memory["shares"]]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    main()

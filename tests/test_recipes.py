@@ -54,7 +54,7 @@ def test_launch_finds_sizes_once(tmp_path):
     assert result["pinterest_baseline.memory_points"] == 0
     assert {"launch_narrowed.metric", "launch_published.latency_ratio"} <= set(result)
     sizes = json.loads((tmp_path / "out" / "sizes.json").read_text())
-    assert sizes["ratio"] <= 1 or sizes["mlp"] == 1 / 16
+    assert sizes["ratio"] in [tried["ratio"] for tried in sizes["tried"]]
     assert "launch_narrowed" in (tmp_path / "out" / "page.md").read_text()
 
 

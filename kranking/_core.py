@@ -1,6 +1,8 @@
-"""What every room needs: the registration decorator, the wording of errors, initializer copies."""
+"""What every room needs: registration, the wording of errors, initializer copies, versions."""
 
+import importlib.metadata
 import math
+import platform
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -82,3 +84,14 @@ def check_known_width(layer: keras.layers.Layer, input_shape: Shape) -> int:
             f"Received: input_shape={tuple(input_shape)}"
         )
     return width
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Gives the versions of Python, of kranking, and of those of `packages` that are installed."""
+    found = {"python": platform.python_version()}
+    for package in ("kranking", *packages):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

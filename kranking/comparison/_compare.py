@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kranking._core import check_positive_int
+from kranking._core import check_positive_int, versions
 from kranking.budget import Budget, Cost, Figure
 from kranking.comparison._intervals import (
     UNDEFINED,
@@ -40,8 +40,8 @@ def compare(
 
     Seed by seed, so that what a stopped run leaves is a comparison too. A finished training is a file in
     `out`: the same call goes on where a killed one stopped, and tries anew what had failed. A call with
-    other files, declarations, tasks, protocol, backend, baseline, or another model under a known name, is
-    refused there. A variant that fails, or whose loss stops being finite, is a row with its reason.
+    other files, declarations, tasks, protocol, backend, versions, baseline, or another model under a known
+    name, is refused there. A variant that fails, or whose loss is not finite, is a row with its reason.
 
     Args:
         variants: By name (letters, digits, `_.+-`): a zero-argument callable that gives a new untrained
@@ -94,6 +94,7 @@ def _settle(out: Path, variants: list[Variant], log: LogFiles, protocol: Protoco
     settings = log.to_json() | {
         "protocol": protocol.to_json(),
         "backend": keras.backend.backend(),
+        "versions": versions("keras", keras.backend.backend()),
         "baseline": baseline,
     }
     path = out / "settings.json"

@@ -1,11 +1,9 @@
 """A training as one JSON file."""
 
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
-import platform
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +12,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from kranking._core import check_positive_int
+from kranking._core import check_positive_int, versions
 from kranking.features import schema_hash
 from kranking.models import RankingModel
 from kranking.training._set_seed import last_seed
 
 FORMAT, FORMAT_VERSION = "kranking run record", 1
 
-_PACKAGES = ("kranking", "keras", "numpy", "pyarrow", "tensorflow", "jax", "jaxlib", "torch")
+_PACKAGES = ("keras", "numpy", "pyarrow", "tensorflow", "jax", "jaxlib", "torch")
 
 
 class RunRecord(keras.callbacks.Callback):
@@ -83,7 +81,7 @@ class RunRecord(keras.callbacks.Callback):
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "finished": False,
             "backend": keras.backend.backend(),
-            "versions": _versions(),
+            "versions": versions(*_PACKAGES),
             "seed": last_seed() if self.seed is None else self.seed,
             "model": _describe_model(self.model),
             "optimizer": _describe_optimizer(self.model),
@@ -167,16 +165,6 @@ def _describe_model(model: Any) -> dict[str, Any]:
 def _describe_optimizer(model: Any) -> dict[str, Any]:
     config = keras.saving.serialize_keras_object(model.optimizer)
     return json.loads(json.dumps({k: config[k] for k in ("class_name", "config")}, default=str))
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _plain(value: Any) -> float | str:

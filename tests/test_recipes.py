@@ -145,6 +145,16 @@ def test_compare(tmp_path):
     assert (tmp_path / "out" / "report.html").exists()
 
 
+def test_feature_importance_of_a_model_that_is_there(tmp_path):
+    out = tmp_path / "out"
+    first = run("feature_importance.py", out)
+    assert {"save.ne", "save.engaged_pins.change", "hide.cover.rank"} <= set(first)
+    assert {"importance.md", "importance.json", "importance.png"} <= {p.name for p in out.iterdir()}
+    before = (out / "model.keras").stat().st_mtime_ns
+    assert run("feature_importance.py", out) == first
+    assert (out / "model.keras").stat().st_mtime_ns == before
+
+
 def test_cost_model(tmp_path):
     """The committed rows, judged by the committed factors."""
     command = [

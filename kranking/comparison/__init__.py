@@ -1,6 +1,9 @@
 """Which architecture is worth its cost: variants trained over seeds, with intervals, under a budget."""
 
 from kranking.comparison._compare import compare as compare
+from kranking.comparison._feature_importance import feature_importance as feature_importance
+from kranking.comparison._importance_report import FeatureImportance as FeatureImportance
+from kranking.comparison._importance_report import Importance as Importance
 from kranking.comparison._intervals import Interval as Interval
 from kranking.comparison._intervals import paired_difference as paired_difference
 from kranking.comparison._intervals import paired_over_seeds as paired_over_seeds
@@ -13,11 +16,14 @@ from kranking.comparison._report import Row as Row
 
 __all__ = [
     "Comparison",
+    "FeatureImportance",
+    "Importance",
     "Interval",
     "LogFiles",
     "Protocol",
     "Row",
     "compare",
+    "feature_importance",
     "paired_difference",
     "paired_over_seeds",
     "spread",

@@ -12,6 +12,7 @@ from kranking._core import check_positive_int, versions
 from kranking.budget import Budget, Cost, Figure
 from kranking.comparison._intervals import (
     UNDEFINED,
+    Interval,
     paired_difference,
     paired_over_seeds,
     spread,
@@ -20,7 +21,7 @@ from kranking.comparison._intervals import (
 from kranking.comparison._latency import latencies
 from kranking.comparison._log import LogFiles, Protocol
 from kranking.comparison._report import Comparison, Row
-from kranking.comparison._trial import sessions_of, trained
+from kranking.comparison._trial import KEPT, sessions_of, trained
 from kranking.comparison._variant import Variant, describe, resolve
 
 
@@ -96,6 +97,7 @@ def _settle(out: Path, variants: list[Variant], log: LogFiles, protocol: Protoco
         "backend": keras.backend.backend(),
         "versions": versions("keras", keras.backend.backend()),
         "baseline": baseline,
+        "kept": list(KEPT),
     }
     path = out / "settings.json"
     known = {v.name: describe(v) for v in variants}
@@ -131,23 +133,21 @@ def _row(
     mine, theirs = trials[variant.name], trials[baseline]
     failures = [t["failed"] for t in mine if "failed" in t]
     good = [t for t in mine if "failed" not in t]
-    pairs = [(a, b) for a, b in zip(mine, theirs) if "failed" not in a and "failed" not in b]
+    pairs = paired(mine, theirs)
     hits, base_hits = _hits(good), _hits([t for t in theirs if "failed" not in t])
-    difference, figures = (None if variant.name == baseline else UNDEFINED), {}
-    if variant.name != baseline and pairs:
-        own, base = (np.stack([sessions_of(t[i], out) for t in pairs]) for i in (0, 1))
-        if not np.isnan(hits).any():
-            difference = paired_difference(own, base)
-        for name in pairs[0][0]["figures"]:
-            own, base = (np.array([_number(t[i]["figures"][name]) for t in pairs]) for i in (0, 1))
-            figures[name] = paired_over_seeds(own, base)
+    figures = {}
+    for name in pairs[0][0]["figures"] if pairs and variant.name != baseline else ():
+        own, base = (np.array([_number(t[i]["figures"][name]) for t in pairs]) for i in (0, 1))
+        figures[name] = paired_over_seeds(own, base)
+    other = variant.name != baseline
     cost = Cost.from_json(good[0]["cost"]) if good and good[0]["cost"] else None
     if cost is not None and not isinstance(latency, str):
         cost = cost.with_figures(**latency)
     return Row(
         name=variant.name,
         metric=float(np.mean(hits)) if good else float("nan"),
-        difference=difference,
+        difference=difference(mine, theirs, out, "hit") if other else None,
+        entropy=difference(mine, theirs, out, "ne") if other else None,
         figures=figures,
         means={n: _mean(good, n) for n in (good[0]["figures"] if good else ())},
         spread=spread(hits),
@@ -159,6 +159,24 @@ def _row(
         not_served=latency if isinstance(latency, str) else "",
         positives=good[0]["positives"] if good else 0,
     )
+
+
+def paired(mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[tuple[Any, Any]]:
+    """Gives the trials of two variants, seed by seed, where both finished."""
+    return [(a, b) for a, b in zip(mine, theirs) if "failed" not in a and "failed" not in b]
+
+
+def difference(
+    mine: list[dict[str, Any]], theirs: list[dict[str, Any]], out: Path, metric: str
+) -> Interval:
+    """Gives the difference of two variants in one of `KEPT`, over paired seeds and sessions."""
+    pairs = paired(mine, theirs)
+    if not pairs:
+        return UNDEFINED
+    own, base = (np.stack([sessions_of(t[i], out, metric) for t in pairs]) for i in (0, 1))
+    if metric == "hit" and any(t["hit"] is None for pair in pairs for t in pair):
+        return UNDEFINED
+    return paired_difference(own, base)
 
 
 def _hits(trials: list[dict[str, Any]]) -> np.ndarray:

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,30 +19,50 @@ _STYLE = (
 
 def page(report: Any) -> str:
     """Gives the page of a `Comparison`."""
-    headings, rows = report.table()
+    title = f"{report.metric} of {report.task}, against {report.baseline}"
+    parts = [
+        table(*report.table()),
+        bullets(report.notes()),
+        picture("Quality against cost", _fronts(report)),
+        picture("Training", _curves(report)),
+    ]
+    return document(title, parts)
+
+
+def document(title: str, parts: list[str]) -> str:
+    """Gives a page of its own, with a heading and these parts."""
+    title = html.escape(title)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style><h1>{title}</h1>{''.join(parts)}</html>\n"
+    )
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Gives a table."""
     head = "".join(f"<th>{html.escape(text)}</th>" for text in headings)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    notes = "".join(f"<li>{html.escape(note)}</li>" for note in report.notes())
-    pictures = "".join(
-        f'<h2>{title}</h2><img alt="{title}" src="data:image/png;base64,{picture}">'
-        for title, picture in (
-            ("Quality against cost", _fronts(report)),
-            ("Training", _curves(report)),
-        )
-    )
-    title = f"{report.metric} of {report.task}, against {report.baseline}"
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><ul>{notes}</ul>"
-        f"{pictures}</html>\n"
-    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _fronts(report: Any) -> str:
-    figure, axes = _axes(2)
+def bullets(lines: Sequence[str]) -> str:
+    """Gives a list."""
+    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
+
+
+def picture(title: str, figure: Any) -> str:
+    """Gives a figure as a picture within the page, under its heading."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    text = base64.b64encode(data.getvalue()).decode("ascii")
+    title = html.escape(title)
+    return f'<h2>{title}</h2><img alt="{title}" src="data:image/png;base64,{text}">'
+
+
+def _fronts(report: Any):
+    figure, axes = axes_of(2)
     for axis, (name, scale, label) in zip(
         axes,
         (("latency_p50", 1.0, "latency p50, ms"), ("memory", 2**20, "training memory, MiB")),
@@ -57,7 +78,7 @@ def _fronts(report: Any) -> str:
         front = pareto([(x, y) for x, y, _ in points])
         axis.step(*zip(*front), where="post", color="0.6", zorder=0) if front else None
         axis.set(xlabel=label, ylabel=f"{report.metric} of {report.task}")
-    return _picture(figure)
+    return figure
 
 
 def pareto(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -73,8 +94,8 @@ def pareto(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return front
 
 
-def _curves(report: Any) -> str:
-    figure, axes = _axes(2)
+def _curves(report: Any):
+    figure, axes = axes_of(2)
     for axis, key in zip(axes, ("loss", f"val_{report.task}_auc")):
         for row in report.rows:
             runs = [
@@ -90,10 +111,11 @@ def _curves(report: Any) -> str:
         axis.set(xlabel="epoch", ylabel=key)
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(frameon=False, fontsize=8) if axes[0].lines else None
-    return _picture(figure)
+    return figure
 
 
-def _axes(count: int):
+def axes_of(count: int):
+    """Gives a figure and its axes, side by side."""
     # Not pyplot: a report is no reason to open windows or to keep figures of the caller's session.
     from matplotlib.figure import Figure
 
@@ -102,9 +124,3 @@ def _axes(count: int):
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes
-
-
-def _picture(figure: Any) -> str:
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    return base64.b64encode(data.getvalue()).decode("ascii")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kranking.comparison._intervals import Interval
-from kranking.comparison._report import _finite
+from kranking.comparison._text import finite, terminal, write_texts
 from kranking.metrics import as_text
 
 
@@ -143,7 +143,7 @@ class FeatureImportance:
             asdict(row) | {"ranks": {task: found.get(row.name) for task, found in ranks.items()}}
             for row in self.rows
         ]
-        return _finite(asdict(self) | {"rows": rows})
+        return finite(asdict(self) | {"rows": rows})
 
     def plot(self, path: str | os.PathLike, top: int = 20) -> None:
         """Draws the changes of the most important features, a panel per task, into a picture file."""
@@ -152,30 +152,13 @@ class FeatureImportance:
         draw(self, path, top)
 
     def __str__(self) -> str:
-        from rich.console import Console
-        from rich.table import Table
-
-        headings, rows = self.table()
-        table = Table(*headings)
-        for row in rows:
-            table.add_row(*row)
-        console = Console(width=200)
-        with console.capture() as captured:
-            console.print(table)
-        return captured.get() + "\n".join(self.notes())
+        return terminal(*self.table()) + "\n".join(self.notes())
 
     def write(self, out: str | os.PathLike) -> None:
         """Writes `importance.md`, `importance.json` and `importance.png` into a folder."""
         out = Path(out)
-        out.mkdir(parents=True, exist_ok=True)
-        texts = {
-            "importance.md": self.to_markdown(),
-            "importance.json": json.dumps(self.to_json(), indent=1, ensure_ascii=False),
-        }
-        for name, text in texts.items():
-            temporary = out / f".{name}.tmp"
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(out / name)
+        text = json.dumps(self.to_json(), indent=1, ensure_ascii=False)
+        write_texts(out, {"importance.md": self.to_markdown(), "importance.json": text})
         self.plot(out / "importance.png")
 
     def _known(self, task: str | None) -> str:

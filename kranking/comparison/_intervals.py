@@ -36,6 +36,19 @@ class Interval:
 UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
 
 
+def worth(gain: Interval) -> str:
+    """Says in a word what a gain is worth.
+
+    >>> worth(Interval(0.3, -0.1, 0.7))
+    'inside noise'
+    """
+    if np.isnan(gain.low):
+        return "undefined"
+    if gain.inside_noise:
+        return "inside noise"
+    return "better" if gain.estimate > 0 else "worse"
+
+
 def paired_difference(values: np.ndarray, baseline: np.ndarray, level: float = 0.95) -> Interval:
     """Gives the mean difference of two models over the same seeds and sessions, with its interval.
 

@@ -1,6 +1,5 @@
 """What a comparison found: as a table, Markdown, HTML and JSON."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -8,8 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from kranking.budget import Budget, Cost, Figure, Violation
-from kranking.comparison._intervals import Interval
+from kranking.comparison._intervals import Interval, worth
 from kranking.comparison._latency import BASELINE
+from kranking.comparison._text import (
+    finite,
+    markdown,
+    percent,
+    spread_text,
+    terminal,
+    write_report,
+)
 from kranking.metrics import as_text
 
 _WORSE = 0.05  # chance below which a spread counts as worse than the baseline's
@@ -23,6 +30,7 @@ class Row:
         name: Its name.
         metric: Mean of the main metric over seeds.
         difference: To the baseline in the main metric, with its interval; `None` of the baseline.
+        entropy: Likewise in the main task's normalised entropy, of which less is better.
         figures: Difference to the baseline in each figure of the test rows, over paired seeds.
         means: Mean of each figure over seeds.
         spread: Standard deviation of the main metric over seeds, with its interval.
@@ -38,6 +46,7 @@ class Row:
     name: str
     metric: float
     difference: Interval | None
+    entropy: Interval | None
     figures: Mapping[str, Interval]
     means: Mapping[str, float]
     spread: Interval
@@ -56,13 +65,7 @@ class Row:
 
     def verdict(self) -> str:
         """Says in a word what the difference to the baseline is worth."""
-        if self.difference is None:
-            return ""
-        if math.isnan(self.difference.low):
-            return "undefined"
-        if self.difference.inside_noise:
-            return "inside noise"
-        return "better" if self.difference.estimate > 0 else "worse"
+        return "" if self.difference is None else worth(self.difference)
 
     def costs(self) -> Cost | None:
         """Gives the cost with the spread among its figures, for a budget."""
@@ -141,8 +144,16 @@ class Comparison:
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Gives headings and cells: a variant per line."""
         main = f"{self.metric} {self.task}"
-        headings = ["variant", main, "difference to baseline", "worth", "spread over seeds"]
-        headings += ["memory", "latency p50", "of baseline's", "to tune", "rows/s", "stable"]
+        headings = ["variant", main, "difference to baseline", "worth", f"NE {self.task}"]
+        headings += [
+            "spread over seeds",
+            "memory",
+            "latency p50",
+            "of baseline's",
+            "to tune",
+            "rows/s",
+            "stable",
+        ]
         if self.budget is not None:
             headings.append("within budget")
         return headings, [self._cells(row) for row in self.rows]
@@ -160,9 +171,10 @@ class Comparison:
         cells = [
             row.name + (" (baseline)" if row.name == self.baseline else ""),
             as_text(row.metric),
-            _percent(row.difference, self[self.baseline].metric),
+            percent(row.difference, self[self.baseline].metric),
             row.verdict(),
-            _spread(row.spread) + (" wider" if worse else ""),
+            percent(row.entropy, self[self.baseline].means.get(f"{self.task}_ne", math.nan)),
+            spread_text(row.spread) + (" wider" if worse else ""),
             figure("memory"),
             figure("latency_p50"),
             ratio,
@@ -179,8 +191,9 @@ class Comparison:
         """Gives what a reader has to know beside the table."""
         lines = [
             "Difference: relative to the baseline's mean, with a 95 % interval over seeds and sessions, "
-            "paired. Spread: standard deviation over seeds with its interval; *wider* if an F test against "
-            f"the baseline's is below {_WORSE}. Both take seeds as draws from a normal distribution.",
+            "paired; NE likewise, where less is better. Spread: standard deviation over seeds with its "
+            f"interval; *wider* if an F test against the baseline's is below {_WORSE}. Both take seeds as "
+            "draws from a normal distribution.",
             "Memory: peak of a training step, by formula unless a figure says otherwise. Latency: ONNX "
             "Runtime, in turns with the baseline, with the interval of the median ratio.",
         ]
@@ -197,9 +210,7 @@ class Comparison:
 
     def to_markdown(self) -> str:
         """Gives the report in Markdown."""
-        headings, rows = self.table()
-        lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
-        lines += ["| " + " | ".join(row) + " |" for row in rows]
+        lines = markdown(*self.table())
         return "\n".join([*lines, "", *(f"- {note}" for note in self.notes()), ""])
 
     def to_html(self) -> str:
@@ -215,52 +226,11 @@ class Comparison:
             values = asdict(row) | {"cost": row.cost and row.cost.to_json()}
             rows.append(values | {"stable": row.stable, "verdict": row.verdict()})
         report = {"baseline": self.baseline, "metric": self.metric, "task": self.task, "rows": rows}
-        return _finite(report | {"budget": self.budget and self.budget.to_json()})
+        return finite(report | {"budget": self.budget and self.budget.to_json()})
 
     def __str__(self) -> str:
-        from rich.console import Console
-        from rich.table import Table
-
-        headings, rows = self.table()
-        table = Table(*headings)
-        for row in rows:
-            table.add_row(*row)
-        console = Console(width=200)
-        with console.capture() as captured:
-            console.print(table)
-        return captured.get() + "\n".join(self.notes())
+        return terminal(*self.table()) + "\n".join(self.notes())
 
     def write(self, out: Path) -> None:
         """Writes `report.md`, `report.html` and `report.json`."""
-        texts = {
-            "report.md": self.to_markdown(),
-            "report.html": self.to_html(),
-            "report.json": json.dumps(self.to_json(), indent=1, ensure_ascii=False),
-        }
-        for name, text in texts.items():
-            temporary = out / f".{name}.tmp"
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(out / name)
-
-
-def _spread(found: Interval) -> str:
-    if math.isnan(found.estimate):
-        return "undefined"
-    return f"{found.estimate:.4f} [{found.low:.4f}, {found.high:.4f}]"
-
-
-def _percent(difference: Interval | None, base: float) -> str:
-    if difference is None or math.isnan(difference.estimate):
-        return "–" if difference is None else "undefined"
-    if not base:
-        return str(difference)  # nothing to be relative to
-    parts = [100 * v / base for v in (difference.estimate, difference.low, difference.high)]
-    return f"{parts[0]:+.2f} % [{parts[1]:+.2f}, {parts[2]:+.2f}]"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
-    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value
+        write_report(self, out, "report")

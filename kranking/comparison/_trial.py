@@ -10,11 +10,14 @@ import keras
 import numpy as np
 
 from kranking.budget import analytic_cost
+from kranking.comparison._by_session import entropy_by_session
 from kranking.comparison._log import LogFiles, Protocol
 from kranking.comparison._variant import Variant
 from kranking.data import read_parquet
 from kranking.metrics import auc, normalized_entropy
 from kranking.training import RankingEvaluation
+
+KEPT = ("hit", "ne")  # of the main task, per session
 
 
 def trained(
@@ -44,10 +47,10 @@ def trained(
     return row
 
 
-def sessions_of(row: dict[str, Any], out: Path) -> np.ndarray:
-    """Gives the main metric of each test session of a trial."""
+def sessions_of(row: dict[str, Any], out: Path, metric: str) -> np.ndarray:
+    """Gives the values of a trial's test sessions in one of `KEPT`: their mean is the metric."""
     with np.load(out / "trials" / f"{row['variant']}-seed{row['seed']}.npz") as file:
-        return file["values"]
+        return file[metric]
 
 
 def _train(variant, seed, log, protocol, path, verbose) -> dict[str, Any]:
@@ -92,7 +95,12 @@ def _tested(model, log, protocol, path, read) -> dict[str, Any]:
     label, score, weight = found[log.main_task]
     kept = weight != 0
     ranked = label[kept], score[kept], test.session[kept]
-    _save_values(path.with_suffix(".npz"), protocol.hit.per_session(*ranked)[1])
+    sessions = np.unique(test.session[kept], return_inverse=True)[1]
+    _save_values(
+        path.with_suffix(".npz"),
+        hit=protocol.hit.per_session(*ranked)[1],
+        ne=entropy_by_session(label[kept], score[kept], weight[kept], sessions),
+    )
     return {
         "hit": _plain(protocol.hit(*ranked)),
         "figures": {name: _plain(value) for name, value in figures.items()},
@@ -131,9 +139,10 @@ def _plain(value: Any) -> float | None:
     return value if math.isfinite(value) else None  # JSON has no NaN: undefined is null
 
 
-def _save_values(path: Path, values: np.ndarray) -> None:
+def _save_values(path: Path, **values: np.ndarray) -> None:
     temporary = path.with_name(path.stem + ".tmp.npz")
-    np.savez_compressed(temporary, values=values.astype("float32"))
+    arrays: Any = {name: array.astype("float32") for name, array in values.items()}
+    np.savez_compressed(temporary, **arrays)
     temporary.replace(path)
 
 

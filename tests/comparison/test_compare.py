@@ -74,7 +74,7 @@ def test_the_metric_is_that_of_the_test_rows(report, log):
     """The mean over sessions that is bootstrapped is HIT@3 itself, and the seeds are not one."""
     _, out, _ = report
     row = json.loads((out / "trials" / "small-seed1.json").read_text())
-    values = np.load(out / "trials" / "small-seed1.npz")["values"]
+    values = np.load(out / "trials" / "small-seed1.npz")["hit"]
     assert row["hit"] == pytest.approx(values.mean(), abs=1e-6)
     assert (
         row["figures"] != json.loads((out / "trials" / "small-seed0.json").read_text())["figures"]

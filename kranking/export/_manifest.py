@@ -77,6 +77,10 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Raises unless every file of the manifest is there with its size and its SHA-256."""
     for name, expected in manifest["files"].items():
         path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(
+                f"{folder / MANIFEST} should list files of the bundle only. Received: {name!r}"
+            )
         if not path.is_file():
             raise ValueError(
                 f"{path} should exist: the bundle's manifest lists it. Received: no file"

@@ -62,6 +62,20 @@ def test_missing_file_is_refused(copy):
         load_bundle(copy)
 
 
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "linked/file"])
+def test_files_outside_of_the_bundle_are_refused(copy, tmp_path, name):
+    (tmp_path / "outside").write_text("secret")
+    (tmp_path / "file").write_text("secret")
+    (copy / "linked").symlink_to(tmp_path)
+    manifest = json.loads((copy / "manifest.json").read_text("utf-8"))
+    manifest["files"][name] = {"bytes": 6, "sha256": "0"}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(
+        ValueError, match=f"should list files of the bundle only. Received: '{name}'"
+    ):
+        load_bundle(copy)
+
+
 @pytest.mark.parametrize("text", ["", '{"format": "kran', "[]", "{}"])
 def test_damaged_manifest_is_refused(copy, text):
     (copy / "manifest.json").write_text(text)

@@ -1,0 +1,140 @@
+"""A bundle as a version in a model repository of NVIDIA Triton."""
+
+import json
+import shutil
+from pathlib import Path
+
+from kranking._core import check_choice
+from kranking.export._bundle import load_bundle
+from kranking.export._onnx import ONNX_FILE
+from kranking.export._publish import published
+from kranking.export._signature import Signature, Value
+from kranking.export._versions import check_name, next_version
+
+BACKENDS = ("onnxruntime", "python")
+CONFIG = "config.pbtxt"
+
+_TYPES = {"int32": "TYPE_INT32", "float32": "TYPE_FP32"}
+_MAX_BATCH_SIZE = 1024
+_MODEL = Path(__file__).with_name("_triton_model.py")
+
+
+def write_triton(
+    bundle: str | Path,
+    repository: str | Path,
+    *,
+    name: str,
+    version: int | None = None,
+    backend: str = "onnxruntime",
+) -> Path:
+    """Puts a bundle into a Triton model repository as a new version of a model.
+
+    `repository/name/config.pbtxt` declares inputs and outputs, batches requests that wait at the same
+    time and runs a row before the model counts as ready. It is written with the first version and
+    then kept, with what you changed in it: number of instances, delays, batch size, threads. A later
+    version has to have the same inputs, outputs and backend.
+
+    Args:
+        bundle: What `export_model` wrote, with `"onnx"` among its formats; every file is checked.
+        repository: The folder that Triton's `--model-repository` names.
+        name: The model's name in requests.
+        version: A new version's number; by default the one after the greatest that is there.
+        backend: `"onnxruntime"`, or `"python"` for servers without it: then a `model.py` that needs
+            ONNX Runtime and NumPy lies beside the model, and refuses numbers that are not finite.
+
+    Returns:
+        The folder of the new version.
+
+    Raises:
+        ValueError: An argument is wrong, the bundle is damaged, the version exists, or the model's
+            `config.pbtxt` is for other inputs, outputs or another backend.
+
+    >>> write_triton("served/homefeed", "models", name="../ranker")
+    Traceback (most recent call last):
+      ...
+    ValueError: `name` should be letters, digits, '_', '-' and '.', a letter or digit first: it becomes a \
+folder and a part of a URL. Received: name='../ranker'
+    """
+    check_name(name)
+    check_choice("backend", backend, BACKENDS)
+    loaded = load_bundle(bundle, threads=1)
+    folder = Path(repository) / name
+    _check_config(folder / CONFIG, loaded.signature, backend)
+    target = next_version(folder, version)
+    with published(target) as staging:
+        shutil.copyfile(loaded.directory / ONNX_FILE, staging / ONNX_FILE)
+        if backend == "python":
+            shutil.copyfile(_MODEL, staging / "model.py")
+        if not (folder / CONFIG).exists():
+            unfinished = folder / f".{CONFIG}.unfinished"
+            unfinished.write_text(triton_config(loaded.signature, name, backend), "utf-8")
+            unfinished.replace(folder / CONFIG)
+    return target
+
+
+def triton_config(signature: Signature, name: str, backend: str) -> str:
+    """Gives the text of `config.pbtxt` for a model's first version."""
+    warm = ",\n".join(
+        f"    {{ key: {_quoted(v.name)} value {{ data_type: {_TYPES[v.dtype]} "
+        f"dims: {_dims(v)} zero_data: true }} }}"
+        for v in signature.inputs
+    )
+    return f"""\
+# Written by kranking.export.write_triton. All but `backend`, `input` and `output` is yours to change.
+name: {_quoted(name)}
+{_interface(signature, backend)}
+max_batch_size: {_MAX_BATCH_SIZE}
+dynamic_batching {{ }}
+instance_group [ {{ kind: KIND_CPU count: 1 }} ]
+# Threads of one operator; 0 leaves the number to ONNX Runtime.
+parameters {{ key: "intra_op_thread_count" value {{ string_value: "0" }} }}
+# The newest version answers; a request may not name an older one.
+version_policy {{ latest {{ num_versions: 1 }} }}
+model_warmup [ {{
+  name: "a row of zeros"
+  batch_size: 1
+  inputs [
+{warm}
+  ]
+}} ]
+"""
+
+
+def _check_config(path: Path, signature: Signature, backend: str) -> None:
+    if path.exists() and _interface(signature, backend) not in path.read_text("utf-8"):
+        raise ValueError(
+            f"{path} should declare this bundle's inputs and outputs and the backend {backend!r}: every "
+            "version of a model is served with it. Give a model with another signature another `name`. "
+            f"Received: a file without\n{_interface(signature, backend)}"
+        )
+
+
+def _interface(signature: Signature, backend: str) -> str:
+    """Gives the part of the configuration that every version has to share."""
+    return "\n".join(
+        [
+            f'backend: "{backend}"',
+            "input [",
+            ",\n".join(_declaration(value) for value in signature.inputs),
+            "]",
+            "output [",
+            ",\n".join(_declaration(value) for value in signature.outputs),
+            "]",
+        ]
+    )
+
+
+def _declaration(value: Value) -> str:
+    # Triton knows no input without a dimension: one value a row is declared as [1] and reshaped.
+    reshape = "" if value.shape else " reshape: { shape: [ ] }"
+    kind = f"data_type: {_TYPES[value.dtype]} dims: {_dims(value)}{reshape}"
+    return f"  {{ name: {_quoted(value.name)} {kind} }}"
+
+
+def _dims(value: Value) -> str:
+    return str(list(value.shape or (1,)))
+
+
+def _quoted(name: str) -> str:
+    """Gives a string of protobuf's text format, whose escapes are a superset of JSON's."""
+    return json.dumps(name, ensure_ascii=False)

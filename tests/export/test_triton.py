@@ -1,0 +1,110 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kranking.export import write_triton
+from kranking.export._signature import Signature, Value
+from kranking.export._triton import triton_config
+from kranking.export._triton_model import TritonPythonModel
+
+CHECKOUT = Path(__file__).parents[2]
+SIGNATURE = Signature(
+    (
+        Value("country", "int32", ()),
+        Value("watched", "int32", (50,)),
+        Value("watched.age", "float32", (50,)),
+        Value("pin_age_days", "float32", ()),
+        Value("cover", "float32", (32,)),
+    ),
+    (Value("save", "float32", (1,)), Value("closeup", "float32", (1,))),
+)
+
+
+def test_example_is_up_to_date():
+    example = CHECKOUT / "export" / "triton" / "ranker" / "config.pbtxt"
+    assert example.read_text("utf-8") == triton_config(SIGNATURE, "ranker", "onnxruntime")
+
+
+def test_quotes_in_names_stay_inside_the_string():
+    signature = Signature((Value('a"\\\n', "int32", ()),), (Value("b", "float32", (1,)),))
+    assert r'{ name: "a\"\\\n" data_type' in triton_config(signature, "ranker", "python")
+
+
+@pytest.mark.parametrize(
+    ("backend", "files"),
+    [("onnxruntime", {"model.onnx"}), ("python", {"model.onnx", "model.py"})],
+)
+def test_versions_lie_side_by_side(awkward, tmp_path, backend, files):
+    folders = [
+        write_triton(awkward.folder, tmp_path, name="ranker", backend=backend) for _ in range(2)
+    ]
+    assert folders == [tmp_path / "ranker" / "1", tmp_path / "ranker" / "2"]
+    assert {p.name for p in (tmp_path / "ranker").iterdir()} == {"1", "2", "config.pbtxt"}
+    for folder in folders:
+        assert {path.name for path in folder.iterdir()} == files
+        assert (folder / "model.onnx").read_bytes() == (awkward.folder / "model.onnx").read_bytes()
+
+
+def test_what_was_set_in_the_configuration_stays(awkward, tmp_path):
+    config = tmp_path / "ranker" / "config.pbtxt"
+    write_triton(awkward.folder, tmp_path, name="ranker")
+    config.write_text(config.read_text("utf-8").replace("count: 1", "count: 4"), "utf-8")
+    write_triton(awkward.folder, tmp_path, name="ranker", version=20)
+    assert "count: 4" in config.read_text("utf-8")
+
+
+def test_a_model_with_another_signature_is_refused(awkward, tmp_path):
+    write_triton(awkward.folder, tmp_path, name="ranker")
+    config = tmp_path / "ranker" / "config.pbtxt"
+    config.write_text(config.read_text("utf-8").replace('"dense"', '"sparse"'), "utf-8")
+    with pytest.raises(ValueError, match="should declare this bundle's inputs"):
+        write_triton(awkward.folder, tmp_path, name="ranker")
+    assert not (tmp_path / "ranker" / "2").exists()
+
+
+def test_another_backend_is_refused(awkward, tmp_path):
+    write_triton(awkward.folder, tmp_path, name="ranker")
+    with pytest.raises(ValueError, match="and the backend 'python'"):
+        write_triton(awkward.folder, tmp_path, name="ranker", backend="python")
+
+
+def test_a_damaged_bundle_leaves_nothing(awkward, tmp_path):
+    bundle = Path(shutil.copytree(awkward.folder, tmp_path / "copy"))
+    (bundle / "model.onnx").write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"model\.onnx should have"):
+        write_triton(bundle, tmp_path / "models", name="ranker")
+    assert not (tmp_path / "models").exists()
+
+
+def test_arguments_are_checked(awkward, tmp_path):
+    with pytest.raises(ValueError, match="`name` should be"):
+        write_triton(awkward.folder, tmp_path, name="a/b")
+    with pytest.raises(ValueError, match="`backend` must be one of"):
+        write_triton(awkward.folder, tmp_path, name="a", backend="tensorflow")
+
+
+def test_script(awkward, tmp_path):
+    script = [sys.executable, CHECKOUT / "export" / "triton" / "write.py", awkward.folder, tmp_path]
+    done = subprocess.run(script, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{tmp_path / 'ranker' / '1'}\n"
+
+
+def test_the_servers_model_refuses_what_is_not_finite():
+    class Triton:
+        """The two names of Triton's own module that a refusal takes; the rest runs in a real server."""
+
+        class TritonError(Exception):
+            INVALID_ARG = "invalid"
+
+        @staticmethod
+        def InferenceResponse(error):
+            return str(error.args[0])
+
+    refusal = TritonPythonModel()._refusal
+    rows = {"id": np.zeros(2, "int32"), "age": np.array([0.0, np.inf], "float32")}
+    assert refusal(rows, Triton) == "Input `age` should be finite. Received: inf in row 1"
+    assert refusal({"id": rows["id"]}, Triton) is None

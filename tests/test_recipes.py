@@ -49,6 +49,12 @@ def test_homefeed(tmp_path):
         assert (tmp_path / "out" / "bundles" / name / "manifest.json").exists()
 
 
+def test_learning_experiments(tmp_path):
+    result = run("learning_experiments.py", tmp_path / "out")
+    assert {"parallel_2x2.gain", "parallel_3x2.gain", "parallel_4x2.gain"} <= set(result)
+    assert "parallel: " in (tmp_path / "out" / "learning.md").read_text()
+
+
 def test_launch_finds_sizes_once(tmp_path):
     result = run("launch.py", tmp_path / "out")
     assert result["pinterest_baseline.memory_points"] == 0

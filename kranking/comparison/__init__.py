@@ -9,6 +9,8 @@ from kranking.comparison._intervals import paired_difference as paired_differenc
 from kranking.comparison._intervals import paired_over_seeds as paired_over_seeds
 from kranking.comparison._intervals import spread as spread
 from kranking.comparison._intervals import wider as wider
+from kranking.comparison._learning import learning_experiments as learning_experiments
+from kranking.comparison._learning_report import LearningReport as LearningReport
 from kranking.comparison._log import LogFiles as LogFiles
 from kranking.comparison._log import Protocol as Protocol
 from kranking.comparison._report import Comparison as Comparison
@@ -19,11 +21,13 @@ __all__ = [
     "FeatureImportance",
     "Importance",
     "Interval",
+    "LearningReport",
     "LogFiles",
     "Protocol",
     "Row",
     "compare",
     "feature_importance",
+    "learning_experiments",
     "paired_difference",
     "paired_over_seeds",
     "spread",

@@ -120,7 +120,7 @@ def axes_of(count: int):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.5 * count, 3.8), layout="constrained")
-    axes = figure.subplots(1, count)
+    axes = figure.subplots(1, count, squeeze=False)[0]
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes

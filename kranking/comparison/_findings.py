@@ -1,0 +1,116 @@
+"""What learning experiments found, by fixed rules, and what is worth trying therefore.
+
+A rule reads intervals only: *clearly* means that the 95 % interval of a gain leaves out 0. There are some
+twenty intervals in a report, so one of them is expected to mislead.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kranking.comparison._experiments import Experiment, Point
+from kranking.comparison._gains import Gains
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an experiment says.
+
+    Args:
+        experiment: Its name.
+        text: What it found.
+        families: Names of architectures that this speaks for.
+    """
+
+    experiment: str
+    text: str
+    families: tuple[str, ...] = ()
+
+
+def finding(experiment: Experiment, gains: Gains) -> Finding:
+    """Reads an experiment."""
+    failed = [p.name for p in experiment.points if not gains.comparison[p.name].trained]
+    points = [p for p in experiment.points if p.name not in failed]
+    text, families = _RULES[experiment.name](points, gains) if points else ("", ())
+    if failed:
+        text = f"{text} Not trained: {', '.join(failed)}.".strip()
+    return Finding(experiment.name, text, families)
+
+
+def _enough(names: list[str], gains: Gains) -> int:
+    """The first that no later one is clearly better than."""
+    for i, name in enumerate(names):
+        if not any(gains.clear(later, name) for later in names[i + 1 :]):
+            return i
+    return len(names) - 1
+
+
+def _order(points: list[Point], gains: Gains):
+    stacks = [p for p in points if p.name != "mlp"]
+    if not stacks:
+        return "", ()
+    enough = stacks[_enough([p.name for p in stacks], gains)]
+    depth, first = int(enough.x or 0), stacks[0].name
+    if depth == 1:
+        text = "No stack is clearly better than one cross step"
+    else:
+        text = f"{depth} cross steps gain {gains(enough.name, first)} % over {first}"
+        text += ", and no deeper stack is clearly better"
+    if len(stacks) < len(points):
+        better = gains.clear(enough.name, "mlp")
+        text += f"; over the MLP alone {'' if better else 'nothing clear: '}{gains(enough.name, 'mlp')} %"
+        if not better and depth == 1:
+            return text + ".", ("mlp", "final_mlp")
+    families = {1: ("deepfm", "dlrm"), 2: ("dcn_v2", "gdcn"), 3: ("dcn_v2", "gdcn")}
+    return text + ".", families.get(depth, ("dcn_v2", "gdcn", "sdcn_v3"))
+
+
+def _parallel(points: list[Point], gains: Gains):
+    if points[0].name != "stack_2" or len(points) < 2:
+        return "", ()
+    enough = points[_enough([p.name for p in points], gains)]
+    if enough is points[0]:
+        return "No number of stacks side by side is clearly better than one.", ()
+    text = f"{enough.x} stacks of two gain {gains(enough.name, 'stack_2')} % over one"
+    return text + ", and more are not clearly better.", ("parallel_dcn_v2", "masknet", "dhen")
+
+
+def _nonlinear(points: list[Point], gains: Gains):
+    pairs = [(p, gains(p.name, p.reference)) for p in points if p.reference is not None]
+    better = [int(p.x or 0) for p, gain in pairs if gain.low > 0]
+    worse = [int(p.x or 0) for p, gain in pairs if gain.high < 0]
+    rest = len(pairs) - len(better) - len(worse)
+    text = f"A ReLU helps clearly at ranks {better or 'none'}, hurts clearly at {worse or 'none'}"
+    text += f", and changes nothing clear at {rest} of {len(pairs)}."
+    if len(better) > len(worse):
+        return text, ("masknet", "pinterest_launch")
+    return text, ("dcn_v2",) if len(worse) > len(better) else ()
+
+
+def _dhen(points: list[Point], gains: Gains):
+    flops = {}
+    for point in points:
+        cost = gains.comparison[point.name].cost
+        flops[point.name] = cost["flops"].value if cost is not None else float("nan")
+    experts = sorted((p.name for p in points if p.series != "DHEN"), key=lambda name: flops[name])
+    deep = [p.name for p in points if p.series == "DHEN"]
+    if not experts or not deep:
+        return "", ()
+    won = []
+    for name in deep:
+        as_large = [other for other in experts if flops[other] >= flops[name]]
+        won.append(gains.clear(name, as_large[0] if as_large else experts[-1]))
+    grows = [_enough(names, gains) > 0 for names in (deep, experts)]
+    text = f"DHEN is clearly better at {sum(won)} of {len(won)} sizes than the mixture of as many FLOPs; "
+    text += f"more layers {'help' if grows[0] else 'do not clearly help'}, "
+    text += f"more experts {'help' if grows[1] else 'do not clearly help'}."
+    if any(won):
+        return text, ("dhen",)
+    return text, ("moe_mlp", "mmoe") if grows[1] else ()
+
+
+_RULES: dict[str, Callable[[list[Point], Gains], tuple[str, tuple[str, ...]]]] = {
+    "order": _order,
+    "parallel": _parallel,
+    "nonlinearity": _nonlinear,
+    "dhen": _dhen,
+}

@@ -1,0 +1,130 @@
+"""What learning experiments found: as tables, Markdown, HTML and JSON."""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from kranking.comparison._experiments import Experiment, Point
+from kranking.comparison._findings import Finding, finding
+from kranking.comparison._gains import Gains
+from kranking.comparison._intervals import Interval, worth
+from kranking.comparison._report import Comparison
+from kranking.comparison._text import finite, markdown, spread_text, terminal, write_report
+from kranking.metrics import as_text
+
+_MEASURES = {"hit": "the main metric", "ne": "the fall of the main task's normalised entropy"}
+
+
+class LearningReport:
+    """The report of `learning_experiments`: printed, as Markdown, as one HTML page, as JSON.
+
+    Attributes:
+        experiments: What was asked.
+        findings: What each experiment says, by fixed rules.
+        comparison: The `Comparison` of all its models against a stack of four cross steps.
+        gains: Differences between any two of its models.
+    """
+
+    def __init__(self, experiments: list[Experiment], gains: Gains):
+        self.experiments = experiments
+        self.gains = gains
+        self.comparison: Comparison = gains.comparison
+        self.findings: list[Finding] = [finding(one, gains) for one in experiments]
+
+    def suggestions(self) -> dict[str, list[str]]:
+        """Gives the architectures worth trying, each with the experiments that speak for it."""
+        found: dict[str, list[str]] = {}
+        for one in self.findings:
+            for family in one.families:
+                found.setdefault(family, []).append(one.experiment)
+        return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+    def table(self, experiment: Experiment) -> tuple[list[str], list[list[str]]]:
+        """Gives headings and cells of an experiment: Table 1 of the paper, with intervals."""
+        headings = ["model", "against", self.comparison.metric, "gain", "NE gain", "worth"]
+        headings += ["spread over seeds", "FLOPs", "memory", "latency p50", "to tune", "seeds"]
+        return headings, [self._cells(point) for point in experiment.points]
+
+    def _cells(self, point: Point) -> list[str]:
+        row = self.comparison[point.name]
+
+        def figure(name: str) -> str:
+            return str(row.cost[name]) if row.cost is not None and name in row.cost else "–"
+
+        measured = ["–"] * 4
+        if point.reference is not None:
+            hit, entropy = (self.gains(point.name, point.reference, by) for by in ("hit", "ne"))
+            gain = self.gains(point.name, point.reference)
+            measured = [point.reference, _text(hit), _text(entropy), worth(gain)]
+        return [
+            point.name,
+            measured[0],
+            as_text(row.metric),
+            *measured[1:],
+            spread_text(row.spread),
+            *(figure(name) for name in ("flops", "memory", "latency_p50", "hyperparameters")),
+            str(row.trained),
+        ]
+
+    def notes(self) -> list[str]:
+        """Gives what a reader has to know beside the tables."""
+        return [
+            "Gains are relative, in per cent, with 95 % intervals over seeds and sessions, paired; more "
+            f"is better. Worth and findings go by {_MEASURES[self.gains.by]}.",
+            "With some twenty intervals, one is expected to leave out 0 by chance.",
+        ]
+
+    def conclusions(self) -> list[str]:
+        """Gives findings and suggestions as sentences."""
+        lines = [f"{one.experiment}: {one.text}" for one in self.findings]
+        tried = [f"{name} ({', '.join(why)})" for name, why in self.suggestions().items()]
+        return [*lines, "Try: " + (", ".join(tried) or "nothing more than the baseline") + "."]
+
+    def to_markdown(self) -> str:
+        """Gives the report in Markdown."""
+        lines = [f"- {line}" for line in self.conclusions()]
+        for one in self.experiments:
+            lines += ["", f"### {one.name}: {one.question}", "", *markdown(*self.table(one))]
+        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes()), ""])
+
+    def to_html(self) -> str:
+        """Gives the report as one page that needs no other file."""
+        from kranking.comparison._learning_html import page
+
+        return page(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the report as plain values; what is undefined is null."""
+        found = []
+        for one in self.experiments:
+            points = [asdict(p) | {"gain": self._gain(p)} for p in one.points]
+            found.append({"name": one.name, "question": one.question, "points": points})
+        return finite(
+            {
+                "by": self.gains.by,
+                "experiments": found,
+                "findings": [asdict(one) for one in self.findings],
+                "suggestions": self.suggestions(),
+                "comparison": self.comparison.to_json(),
+            }
+        )
+
+    def _gain(self, point: Point) -> dict[str, float] | None:
+        return None if point.reference is None else asdict(self.gains(point.name, point.reference))
+
+    def __str__(self) -> str:
+        parts = [
+            f"{one.name}: {one.question}\n{terminal(*self.table(one))}" for one in self.experiments
+        ]
+        return "\n".join([*parts, *self.conclusions(), *self.notes()])
+
+    def write(self, out: Path) -> None:
+        """Writes `learning.md`, `learning.html` and `learning.json`."""
+        write_report(self, out, "learning")
+
+
+def _text(gain: Interval) -> str:
+    if math.isnan(gain.estimate):
+        return "undefined"
+    return f"{gain.estimate:+.2f} % [{gain.low:+.2f}, {gain.high:+.2f}]"

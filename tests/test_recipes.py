@@ -161,6 +161,13 @@ def test_feature_importance_of_a_model_that_is_there(tmp_path):
     assert (out / "model.keras").stat().st_mtime_ns == before
 
 
+def test_recurring(tmp_path):
+    result = run("recurring.py", tmp_path / "out")
+    assert {"period2.save_ne.recurring", "period3.save_calibration.frozen"} <= set(result)
+    assert result["period2.save_ne.gain"] == 0  # one model, until there is more to train on
+    assert (tmp_path / "out" / "recurring.png").exists()
+
+
 def test_cost_model(tmp_path):
     """The committed rows, judged by the committed factors."""
     command = [

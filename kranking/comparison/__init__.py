@@ -13,6 +13,9 @@ from kranking.comparison._learning import learning_experiments as learning_exper
 from kranking.comparison._learning_report import LearningReport as LearningReport
 from kranking.comparison._log import LogFiles as LogFiles
 from kranking.comparison._log import Protocol as Protocol
+from kranking.comparison._recurring import recurring_training as recurring_training
+from kranking.comparison._recurring_report import Period as Period
+from kranking.comparison._recurring_report import RecurringReport as RecurringReport
 from kranking.comparison._report import Comparison as Comparison
 from kranking.comparison._report import Row as Row
 
@@ -23,13 +26,16 @@ __all__ = [
     "Interval",
     "LearningReport",
     "LogFiles",
+    "Period",
     "Protocol",
+    "RecurringReport",
     "Row",
     "compare",
     "feature_importance",
     "learning_experiments",
     "paired_difference",
     "paired_over_seeds",
+    "recurring_training",
     "spread",
     "wider",
 ]

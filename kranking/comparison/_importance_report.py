@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kranking.comparison._intervals import Interval
-from kranking.comparison._text import finite, terminal, write_texts
+from kranking.comparison._text import finite, markdown, terminal, write_texts
 from kranking.metrics import as_text
 
 
@@ -131,9 +131,7 @@ class FeatureImportance:
 
     def to_markdown(self, task: str | None = None) -> str:
         """Gives the table, ranked by a task, and its notes in Markdown."""
-        headings, rows = self.table(task)
-        lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
-        lines += ["| " + " | ".join(row) + " |" for row in rows]
+        lines = markdown(*self.table(task))
         return "\n".join([*lines, "", *(f"- {note}" for note in self.notes()), ""])
 
     def to_json(self) -> dict[str, Any]:

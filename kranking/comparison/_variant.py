@@ -33,6 +33,15 @@ class Variant:
     hyperparameters: int | None
 
 
+def check_file_name(what: str, name: str) -> None:
+    """Raises `ValueError` unless a name can be a part of file names."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{what} is a part of file names: letters, digits and `_.+-`, a letter or digit "
+            f"first. Received: {name!r}"
+        )
+
+
 def resolve(name: str, given: Any, log: LogFiles) -> Variant:
     """Makes a variant of a callable, an architecture's name, or a name and arguments.
 
@@ -41,11 +50,7 @@ def resolve(name: str, given: Any, log: LogFiles) -> Variant:
         given: As above.
         log: What its features and tasks are.
     """
-    if not _NAME.fullmatch(name):
-        raise ValueError(
-            "A variant's name is a part of file names: letters, digits and `_.+-`, a letter or digit "
-            f"first. Received: {name!r}"
-        )
+    check_file_name("A variant's name", name)
     if callable(given):
         make_it: Any = given
         return Variant(name, make_it, None, getattr(given, "hyperparameters", None))

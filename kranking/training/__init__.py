@@ -9,6 +9,8 @@ from kranking.training._run_record import RunRecord as RunRecord
 from kranking.training._set_seed import set_seed as set_seed
 from kranking.training._stability_event import StabilityEvent as StabilityEvent
 from kranking.training._stability_guard import StabilityGuard as StabilityGuard
+from kranking.training._state_file import load_state as load_state
+from kranking.training._state_file import save_state as save_state
 from kranking.training._structural_pruning import StructuralPruning as StructuralPruning
 
 __all__ = [
@@ -19,7 +21,9 @@ __all__ = [
     "StructuralPruning",
     "embedding_tables",
     "field_dims_from_tables",
+    "load_state",
     "mirrored_strategy",
+    "save_state",
     "set_seed",
     "with_field_dims",
 ]

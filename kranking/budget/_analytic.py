@@ -9,6 +9,7 @@ import numpy as np
 from kranking._core import check_positive_int
 from kranking.budget._cost import Cost, Figure
 from kranking.budget._keep import kept_share
+from kranking.budget._served import served_latency
 from kranking.budget._slots import slots_per_parameter
 from kranking.models import RankingModel
 
@@ -20,6 +21,7 @@ def analytic_cost(
     batch_size: int = 4096,
     optimizer: Any = "adam",
     hyperparameters: int | None = None,
+    latency_batch: int | None = None,
 ) -> Cost:
     """Gives what a model costs from its layers' own `work`, in milliseconds.
 
@@ -39,14 +41,19 @@ def analytic_cost(
         batch_size: Rows of a training step.
         optimizer: Keras optimizer or its name.
         hyperparameters: Number of settings to tune, such as `len(architecture.hyperparameters)`.
+        latency_batch: Rows of a request, to predict `latency_p50` on ONNX Runtime with one thread. Its
+            factors are those of one machine: on another, read the order and not the milliseconds.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> model = kr.RankingModel([age], [kr.layers.MLP([8])], [kr.Task("save")])
     >>> cost = analytic_cost(model, batch_size=100)
     >>> cost["dense_parameters"].value, cost["flops"].value
     (25, 32)
+    >>> analytic_cost(model, latency_batch=100)["latency_p50"].fidelity
+    'analytic'
     """
     check_positive_int("batch_size", batch_size)
+    check_positive_int("latency_batch", latency_batch, optional=True)
     total = model.work()
     dense = total.parameters - total.table_parameters
     conditions = "one device, XLA" + (", mixed precision not judged" if _half(model) else "")
@@ -60,6 +67,8 @@ def analytic_cost(
     }
     if hyperparameters is not None:
         figures["hyperparameters"] = Figure(hyperparameters, "settings", "analytic")
+    if latency_batch is not None:
+        figures["latency_p50"] = served_latency(total, latency_batch)
     name, policy = type(keras.optimizers.get(optimizer)).__name__, model.dtype_policy.name
     return Cost(batch_size, name, policy, figures, parts, (*total.unknown, *unknown))
 

@@ -1,12 +1,12 @@
 """Limits on what a model may cost."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kranking.budget._cost import Cost
 from kranking.budget._limit import Limit, as_written, value_in
 
-_COUNTED = ("memory", "parameters", "flops")
+_COUNTED = ("memory", "latency", "parameters", "flops")
 NAMES = ("memory", "latency", "parameters", "flops", "hyperparameters", "spread")
 
 
@@ -88,12 +88,15 @@ class Budget:
             cost: The cost of the model; it must hold the figures that are limited.
             baseline: The baseline's cost, for relative limits.
 
-        Raises: `ValueError` for a figure that is missing, for a relative limit without a baseline, and for
-        an analytic figure within its limit that leaves something out.
+        Raises: `ValueError` for a figure that is missing, for a relative limit without a baseline, for a
+        predicted latency beside a measured one, and for an analytic figure within its limit that leaves
+        something out.
         """
         found = []
         for limit in self.limits:
             received, most = value_in(cost, limit.figure), limit.most(baseline)
+            if limit.relative and limit.name == "latency":
+                _check_alike(limit.figure, cost, baseline)
             if not received <= most:  # a figure that is NaN is over every limit
                 how = (
                     "analytic" if _is_analytic(cost, limit.figure) else cost[limit.figure].fidelity
@@ -110,6 +113,17 @@ class Budget:
     def to_json(self) -> dict[str, Any]:
         """Gives the limits as they were written."""
         return {limit.name: getattr(self, limit.name) for limit in self.limits}
+
+
+def _check_alike(figure: str, cost: Cost, baseline: Any) -> None:
+    """Refuses to compare a prediction with a measurement, or with a prediction for another batch."""
+    own, other = cost[figure], baseline[figure]
+    if own.fidelity == other.fidelity != "analytic" or own == replace(other, value=own.value):
+        return
+    raise ValueError(
+        f"`{figure}` of model and baseline should be found out in the same way to be compared. Received: "
+        f"{own.fidelity} ({own.conditions}) and {other.fidelity} ({other.conditions})"
+    )
 
 
 def _is_analytic(cost: Cost, figure: str) -> bool:

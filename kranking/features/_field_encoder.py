@@ -132,7 +132,8 @@ class FieldEncoder(keras.layers.Layer):
     def work(self, input_shape=None) -> Work:
         """Sums tables, projections and sequence encoders; a lookup is no matrix product."""
         rows = sum(t.num_rows * t.width for t in self._tables)
-        total = Work(rows, 0, sum(self.field_widths.values()), table_parameters=rows)
+        fields = (Work(saved_elements=width) for width in self.field_widths.values())
+        total = sum(fields, Work(rows, table_parameters=rows))
         for feature in self.features:
             if isinstance(feature, Embedding) and feature.project_to is not None:
                 size = feature.dim * feature.width

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+Counts = tuple[int, int, int]
+
 
 @dataclass(frozen=True)
 class Work:
@@ -22,8 +24,10 @@ class Work:
         unknown: Names of layer classes whose cost is not known, so that none is counted as zero.
         table_parameters: Those of `parameters` that stand in tables of which a row reads a few lines:
             they weigh on memory, hardly on time.
-        saved_by: `saved_elements` by the class of the layer that makes them, innermost first. Filled in
-            by `work_of`.
+        steps: Number of computations that were added up, such as a dense kernel or a norm: about how
+            many operators a runtime starts, which is what small batches wait for.
+        by_class: `steps`, `matmul_flops` and `saved_elements` by the class of the layer that they are
+            of, innermost first. Filled in by `work_of`.
 
     >>> kr.layers.Work(2, 3, 4) + kr.layers.Work(1, 1, 1)
     Work(parameters=3, matmul_flops=4, saved_elements=5, unknown=(), table_parameters=0)
@@ -34,7 +38,19 @@ class Work:
     saved_elements: int = 0
     unknown: tuple[str, ...] = ()
     table_parameters: int = 0
-    saved_by: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+    steps: int = field(default=1, compare=False, repr=False)
+    by_class: Mapping[str, Counts] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def saved_by(self) -> Mapping[str, int]:
+        """`saved_elements` by class."""
+        return {name: saved for name, (_, _, saved) in self.by_class.items() if saved}
+
+    @property
+    def counts(self) -> Counts:
+        """Steps, FLOPs and kept activations together; weights alone are no step."""
+        ran = self.matmul_flops or self.saved_elements
+        return (self.steps if ran else 0, self.matmul_flops, self.saved_elements)
 
     def __add__(self, other: "Work") -> "Work":
         return Work(
@@ -43,7 +59,8 @@ class Work:
             self.saved_elements + other.saved_elements,
             self.unknown + other.unknown,
             self.table_parameters + other.table_parameters,
-            _added(self.saved_by, other.saved_by),
+            self.counts[0] + other.counts[0],
+            _added(self.by_class, other.by_class),
         )
 
 
@@ -67,12 +84,17 @@ def work_of(layer: keras.layers.Layer, input_shape: Any) -> Work:
         return Work(unknown=(name,))
     else:
         work = count(layer, input_shape)
-    own = work.saved_elements - sum(work.saved_by.values())  # the rest is its children's
-    return replace(work, saved_by=_added(work.saved_by, {name: own})) if own else work
+    children = [sum(column) for column in zip((0, 0, 0), *work.by_class.values(), strict=True)]
+    own = tuple(all_ - theirs for all_, theirs in zip(work.counts, children, strict=True))
+    return replace(work, by_class=_added(work.by_class, {name: own})) if any(own) else work
 
 
-def _added(some: Mapping[str, int], others: Mapping[str, int]) -> Mapping[str, int]:
-    return {name: some.get(name, 0) + others.get(name, 0) for name in {**some, **others}}
+def _added(some: Mapping[str, Any], others: Mapping[str, Any]) -> Mapping[str, Counts]:
+    none = (0, 0, 0)
+    return {
+        name: tuple(map(sum, zip(some.get(name, none), others.get(name, none), strict=True)))
+        for name in {**some, **others}
+    }  # pyright: ignore
 
 
 def work_of_chain(layers: Iterable[keras.layers.Layer], input_shape: Any) -> Work:

@@ -4,6 +4,7 @@ import pytest
 
 import kranking as kr
 from kranking.budget import Cost, Figure, analytic_cost, layer_table, slots_per_parameter
+from kranking.budget._served import served_latency
 
 
 def test_counts_are_those_of_the_weights(model):
@@ -103,6 +104,33 @@ def test_every_architecture_is_counted_in_full(features, tasks):
         )
 
 
+def test_latency_is_predicted_if_asked_for(model):
+    assert "latency_p50" not in analytic_cost(model)
+    one, ten = (analytic_cost(model, latency_batch=n)["latency_p50"] for n in (1, 10))
+    assert one.unit == "ms"
+    assert one.fidelity == "analytic"
+    assert one.conditions.startswith("ONNX Runtime, 1 rows, 1 thread, as on ")
+    assert 0 < one.value < ten.value < 10 * one.value  # what a request costs whatever its rows
+    assert not model.built
+
+
+def test_latency_grows_with_the_model_and_with_its_fields(features, tasks):
+    def latency(features, *units):
+        with kr.models.without_weights():
+            model = kr.RankingModel(features, [kr.layers.MLP(units)], tasks)
+        return analytic_cost(model, latency_batch=100)["latency_p50"].value
+
+    more = [*features, kr.features.Numeric("pins")]
+    assert latency(features, 32) < latency(features, 64) < latency(features, 64, 64)
+    assert latency(features, 32) < latency(more, 32)
+
+
+def test_a_class_that_no_fitted_model_had_takes_the_common_factors():
+    some = kr.layers.Work(matmul_flops=10, by_class={"Strange": (1, 10, 0)})
+    other = kr.layers.Work(matmul_flops=10, by_class={"": (1, 10, 0)})
+    assert served_latency(some, 1) == served_latency(other, 1)
+
+
 def test_layer_table_as_text_and_as_html(model):
     table = layer_table(model, batch_size=8)
     text = str(table).splitlines()
@@ -131,5 +159,7 @@ def test_rejects(model):
         ValueError, match=r"`batch_size` must be a positive integer. Received: batch_size=0"
     ):
         analytic_cost(model, batch_size=0)
+    with pytest.raises(ValueError, match="`latency_batch` must be a positive integer"):
+        analytic_cost(model, latency_batch=0)
     with pytest.raises(ValueError, match="`fidelity` must be one of"):
         Figure(1.0, "ms", "guessed")

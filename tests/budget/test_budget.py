@@ -87,6 +87,40 @@ def test_relative_limits_need_a_baseline():
         budget.check(cost())
 
 
+def test_a_prediction_is_not_compared_with_a_measurement():
+    def predicted(value, rows):
+        return cost(latency_p50=Figure(value, "ms", "analytic", f"{rows} rows"))
+
+    budget = Budget(latency="+0 %")
+    assert [str(v) for v in budget.check(predicted(3.0, 100), predicted(2.0, 100))] == [
+        "latency_p50: 3 ms (analytic), 50.0 % over the limit of 2 ms"
+    ]
+    for own, other in ((predicted(1.0, 100), cost()), (cost(), predicted(1.0, 100))):
+        with pytest.raises(
+            ValueError, match=r"`latency_p50` of model and baseline should be .* way"
+        ):
+            budget.check(own, other)
+    with pytest.raises(
+        ValueError, match=r"Received: analytic \(100 rows\) and analytic \(1 rows\)"
+    ):
+        budget.check(predicted(1.0, 100), predicted(1.0, 1))
+
+
+def test_a_predicted_latency_that_leaves_something_out_is_no_pass(features, tasks):
+    class Odd(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs * 2
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    with kr.models.without_weights():
+        model = kr.RankingModel(features, [Odd()], tasks)
+    found = kr.budget.analytic_cost(model, latency_batch=1)
+    with pytest.raises(ValueError, match=r"`latency` is within its limit only without .*'Odd'"):
+        Budget(latency="1 s").check(found)
+
+
 def test_what_was_not_measured_is_no_pass():
     with pytest.raises(ValueError, match=r"must hold 'latency_p99' to be checked.*with_figures"):
         Budget(latency="8 ms p99").check(cost())

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from kranking.layers import MLP, Work, work_of
+from kranking.layers import MLP, CrossNetwork, Work, work_of
 from kranking.testing import traced_matmul_flops
 
 L = keras.layers
@@ -102,3 +102,17 @@ def test_what_is_kept_is_credited_to_the_layer_that_makes_it():
         "BatchNormalization": 4,
         "Activation": 4,
     }
+
+
+def test_steps_flops_and_elements_by_class():
+    work = work_of(keras.Sequential([L.Dense(3), MLP([4, 2]), L.Flatten()]), (None, 5))
+    steps, flops, saved = work.by_class["Dense"]
+    assert (steps, flops, saved) == (3, 2 * (5 * 3 + 3 * 4 + 4 * 2), 3 + 4 + 2)
+    assert steps == work.steps
+    assert "Flatten" not in work.by_class
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_steps_grow_with_the_operators(depth):
+    work = work_of(CrossNetwork(depth=depth), (None, 5))
+    assert work.by_class["CrossNetwork"][0] == 2 * depth  # a product, and what is done with it

@@ -83,8 +83,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--stage", choices=("compile", "latency", "report"), default="report")
     parser.add_argument("--fit", choices=("memory", "latency"), help="write the package's factors")
-    seeds = [*FIT_SEEDS, *TEST_SEEDS, *LATENCY_TEST_SEEDS]
-    parser.add_argument("--seeds", type=int, nargs="+", default=seeds)
+    parser.add_argument("--seeds", type=int, nargs="+", help="those of the stage")
     parser.add_argument("--architectures", nargs="+", default=kr.architectures.names())
     parser.add_argument("--visits", type=int, default=1, help="how often each model is timed")
     parser.add_argument("--served", type=Path, default=Path("runs/served"), help="exported models")
@@ -94,6 +93,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.smoke and args.fit:
         parser.error("--fit: the package's factors want every model, not two small ones")
+    if args.seeds is None:
+        judged = LATENCY_TEST_SEEDS if args.stage == "latency" else TEST_SEEDS
+        args.seeds = [*judged, *FIT_SEEDS]
     if args.smoke:
         args.seeds, args.architectures = [TEST_SEEDS[0], LATENCY_TEST_SEEDS[0]], ["mlp"]
     return args

@@ -120,7 +120,7 @@ def test_latency_grows_with_the_model_and_with_its_fields(features, tasks):
             model = kr.RankingModel(features, [kr.layers.MLP(units)], tasks)
         return analytic_cost(model, latency_batch=100)["latency_p50"].value
 
-    more = [*features, kr.features.Numeric("pins")]
+    more = [*features, kr.features.Numeric("pins", mean=1.0, std=1.0)]
     assert latency(features, 32) < latency(features, 64) < latency(features, 64, 64)
     assert latency(features, 32) < latency(more, 32)
 

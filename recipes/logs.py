@@ -110,7 +110,11 @@ def _short(features: list[Feature]) -> list[Feature]:
 
 
 def kuairand_declarations() -> tuple[list[Feature], list[kr.Task]]:
-    """Declares the columns of the joined KuaiRand log."""
+    """Declares the columns of the joined KuaiRand log.
+
+    No `freshness_days`: all videos were uploaded within three days, so it is the day of the impression,
+    and on later days than the training's always in the last bucket. What of it lasts is the day of upload.
+    """
     small = {"embedding_dim": 8}
     user_numbers = (
         "follow_user_num",
@@ -128,7 +132,7 @@ def kuairand_declarations() -> tuple[list[Feature], list[kr.Task]]:
         Categorical("hour", side="context", **small),
         Numeric("duration_ms", side="item", transform="log"),
         Numeric("duration", column="duration_ms", side="item", transform="bucketize", **small),
-        Numeric("freshness", column="freshness_days", side="item", transform="bucketize", **small),
+        Categorical("upload_dt", side="item", **small),
         Categorical("video_type", side="item", **small),
         Categorical("upload_type", side="item", **small),
         Categorical("music_id", side="item", min_count=20, **small),

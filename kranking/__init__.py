@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kranking import data as data
     from kranking import export as export
     from kranking import interop as interop
+    from kranking import search as search
     from kranking import testing as testing
     from kranking import training as training
 
@@ -43,6 +44,7 @@ __all__ = [
     "metrics",
     "models",
     "ops",
+    "search",
     "testing",
     "training",
 ]

@@ -40,7 +40,9 @@ def test_import_adds_only_pyarrow(imported):
     assert {name.split(".")[0] for name in imported} <= {"kranking", "pyarrow"}
 
 
-@pytest.mark.parametrize("room", ["architectures", "data", "export", "testing", "training"])
+@pytest.mark.parametrize(
+    "room", ["architectures", "data", "export", "search", "testing", "training"]
+)
 def test_import_leaves_rooms_for_later(imported, room):
     assert f"kranking.{room}" not in imported
 

@@ -151,6 +151,16 @@ def test_compare(tmp_path):
     assert (tmp_path / "out" / "report.html").exists()
 
 
+def test_search(tmp_path):
+    result = run("search.py", tmp_path / "out", "--retrain")
+    wanted = {"trials", "feasible_share", "best_metric", "baseline_metric", "oracle_time_share"}
+    assert wanted <= set(result)
+    assert result["feasible_share"] == 1
+    left = tmp_path / "out" / "winner"
+    assert (left / "winner.keras").exists()
+    assert (left / "bundle" / "manifest.json").exists()
+
+
 def test_feature_importance_of_a_model_that_is_there(tmp_path):
     out = tmp_path / "out"
     first = run("feature_importance.py", out)

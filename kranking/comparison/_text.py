@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kranking._core import finite as finite
 from kranking.comparison._intervals import Interval
 
 
@@ -44,15 +45,6 @@ def terminal(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     with console.capture() as captured:
         console.print(table)
     return captured.get()
-
-
-def finite(value: Any) -> Any:
-    """Replaces what JSON has no number for by null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: finite(part) for key, part in value.items()}
-    return [finite(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def write_texts(out: Path, texts: Mapping[str, str]) -> None:

@@ -1,0 +1,39 @@
+"""A registry's `Hyperparameter`, asked for by KerasTuner's own calls."""
+
+from typing import Any
+
+from kranking.architectures import Hyperparameter
+
+
+def ask(hp: Any, name: str, row: Hyperparameter) -> Any:
+    """Gives the value that `hp` holds under a name; `None` where it is inactive.
+
+    Args:
+        hp: A `keras_tuner.HyperParameters`.
+        name: Its name in the space.
+        row: Range or choices, scale and default.
+    """
+    if row.choices is None:
+        whole = isinstance(row.default, int)
+        kind, number = (hp.Int, int) if whole else (hp.Float, float)
+        sampling = "log" if row.log else "linear"
+        low, high = number(row.low or 0), number(row.high or 0)
+        return kind(name, low, high, sampling=sampling, default=number(row.default))
+    if all(isinstance(choice, bool) for choice in row.choices):
+        return hp.Boolean(name, default=row.default)
+    if {type(choice) for choice in row.choices} in ({int}, {float}):
+        return hp.Choice(name, list(row.choices), default=row.default)
+    values = {as_label(choice): choice for choice in row.choices}
+    label = hp.Choice(name, list(values), default=as_label(row.default))
+    return None if label is None else values[label]
+
+
+def as_label(choice: Any) -> Any:
+    """Gives what stands for a choice: KerasTuner knows text and numbers, not tuples or `None`.
+
+    >>> as_label((512, 256)), as_label(()), as_label(None)
+    ('512-256', 'none', 'None')
+    """
+    if isinstance(choice, tuple | list):
+        return "-".join(map(str, choice)) or "none"
+    return str(choice)

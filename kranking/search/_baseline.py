@@ -1,0 +1,85 @@
+"""What a search is measured against: its cost, its metric, and how noisy that is."""
+
+import json
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kranking import architectures
+from kranking.budget import Cost
+from kranking.comparison import LogFiles
+from kranking.search._objective import Objective
+from kranking.search._space import SearchSpace
+from kranking.search._train import Training, fitted
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """An architecture with its arguments.
+
+    Args:
+        architecture: Its name.
+        arguments: What its function is called with.
+    """
+
+    architecture: str
+    arguments: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, given: Any, space: SearchSpace) -> "Baseline":
+        """Reads a name, or `(name, arguments)`."""
+        pair = (given, {}) if isinstance(given, str) else given
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[1], Mapping):
+            raise ValueError(
+                f"`baseline` must be an architecture's name or (name, arguments). Received: {given!r}"
+            )
+        return cls(architectures.get(pair[0]).name, dict(pair[1]))
+
+    def cost(self, space: SearchSpace) -> Cost:
+        """Gives its cost, by formula."""
+        return space.cost(space.fixed(self.architecture, self.arguments))
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives it as plain values."""
+        return asdict(self)
+
+
+def trained_baseline(
+    baseline: Baseline,
+    space: SearchSpace,
+    out: Path,
+    *,
+    log: LogFiles,
+    training: Training,
+    objective: Objective,
+    seed: int,
+) -> dict[str, Any]:
+    """Trains the baseline with two seeds or more, or reads what an earlier run has left."""
+    path = out / "baseline.json"
+    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    wanted = {"baseline": baseline.to_json(), "training": training.to_json()}
+    wanted = json.loads(json.dumps(wanted, default=str))
+    runs = known.get("runs", []) if known.get("made_by") == wanted else []
+    for execution in range(len(runs), max(2, training.executions)):
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(seed + execution)
+        with training.strategy.scope() if training.strategy is not None else nullcontext():
+            model = space.compiled(space.fixed(baseline.architecture, baseline.arguments))
+        options: dict[str, Any] = {"batch_size": space.batch_size, "seed": seed + execution}
+        runs.append(fitted(model, log, training, objective, **options))
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"made_by": wanted, "runs": runs}), "utf-8")
+        temporary.replace(path)
+    values = [run[objective.name] for run in runs]
+    return {
+        "name": baseline.architecture,
+        "metric": float(np.mean(values)),
+        "spread": float(np.std(values, ddof=1)),
+        "runs": runs,
+        "cost": baseline.cost(space).to_json(),
+    }

@@ -1,0 +1,93 @@
+"""The next configuration of a Bayesian search that knows what is over budget."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+_CANDIDATES = 1000  # random points among which the best proposal is sought
+_REMEMBERED = 200  # configurations that the model of the excess is fitted to
+
+
+def propose(oracle: Any) -> dict[str, Any] | None:
+    """Gives the feasible candidate with the greatest `EI(x) · P(x within budget)`.
+
+    `EI` is the expected improvement over the best trial, by the oracle's own Gaussian process; the
+    probability is that of `ln(received / limit) ≤ 0` by a second one, fitted to what was costed. Only what
+    the budget itself accepts is proposed: the probability chooses where to look, and lets nothing in.
+
+    Args:
+        oracle: A `BudgetOracle` round KerasTuner's Bayesian one.
+
+    Returns: Values; `None` while there are fewer trials than initial points, or nothing is accepted.
+    """
+    completed = [t for t in oracle.trials.values() if t.status == "COMPLETED"]
+    initial = oracle.num_initial_points or max(3 * len(oracle.hyperparameters.space), 3)
+    if len(completed) < initial:
+        return None
+    random = np.random.default_rng([oracle.seed, len(oracle.trials)])
+    candidates = random.random((_CANDIDATES, len(oracle._nonfixed_space())))
+    vectors, values = _unique(oracle, candidates)
+    score = _improvement(oracle, vectors) * _probability(oracle, vectors)
+    for index in np.argsort(-score):
+        if oracle.rejection(values[index]) is None and not oracle._duplicate(values[index]):
+            return values[index]
+    return None
+
+
+def _unique(oracle: Any, candidates: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """Gives configurations once each, as the process sees them: inactive parameters at their default."""
+    found = {}
+    for candidate in candidates:
+        values = dict(oracle._vector_to_values(candidate))
+        found.setdefault(oracle._compute_values_hash(values), values)
+    return np.stack([_vector(oracle, v) for v in found.values()]), list(found.values())
+
+
+def _vector(oracle: Any, values: dict[str, Any]) -> np.ndarray:
+    return np.array(
+        [p.value_to_prob(values.get(p.name, p.default)) for p in oracle._nonfixed_space()]
+    )
+
+
+def _improvement(oracle: Any, vectors: np.ndarray) -> np.ndarray:
+    from scipy.stats import norm
+
+    # Trials that run take part with a guess, for which the process must have been fitted.
+    done = [t for t in oracle.trials.values() if t.status == "COMPLETED"]
+    sign = -1.0 if oracle.objective.direction == "max" else 1.0
+    x = np.stack([_vector(oracle, t.hyperparameters.values) for t in done])
+    y = sign * np.array([t.score for t in done])
+    _fit(oracle.gpr, x, y)
+    running = [_vector(oracle, t.hyperparameters.values) for t in oracle.ongoing_trials.values()]
+    if running:
+        mean, deviation = oracle.gpr.predict(np.stack(running), return_std=True)
+        _fit(oracle.gpr, np.concatenate([x, running]), np.concatenate([y, mean + deviation]))
+    mean, deviation = oracle.gpr.predict(vectors, return_std=True)
+    best = y.min()
+    z = (best - mean) / np.maximum(deviation, 1e-12)
+    return (best - mean) * norm.cdf(z) + deviation * norm.pdf(z)
+
+
+def _probability(oracle: Any, vectors: np.ndarray) -> np.ndarray:
+    from scipy.stats import norm
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import Matern
+
+    refused = [r for r in oracle.rejected if np.isfinite(r.excess)][-_REMEMBERED:]
+    if not refused:
+        return np.ones(len(vectors))
+    accepted = [t.hyperparameters.values for t in oracle.trials.values()]
+    x = np.stack([_vector(oracle, dict(v)) for v in (*(r.values for r in refused), *accepted)])
+    # How far within the budget a trial is, nobody has asked: its worst limit, as a logarithm.
+    y = [np.log1p(r.excess) for r in refused] + [oracle.margin(v) for v in accepted]
+    process = GaussianProcessRegressor(Matern(nu=2.5), alpha=1e-3, normalize_y=True)
+    _fit(process, x, np.array(y))
+    mean, deviation = process.predict(vectors, return_std=True)
+    return norm.cdf(-mean / np.maximum(deviation, 1e-12))
+
+
+def _fit(process: Any, x: np.ndarray, y: np.ndarray) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a length at its bound, with few points, is no news
+        process.set_params(n_restarts_optimizer=1, random_state=0).fit(x, y)

@@ -1,0 +1,270 @@
+"""KerasTuner's oracles, kept within a budget."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kranking._core import check_positive_int
+from kranking.budget import Budget, Cost
+from kranking.search._bayesian import propose
+from kranking.search._nearest import completed, descend
+from kranking.search._rejection import NoFeasiblePoint, Rejection
+
+
+class BudgetOracle:
+    """Keeps a KerasTuner oracle within a budget: what is over it is drawn again before a trial exists.
+
+    `BudgetOracle(oracle, budget, cost)` changes the oracle that it is given, and gives it back: it stays
+    one of its class, to be handed to any tuner. Draws over budget are kept in `rejected`, with the limit
+    they broke. A Bayesian oracle learns from them: it proposes the feasible configuration with the greatest
+    `EI(x) · P(x within budget)` of those it looks at (ADR 20). A space without a feasible one raises
+    `NoFeasiblePoint`.
+
+    Args:
+        oracle: A `keras_tuner` oracle that no tuner has used yet.
+        budget: The limits. `spread` is known only after training: `get_best_trials` leaves such trials out.
+        cost: From `keras_tuner.HyperParameters` to a `Cost`, in milliseconds, such as `SearchSpace.cost`. A
+            `ValueError` means that there is no such model.
+        baseline: The baseline's cost, for relative limits.
+        confirm: Likewise from `hp` to `Cost`, but slow, such as a measurement: asked for what `cost` finds
+            within budget, before a trial is made. Its figures replace those of `cost`.
+        seed: Seed of the draws, for KerasTuner 1.4.8 takes 0 for "any". `None` keeps the oracle's.
+        patience: Draws in a row; after them the nearest is taken a step at a time towards the budget.
+
+    >>> import keras_tuner
+    >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
+    >>> space = kr.search.SearchSpace(["mlp"], [age], [kr.Task("save")])
+    >>> oracle = keras_tuner.oracles.RandomSearchOracle(
+    ...     keras_tuner.Objective("val_save_auc", "max"), hyperparameters=space.hyperparameters()
+    ... )
+    >>> budget = kr.budget.Budget(parameters=100_000)
+    >>> BudgetOracle(oracle, budget, space.cost, seed=0).populate_space("0")["values"]["mlp/units"]
+    '256-128'
+    """
+
+    def __new__(cls, oracle: Any, *args: Any, **kwargs: Any) -> Any:
+        if not callable(getattr(oracle, "populate_space", None)):
+            raise ValueError(f"`oracle` must be a keras_tuner.Oracle. Received: {oracle!r}")
+        own = type(oracle)
+        oracle.__class__ = type(f"Budget{own.__name__}", (BudgetOracle, own), {})
+        return oracle
+
+    def __init__(
+        self,
+        oracle: Any,
+        budget: Budget,
+        cost: Callable[[Any], Cost],
+        *,
+        baseline: Cost | None = None,
+        confirm: Callable[[Any], Cost] | None = None,
+        seed: int | None = None,
+        patience: int = 200,
+    ):
+        check_positive_int("seed", seed, optional=True, minimum=0)
+        check_positive_int("patience", patience)
+        self.budget, self.baseline = budget, baseline
+        self._cost, self._confirm = cost, confirm
+        self._patience = patience
+        self.rejected: list[Rejection] = []
+        self.costs: dict[str, Cost] = {}
+        self.seconds = 0.0  # in the oracle, without `confirm`
+        self.confirming_seconds = 0.0
+        self._verdicts: dict[str, Rejection | None] = {}
+        if seed is not None:
+            self.seed = self._seed_state = seed
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Gives the values of the next trial, within the budget."""
+        start, before = time.perf_counter(), self.confirming_seconds
+        try:
+            return self._populate(trial_id)
+        finally:
+            confirmed = self.confirming_seconds - before
+            self.seconds += time.perf_counter() - start - confirmed
+
+    def _populate(self, trial_id: str) -> dict[str, Any]:
+        if hasattr(self, "gpr") and (values := propose(self)) is not None:
+            return {"status": "RUNNING", "values": values}
+        last = None
+        for _ in range(self._patience):
+            found = super().populate_space(trial_id)
+            values = found.get("values")
+            if found["status"] != "RUNNING" or self.rejection(values) is None:
+                return found
+            if values == last:
+                raise ValueError(
+                    "The oracle must draw another configuration when it is asked again. Received: "
+                    f"{type(self).__name__}, which insists on {values}, over budget"
+                )
+            last = values
+        return {"status": "STOPPED", "values": None}
+
+    def _random_values(self) -> dict[str, Any] | None:
+        drawn = []
+        for _ in range(self._patience):
+            values = super()._random_values()
+            if values is None:
+                break
+            if self.rejection(values) is None:
+                return values
+            drawn.append(values)
+        return self._nearest(drawn)
+
+    def rejection(self, values: Mapping[str, Any]) -> Rejection | None:
+        """Says why a configuration is refused; `None` if it is within the budget."""
+        values = _own(values)
+        key = self._compute_values_hash(values)
+        if key not in self._verdicts:
+            self._verdicts[key] = verdict = self._judge(values, key)
+            if verdict is not None:
+                self.rejected.append(verdict)
+        return self._verdicts[key]
+
+    def _judge(self, values: Mapping[str, Any], key: str) -> Rejection | None:
+        hp = self.hyperparameters.copy()
+        hp.values = dict(values)
+        try:
+            cost = self._cost(hp)
+        except ValueError as error:
+            return Rejection.unbuildable(values, error)
+        self.costs[key] = cost
+        budget = self._without("spread")
+        if self._confirm is None:
+            found = budget.check(cost, self.baseline)
+            return Rejection.of(values, found) if found else None
+        missing = [limit.name for limit in budget.limits if not _holds(cost, limit.figure)]
+        found = self._without("spread", *missing).check(cost, self.baseline)
+        if found:
+            return Rejection.of(values, found)
+        start = time.perf_counter()
+        self.costs[key] = cost = cost.with_figures(**self._confirm(hp).figures)
+        self.confirming_seconds += time.perf_counter() - start
+        found = budget.check(cost, self.baseline)
+        return Rejection.of(values, found) if found else None
+
+    def _without(self, *names: str) -> Budget:
+        return Budget(**{k: v for k, v in self.budget.to_json().items() if k not in names})
+
+    def excess(self, values: Mapping[str, Any]) -> float:
+        """Says how far over budget a configuration is, as a share of the limit; 0 within it."""
+        verdict = self.rejection(values)
+        return 0.0 if verdict is None else verdict.excess
+
+    def margin(self, values: Mapping[str, Any]) -> float:
+        """Gives `ln(received / limit)` of the limit that a configuration is nearest to or furthest over."""
+        if self.rejection(values) is not None:
+            return math.log1p(self.excess(values))
+        cost, shares = self.costs[self._compute_values_hash(_own(values))], [-math.inf]
+        for limit in self._without("spread").limits:
+            received, most = _received(cost, limit.figure), limit.most(self.baseline)
+            shares.append(math.log(max(received, 1e-12) / most) if most > 0 else 0.0)
+        return max(shares)
+
+    def _nearest(self, drawn: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """Gives a feasible configuration found by steps from draws; `None` if it has been tried."""
+        space = self.get_space()
+        starts: dict[Any, dict[str, Any]] = {}
+        for values in sorted(drawn, key=self.excess):
+            starts.setdefault(values.get("architecture"), values)
+        for start in (*starts.values(), completed(space, {})):
+            end = dict(descend(space, start, self.excess))
+            if self.rejection(end) is None and not self._duplicate(end):
+                return end
+        if any(verdict is None for verdict in self._verdicts.values()):
+            return None  # what is within the budget has been tried, as far as was looked
+        nearest = min(self.rejected, key=lambda one: one.excess)
+        raise NoFeasiblePoint(nearest, len(self._verdicts))
+
+    def ensure_feasible(self) -> None:
+        """Raises `NoFeasiblePoint` if the space holds none; draws nothing that a trial would get."""
+        before = self._seed_state
+        self._random_values()
+        self._seed_state = before
+
+    def cost_of(self, trial: Any) -> Cost | None:
+        """Gives the cost of a trial's configuration."""
+        values = _own(trial.hyperparameters.values)
+        self.rejection(values)
+        return self.costs.get(self._compute_values_hash(values))
+
+    def is_feasible(self, trial: Any) -> bool:
+        """Whether a trial finished, and is within the budget with all that is known of it."""
+        if trial.status != "COMPLETED" or trial.score is None or not math.isfinite(trial.score):
+            return False
+        if self.rejection(trial.hyperparameters.values) is not None:
+            return False
+        limits = [limit for limit in self.budget.limits if limit.name == "spread"]
+        if not limits or not trial.metrics.exists("spread"):
+            return not limits
+        return bool(trial.metrics.get_last_value("spread") <= limits[0].most(self.baseline))
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Any]:
+        """Gives the best trials that finished within the budget; never another, so perhaps fewer."""
+        good = [trial for trial in self.trials.values() if self.is_feasible(trial)]
+        sign = -1 if self.objective.direction == "max" else 1
+        return sorted(good, key=lambda trial: sign * trial.score)[:num_trials]
+
+    def get_state(self) -> dict[str, Any]:
+        """Gives the state with what was refused."""
+        feasible = [key for key, verdict in self._verdicts.items() if verdict is None]
+        own = {
+            "budget": self.budget.to_json(),
+            "rejected": [rejection.to_json() for rejection in self.rejected],
+            "feasible": {key: self.costs[key].to_json() for key in feasible},
+            "seconds": self.seconds,
+            "confirming_seconds": self.confirming_seconds,
+        }
+        return super().get_state() | {"budget_oracle": own}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes up a state, of this search or of one that a killed process has left."""
+        known = set(state["start_order"])
+        self.trials = {name: trial for name, trial in self.trials.items() if name in known}
+        super().set_state(state)
+        own = state["budget_oracle"]
+        self.seconds, self.confirming_seconds = own["seconds"], own["confirming_seconds"]
+        if own["budget"] != self.budget.to_json():
+            return  # every verdict is another one now
+        self.rejected = [Rejection(**values) for values in own["rejected"]]
+        self.costs = {key: Cost.from_json(values) for key, values in own["feasible"].items()}
+        refused = {self._compute_values_hash(r.values): r for r in self.rejected}
+        self._verdicts = {**refused, **dict.fromkeys(own["feasible"])}
+
+    def reload(self) -> None:
+        """Takes up what is on disk; a trial whose end was written is not run again."""
+        super().reload()
+        ended = [t for t in self._retry_queue if self.trials[t].status in ("COMPLETED", "FAILED")]
+        self._retry_queue = [t for t in self._retry_queue if t not in ended]
+        self.end_order = [*self.end_order, *(t for t in ended if t not in self.end_order)]
+
+    def save(self) -> None:
+        """Writes the state; a kill leaves the old file or the new one."""
+        _replace(self._get_oracle_fname(), self.get_state())
+
+    def _save_trial(self, trial: Any) -> None:
+        folder = self._get_trial_dir(trial.trial_id)
+        _replace(os.path.join(folder, "trial.json"), trial.get_state())
+
+
+def _own(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves out what Hyperband notes among the values."""
+    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
+
+
+def _received(cost: Cost, figure: str) -> float:
+    return cost.parameters if figure == "parameters" else cost[figure].value
+
+
+def _holds(cost: Cost, figure: str) -> bool:
+    return figure in cost or figure == "parameters"
+
+
+def _replace(name: str, state: Mapping[str, Any]) -> None:
+    path = Path(name)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(state), "utf-8")
+    temporary.replace(path)

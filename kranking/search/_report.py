@@ -1,0 +1,173 @@
+"""The report of a search, in Markdown and as one HTML page."""
+
+import base64
+import html
+import io
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from kranking.search._result import limited
+
+_STYLE = (
+    "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}"
+    "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
+    "th,td{padding:.3rem .6rem;border-bottom:1px solid #ddd;text-align:left}img{max-width:100%}"
+)
+_MOST = 20  # rows of a table that could be long
+
+Section = tuple[str, list[str], list[list[str]]]
+
+
+def sections(result: Any) -> list[Section]:
+    """Gives the tables: title, headings and cells."""
+    name = result.objective.name.removeprefix("val_")
+    costs = list(dict.fromkeys(k for o in result.feasible for k in limited(result.budget, o.cost)))
+    front, ties = ({o.name for o in group} for group in (result.front(), result.ties()))
+    rows = []
+    if result.baseline is not None:
+        base = result.baseline
+        rows.append(
+            [f"baseline: {base['name']}", f"{base['metric']:.4f}", *[""] * (len(costs) + 2)]
+        )
+    for one in result.feasible[:_MOST]:
+        marks = [
+            w for w, group in (("front", front), ("tie with the best", ties)) if one.name in group
+        ]
+        texts = limited(result.budget, one.cost)
+        cells = [f"{one.metric:.4f}", *(texts.get(c, "–") for c in costs)]
+        rows.append([one.name, *cells, ", ".join(marks), _as_text(one.values)])
+    found: list[Section] = [
+        ("Trials within the budget", ["trial", name, *costs, "", "configuration"], rows)
+    ]
+    others = [
+        [o.name, o.status.lower(), o.reason, _as_text(o.values)]
+        for o in result.found
+        if not o.feasible
+    ]
+    if others:
+        found.append(
+            ("Trials that do not count", ["trial", "status", "why", "configuration"], others)
+        )
+    if result.rejected:
+        found.append(
+            ("Refused before training", ["limit", "draws", "nearest to it"], _refused(result))
+        )
+    moved = [
+        [e.parameter, str(e.trials), f"{100 * e.explained:.0f} %", f"{e.chance:.3f}", _means(e)]
+        for e in result.effects()[:_MOST]
+    ]
+    headings = ["parameter", "trials", "explains", "by chance", f"mean {name}"]
+    if moved:
+        found.append(("What each parameter did", headings, moved))
+    return found
+
+
+def notes(result: Any) -> list[str]:
+    """Gives what a reader has to know beside the tables."""
+    drawn = len(result.found) + len(result.rejected)
+    lines = [
+        f"{len(result.trained)} trainings finished, {100 * result.feasible_share:.0f} % of them within "
+        f"the budget; {drawn:,} configurations were drawn, {len(result.rejected):,} of them refused.",
+        f"The oracle took {100 * result.oracle_time_share:.2f} % of the search's time.",
+    ]
+    if math.isnan(result.noise):
+        lines.append(
+            "How noisy the metric is was not measured: give a baseline or more executions."
+        )
+    else:
+        lines.append(
+            f"The metric varies by {result.noise:.4f} (standard deviation) between seeds; "
+            f"{len(result.ties())} trials tie with the best. The best of many is flattered by its luck."
+        )
+    lines.append(
+        "*Explains*: share of the variance between trials; *by chance*: how often shuffled metrics explain "
+        "as much. Parameters are looked at one by one."
+    )
+    return lines
+
+
+def markdown(result: Any) -> str:
+    """Gives the report in Markdown."""
+    lines = [f"# {_title(result)}", "", *(f"- {note}" for note in notes(result)), ""]
+    for title, headings, rows in sections(result):
+        lines += [
+            f"## {title}",
+            "",
+            "| " + " | ".join(headings) + " |",
+            "|" + "---|" * len(headings),
+        ]
+        lines += ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in rows]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def page(result: Any) -> str:
+    """Gives the report as one page."""
+    parts = []
+    for title, headings, rows in sections(result):
+        head = "".join(f"<th>{html.escape(text)}</th>" for text in headings)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in rows
+        )
+        parts.append(
+            f"<h2>{title}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
+    title = html.escape(_title(result))
+    said = "".join(f"<li>{html.escape(note)}</li>" for note in notes(result))
+    picture = f'<img alt="Quality against cost" src="data:image/png;base64,{_front(result)}">'
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style><h1>{title}</h1><ul>{said}</ul>{picture}{''.join(parts)}</html>\n"
+    )
+
+
+def _title(result: Any) -> str:
+    limits = ", ".join(f"{name} {limit}" for name, limit in result.budget.to_json().items())
+    return f"Search for {result.objective.name.removeprefix('val_')} within {limits or 'no limit'}"
+
+
+def _refused(result: Any) -> list[list[str]]:
+    counts = Counter(one.limit for one in result.rejected)
+    return [
+        [
+            name,
+            f"{count:,}",
+            min((o for o in result.rejected if o.limit == name), key=lambda o: o.excess).reason,
+        ]
+        for name, count in counts.most_common()
+    ]
+
+
+def _means(effect: Any) -> str:
+    return ", ".join(f"{value}: {mean:.4f}" for value, mean in sorted(effect.means.items()))
+
+
+def _as_text(values: Any) -> str:
+    return ", ".join(
+        f"{n}={v:.3g}" if isinstance(v, float) else f"{n}={v}" for n, v in values.items()
+    )
+
+
+def _front(result: Any) -> str:
+    # Not pyplot: a report is no reason to open windows or to keep figures of the caller's session.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    names = (("memory", 2**20, "training memory, MiB"), ("latency_p50", 1.0, "latency p50, ms"))
+    front = {one.name for one in result.front()}
+    for axis, (name, scale, label) in zip(np.ravel(figure.subplots(1, 2)), names):
+        axis.spines[["top", "right"]].set_visible(False)
+        for one in result.feasible:
+            if name in one.cost:
+                color = "C1" if one.name in front else "C0"
+                axis.plot(one.cost[name].value / scale, one.metric, "o", color=color)
+        axis.set(xlabel=label, ylabel=result.objective.name.removeprefix("val_"))
+        if result.baseline is not None:
+            axis.axhline(result.baseline["metric"], color="0.6", linewidth=1, zorder=0)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    return base64.b64encode(data.getvalue()).decode("ascii")

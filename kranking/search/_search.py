@@ -1,0 +1,163 @@
+"""A search within a budget, from space and log to report."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kranking._core import check_choice, check_positive_int, versions
+from kranking.budget import Budget, Figure
+from kranking.comparison import LogFiles
+from kranking.search._baseline import Baseline, trained_baseline
+from kranking.search._budget_oracle import BudgetOracle
+from kranking.search._objective import Objective
+from kranking.search._result import SearchResult
+from kranking.search._space import SearchSpace
+from kranking.search._train import Training
+from kranking.search._tuner import make_tuner
+
+_METHODS = ("random", "bayesian", "hyperband")
+
+
+def search(
+    space: SearchSpace,
+    log: LogFiles,
+    budget: Budget,
+    *,
+    baseline: Any = None,
+    method: str = "random",
+    trials: int = 20,
+    training: Training | None = None,
+    objective: str | None = None,
+    seed: int = 0,
+    confirm: Any = None,
+    out: str | Path = "search",
+    accept_changes: bool = False,
+) -> SearchResult | None:
+    """Searches a space for the best model within a budget; every training is spent on one that is.
+
+    The same call goes on where a killed one stopped; more `trials` add to it. Another space, budget, log or
+    training in the same folder is refused. With KerasTuner's environment variables set, the process is its
+    chief or one of its workers; they share `out`.
+
+    Args:
+        space: What is chosen from.
+        log: The rows; models are chosen on the validation rows, test rows are not read.
+        budget: The limits.
+        baseline: An architecture's name, or `(name, arguments)`: what relative limits are measured against.
+            It is trained too, at least twice, which also tells how noisy the metric is.
+        method: `"random"`, `"bayesian"` or `"hyperband"`.
+        trials: Configurations to train.
+        training: How each is trained.
+        objective: Such as `"save_auc"`; `None` takes the AUC of the first task.
+        seed: Of draws and trainings, 0 included.
+        confirm: A slower `hp -> Cost`, asked before a trial is made, such as a `MeasuredCost`.
+        out: Folder of trials and report.
+        accept_changes: Go on with another space, budget or training in a used folder; what was trained
+            before stays, judged by the new budget.
+
+    Returns: The result; `None` in a worker.
+
+    Raises: `NoFeasiblePoint` at once, if the space holds none; `ValueError` for a folder of another search.
+    """
+    check_choice("method", method, _METHODS)
+    check_positive_int("trials", trials)
+    check_positive_int("seed", seed, minimum=0)
+    if not isinstance(budget, Budget):
+        raise ValueError(f"`budget` must be a kranking.budget.Budget. Received: {budget!r}")
+    training, out = training or Training(), Path(out)
+    sought = Objective.of(objective, log.tasks, training.hit)
+    base = None if baseline is None else Baseline.of(baseline, space)
+    settings = {
+        "space": space.to_json(),
+        "budget": budget.to_json(),
+        "baseline": None if base is None else base.to_json(),
+        "log": log.to_json(),
+        "training": training.to_json(),
+        "method": method,
+        "objective": sought.name,
+        "seed": seed,
+        "backend": keras.backend.backend(),
+        "versions": versions("keras", "keras-tuner", keras.backend.backend()),
+    }
+    _settle(out, json.loads(json.dumps(settings, default=str)), accept_changes)
+    cost = None if base is None else base.cost(space)
+    oracle = BudgetOracle(
+        make_oracle(method, space, sought, trials, training.epochs),
+        budget,
+        space.cost,
+        baseline=cost,
+        confirm=confirm,
+        seed=seed,
+    )
+    row, common = None, {"log": log, "training": training, "objective": sought, "seed": seed}
+    tuner = make_tuner(oracle, space, out / "tuner", **common)
+    if not _in_a_team("worker"):
+        oracle.ensure_feasible()
+        if base is not None:
+            row = trained_baseline(base, space, out, **common)
+            oracle.baseline = cost.with_figures(spread=Figure(row["spread"], "", "measured"))
+    tuner.search(verbose=1 if training.verbose == "auto" else training.verbose)
+    if _in_a_team("worker"):
+        return None
+    result = SearchResult.of(oracle, space, row=row, out=out, **common)
+    result.write(out)
+    return result
+
+
+def make_oracle(
+    method: str, space: SearchSpace, objective: Objective, trials: int, epochs: int
+) -> Any:
+    """Gives KerasTuner's oracle of a method, which knows the whole space from the start."""
+    import keras_tuner
+
+    oracles = keras_tuner.oracles
+    options: dict[str, Any] = {
+        "objective": keras_tuner.Objective(objective.name, objective.direction),
+        "hyperparameters": space.hyperparameters(),
+    }
+    if method == "random":
+        return oracles.RandomSearchOracle(max_trials=trials, **options)
+    if method == "bayesian":
+        # KerasTuner's default, three for each parameter of every architecture, is a random search.
+        initial = max(4, trials // 3)
+        return oracles.BayesianOptimizationOracle(
+            max_trials=trials, num_initial_points=initial, **options
+        )
+    oracle = oracles.HyperbandOracle(max_epochs=epochs, hyperband_iterations=None, **options)
+    oracle.max_trials = trials
+    return oracle
+
+
+def _in_a_team(role: str) -> bool:
+    """Whether KerasTuner's variables make this process the chief or a worker."""
+    if "KERASTUNER_ORACLE_IP" not in os.environ:
+        return False
+    chief = "chief" in os.environ.get("KERASTUNER_TUNER_ID", "")
+    return chief == (role == "chief")
+
+
+def _settle(out: Path, settings: dict[str, Any], accept_changes: bool) -> None:
+    """Writes what is searched, or raises where the folder holds another search."""
+    path = out / "settings.json"
+    if path.exists() and not accept_changes:
+        before = json.loads(path.read_text("utf-8"))
+        changed = [name for name in settings if before.get(name) != settings[name]]
+        if changed:
+            raise ValueError(
+                "`out` must be a new folder, or that of the same search; `accept_changes=True` goes on "
+                f"with what was trained. Received: out={str(out)!r}, which differs in {', '.join(changed)}"
+            )
+    elif not path.exists() and (out / "tuner").exists():
+        raise ValueError(
+            "`out` must be a new folder, or that of the same search. Received: "
+            f"out={str(out)!r}, which holds a KerasTuner project without `settings.json`"
+        )
+    if _in_a_team("worker") and path.exists():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(settings, indent=1), "utf-8")
+    temporary.replace(path)

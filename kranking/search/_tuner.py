@@ -1,0 +1,108 @@
+"""KerasTuner's tuner, training on a log."""
+
+import copy
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kranking.comparison import LogFiles
+from kranking.search._objective import Objective
+from kranking.search._space import SearchSpace
+from kranking.search._train import Training, fitted
+
+
+def make_tuner(oracle: Any, space: SearchSpace, folder: Path, **options: Any) -> Any:
+    """Gives a `keras_tuner.Tuner` whose trials are trainings on a log.
+
+    Args:
+        oracle: Its `BudgetOracle`.
+        space: What it chooses from.
+        folder: What it writes into.
+        **options: Of `TrainsOnLog`.
+    """
+    import keras_tuner
+
+    kind = type("LogTuner", (TrainsOnLog, keras_tuner.Tuner), {})
+    places = {"directory": str(folder.parent), "project_name": folder.name}
+    return kind(oracle=oracle, hypermodel=space, space=space, **places, **options)
+
+
+class TrainsOnLog:
+    """What a trial is, for a KerasTuner tuner: trainings with seeds, judged on validation rows.
+
+    Args:
+        space: What is chosen from.
+        log: The rows.
+        training: How.
+        objective: What is best.
+        seed: Of the first training of each trial.
+        **options: Of `keras_tuner.Tuner`.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: SearchSpace,
+        log: LogFiles,
+        training: Training,
+        objective: Objective,
+        seed: int,
+        **options: Any,
+    ):
+        self.space, self.log, self.training = space, log, training
+        self.sought, self.seed = objective, seed
+        self.started, self.done = time.perf_counter(), 0
+        options["distribution_strategy"] = training.strategy
+        super().__init__(**options)
+
+    def search(self, *args: Any, **kwargs: Any) -> None:
+        """Runs trials until there are enough."""
+        if not self._is_worker():
+            self.save()  # so that a kill in the first trial is one that can be gone on from
+        super().search(*args, **kwargs)
+
+    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Trains a configuration as often as was asked for; gives the mean of each metric."""
+        runs = [self._run(trial, execution) for execution in range(self.training.executions)]
+        found = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
+        if len(runs) > 1:
+            found["spread"] = float(np.std([run[self.sought.name] for run in runs], ddof=1))
+        return found
+
+    def _run(self, trial: Any, execution: int) -> dict[str, float]:
+        values, seed = trial.hyperparameters.values, self.seed + execution
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(seed)
+        callbacks = copy.deepcopy(list(self.training.callbacks))
+        if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks):
+            self._configure_tensorboard_dir(callbacks, trial, execution)  # with HParams
+        strategy, epochs = self.distribution_strategy, None
+        with strategy.scope() if strategy is not None else nullcontext():
+            model = self.space(trial.hyperparameters)
+        if "tuner/epochs" in values:
+            epochs = (values["tuner/initial_epoch"], values["tuner/epochs"])
+            if "tuner/trial_id" in values:
+                model.optimizer.build(model.trainable_variables)  # its slots are in the file
+                model.load_weights(self._weights(values["tuner/trial_id"], execution))
+        options = {"batch_size": self.space.batch_size, "seed": seed, "epochs": epochs}
+        found = fitted(model, self.log, self.training, self.sought, callbacks=callbacks, **options)
+        if epochs is not None:
+            model.save_weights(self._weights(trial.trial_id, execution))
+        return found
+
+    def _weights(self, trial_id: str, execution: int) -> str:
+        return str(Path(self.get_trial_dir(trial_id)) / f"{execution}.weights.h5")
+
+    def on_trial_end(self, trial: Any) -> None:
+        """Notes the trial, and says how long the others will take."""
+        super().on_trial_end(trial)
+        self.done += 1
+        if self._is_worker() or not self.oracle.verbose or not self.oracle.max_trials:
+            return
+        left = self.oracle.max_trials - len(self.oracle.end_order)
+        seconds = left * (time.perf_counter() - self.started) / self.done
+        print(f"{left} trials left, about {seconds / 60:.1f} minutes")

@@ -1,0 +1,41 @@
+"""The winner of a search, trained again for use."""
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kranking._core import finite
+from kranking.data import read_parquet
+from kranking.search._train import fitted
+from kranking.training import RankingEvaluation
+
+
+def retrained(result: Any, folder: Path, export: bool) -> Any:
+    """Trains the best configuration of a `SearchResult` again; writes model, figures and bundle."""
+    best, space, log, training = result.best(), result.space, result.log, result.training
+    hp = space.hyperparameters()
+    hp.values = dict(best.values)
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(result.seed)
+    with training.strategy.scope() if training.strategy is not None else nullcontext():
+        model = space(hp)
+    options = {"batch_size": space.batch_size, "seed": result.seed}
+    valid = fitted(model, log, training, result.objective, **options)
+    rows = read_parquet(log.test, model=model, batch_size=space.batch_size)
+    evaluation = RankingEvaluation(rows, log.session, ["auc", "ne", training.hit], prefix="test_")
+    test = evaluation.evaluate(model)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save(folder / "winner.keras")
+    cost = None if best.cost is None else best.cost.to_json()
+    row = {"trial": best.name, "values": dict(best.values), "valid": valid, "test": test}
+    temporary = folder / ".winner.json.tmp"
+    temporary.write_text(json.dumps(finite(row | {"cost": cost}), indent=1), "utf-8")
+    temporary.replace(folder / "winner.json")
+    if export:
+        from kranking.export import export_model
+
+        export_model(model, folder / "bundle")
+    return model

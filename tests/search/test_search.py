@@ -1,0 +1,133 @@
+"""A search on a small log: found, reported, resumed, refused."""
+
+import json
+
+import keras
+import pytest
+
+from kranking.budget import Budget
+from kranking.search import NoFeasiblePoint, Training, search
+
+QUIET = Training(verbose=0)
+BUDGET = Budget(parameters="+0 %")
+
+
+def run(space, log, out, **options):
+    given = {"baseline": ("mlp", {"units": (32,)}), "trials": 4, "training": QUIET, **options}
+    return search(space, log, given.pop("budget", BUDGET), out=out, **given)
+
+
+@pytest.fixture(scope="module")
+def found(space, log, tmp_path_factory):
+    out = tmp_path_factory.mktemp("search")
+    return run(space, log, out), out
+
+
+def test_every_training_is_within_the_budget(found):
+    result, _ = found
+    most = result.baseline["cost"]["figures"]
+    most = most["table_parameters"]["value"] + most["dense_parameters"]["value"]
+    assert len(result.trained) == 4
+    assert result.feasible_share == 1
+    assert all(one.cost.parameters <= most for one in result.found)
+    assert result.rejected
+    assert all(one.received > most for one in result.rejected)
+
+
+def test_best_and_front(found):
+    result, _ = found
+    best = result.best()
+    assert best.metric == max(one.metric for one in result.found)
+    assert result.front()[0] is best
+    assert best in result.ties()
+    smallest = min(result.feasible, key=lambda one: one.cost["memory"].value)
+    assert smallest.name in [one.name for one in result.front()]
+
+
+def test_reports(found):
+    result, out = found
+    report = json.loads((out / "report.json").read_text())
+    assert report["best"] == result.best().name
+    assert report["noise"] > 0
+    text = (out / "report.md").read_text()
+    assert "Refused before training" in text
+    assert "baseline: mlp" in text
+    assert text.count("| parameters |") >= 1
+    assert "<img" in (out / "report.html").read_text()
+
+
+def test_the_same_call_trains_nothing_and_more_trials_add(found, space, log):
+    result, out = found
+    files = {p: p.stat().st_mtime_ns for p in out.glob("tuner/trial_*/trial.json")}
+    again = run(space, log, out)
+    assert [o.metric for o in again.found] == [o.metric for o in result.found]
+    assert {p: p.stat().st_mtime_ns for p in files} == files
+    more = run(space, log, out, trials=5)
+    assert [o.metric for o in more.found[:4]] == [o.metric for o in result.found]
+    assert len(more.found) == 5
+
+
+def test_another_search_is_refused(found, space, log):
+    _, out = found
+    with pytest.raises(ValueError, match="differs in budget"):
+        run(space, log, out, budget=Budget(parameters="-10 %"))
+    with pytest.raises(ValueError, match="differs in method, seed"):
+        run(space, log, out, method="bayesian", seed=1)
+
+
+def test_changes_can_be_accepted(found, space, log, tmp_path):
+    run(space, log, tmp_path, trials=2)
+    tighter = run(
+        space, log, tmp_path, trials=3, budget=Budget(parameters=400), accept_changes=True
+    )
+    assert len(tighter.found) == 3
+    assert all(one.cost.parameters <= 400 for one in tighter.feasible)
+
+
+def test_a_foreign_folder_is_refused(space, log, tmp_path):
+    (tmp_path / "tuner").mkdir()
+    with pytest.raises(ValueError, match=r"holds a KerasTuner project without `settings.json`"):
+        run(space, log, tmp_path)
+
+
+def test_bad_input(space, log, tmp_path):
+    with pytest.raises(ValueError, match="Did you mean 'save_auc'"):
+        run(space, log, tmp_path, objective="saves_auc")
+    with pytest.raises(ValueError, match="`latency` needs a unit"):
+        Budget(latency=8)
+    with pytest.raises(ValueError, match="needs a baseline"):
+        run(space, log, tmp_path, baseline=None)
+
+
+def test_no_feasible_point_trains_nothing(space, log, tmp_path):
+    with pytest.raises(NoFeasiblePoint, match="over the limit of 5"):
+        run(space, log, tmp_path, budget=Budget(parameters=5))
+    assert not (tmp_path / "baseline.json").exists()
+
+
+def test_executions_give_a_spread(space, log, tmp_path):
+    training = Training(executions=2, verbose=0)
+    budget = Budget(parameters="+0 %", spread=1e-9)
+    result = run(space, log, tmp_path, trials=1, training=training, budget=budget)
+    assert result.found[0].figures["spread"] > 0
+    assert not result.feasible
+    with pytest.raises(ValueError, match="of 1 none did"):
+        result.best()
+
+
+def test_hyperband_trains_the_better_half_longer(space, log, tmp_path):
+    training = Training(epochs=3, verbose=0)
+    result = run(space, log, tmp_path, trials=5, training=training, method="hyperband")
+    assert len(result.trained) == 5
+    assert result.feasible_share == 1
+
+
+def test_the_winner_is_retrained_and_saved(found):
+    result, out = found
+    model = result.retrain()
+    row = json.loads((out / "winner" / "winner.json").read_text())
+    assert row["values"] == dict(result.best().values)
+    assert row["valid"]["val_save_auc"] == pytest.approx(result.best().metric, abs=1e-3)
+    assert {"test_save_auc", "test_save_hit@3"} <= set(row["test"])
+    loaded = keras.saving.load_model(out / "winner" / "winner.keras")
+    assert loaded.count_params() == model.count_params()

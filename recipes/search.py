@@ -8,8 +8,7 @@ Cost:     half a minute to some minutes per trial on 2 cores; `--smoke` under a 
 Expected: `feasible_share` 1; a report with the front over quality and cost; the winner trained and saved.
 
 Limits are written as a `Budget` takes them, relative ones against Pinterest's baseline. The same command
-with the same `--out` goes on where a killed run stopped. With KerasTuner's environment variables several
-processes share the search: `recipes/search_team.sh`.
+with the same `--out` goes on where a killed run stopped.
 """
 
 import argparse

@@ -53,7 +53,7 @@ def search(
         training: How each is trained.
         objective: Such as `"save_auc"`; `None` takes the AUC of the first task.
         seed: Of draws and trainings, 0 included.
-        confirm: A slower `hp -> Cost`, asked before a trial is made, such as a `MeasuredCost`.
+        confirm: A slower `hp -> Cost`, such as a measurement, asked before a trial is made.
         out: Folder of trials and report.
         accept_changes: Go on with another space, budget or training in a used folder; what was trained
             before stays, judged by the new budget.

@@ -25,7 +25,7 @@ def memory_shares(found: list[dict[str, Any]], works: list[Any], batch: int) -> 
     return {"": round(common, 3), **fits}
 
 
-def latency_factors(works: list[Any], latencies: list[tuple[int, list[float]]]) -> dict[str, Any]:
+def latency_factors(works: list[Any], latencies: list[tuple[int, np.ndarray]]) -> dict[str, Any]:
     """Fits milliseconds of served models, by batch: nanoseconds per weight, step, FLOP and element."""
     from scipy.optimize import nnls
 

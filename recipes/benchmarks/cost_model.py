@@ -30,7 +30,7 @@ from typing import Any
 import keras
 import numpy as np
 from cost_factors import latency_factors, memory_shares
-from served_models import BATCHES, in_turns, latencies, reference, served
+from served_models import BATCHES, in_turns, latencies, quiet_reference, reference, served
 
 import kranking as kr
 
@@ -43,10 +43,7 @@ LATENCY_TEST_SEEDS = (102, 103)
 BATCH, LATENCY_BATCH = 1024, 100
 LATENCY_FIT_BATCHES = (1, 100)
 LARGEST = {"memory": 1.5 * 2**30, "flops": 60e6}  # what a draw may cost: some seconds to compile
-NEAR, ENOUGH = (
-    10.0,
-    30,
-)  # a rank correlation is among models within that factor, and at least so many
+NEAR, ENOUGH = 10.0, 20  # rank correlations are among so many models or more within that factor
 
 Rows = list[dict[str, Any]]
 
@@ -56,7 +53,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     out = Path(args.out or f"runs/cost_model-{time.strftime('%Y%m%d-%H%M%S')}")
     out.mkdir(parents=True, exist_ok=True)
     if args.smoke:
-        args.results = out / "rows.json"
+        args.results, args.served = out / "rows.json", out / "served"
     declared = declarations(out / "log")
     pairs = [(name, seed) for seed in args.seeds for name in args.architectures]
     if args.stage == "compile":
@@ -97,7 +94,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         judged = LATENCY_TEST_SEEDS if args.stage == "latency" else TEST_SEEDS
         args.seeds = [*judged, *FIT_SEEDS]
     if args.smoke:
-        args.seeds, args.architectures = [TEST_SEEDS[0], LATENCY_TEST_SEEDS[0]], ["mlp"]
+        args.seeds, args.architectures = [args.seeds[0], FIT_SEEDS[0]], ["mlp"]
     return args
 
 
@@ -214,9 +211,10 @@ def fitted_memory(rows: Rows, declared: tuple) -> dict[str, float]:
 
 def fitted_latency(rows: Rows, declared: tuple) -> dict[str, Any]:
     """Fits the factors of the latency formula, of requests of one row and of many."""
+    quiet = {batch: quiet_reference(rows, batch) for batch in LATENCY_FIT_BATCHES}
     rows = [r for r in rows if r["seed"] in FIT_SEEDS and "served" in r]
     works = [rebuilt(row, declared).work() for row in rows]
-    found = [(batch, latencies(rows, batch)) for batch in LATENCY_FIT_BATCHES]
+    found = [(batch, latencies(rows, batch, quiet[batch])) for batch in LATENCY_FIT_BATCHES]
     return {"machine": machine(), **latency_factors(works, found)}
 
 
@@ -252,13 +250,14 @@ def judged_latency(rows: Rows, declared: tuple) -> dict[str, float]:
 
     Architectures without settings are the same model under every seed: those are left out.
     """
+    quiet = {batch: quiet_reference(rows, batch) for batch in BATCHES if rows}
     seen = [settings(row) for row in rows if row["seed"] in FIT_SEEDS]
     rows = [r for r in rows if r["seed"] in LATENCY_TEST_SEEDS and "served" in r]
     rows = [row for row in rows if settings(row) not in seen]
     models = [rebuilt(row, declared) for row in rows]
     result = {"latency_models": float(len(rows))}
     for batch in BATCHES if rows else ():
-        measured = np.array(latencies(rows, batch))
+        measured = latencies(rows, batch, quiet[batch])
         costs = [kr.budget.analytic_cost(model, latency_batch=batch) for model in models]
         predicted = np.array([cost["latency_p50"].value for cost in costs])
         errors = predicted / measured - 1

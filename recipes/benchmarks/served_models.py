@@ -59,14 +59,19 @@ def in_turns(bundle: Any, other: Any, batch: int) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in figures.items()}
 
 
-def latencies(rows: list[dict[str, Any]], batch: int) -> list[float]:
+def latencies(rows: list[dict[str, Any]], batch: int, quiet: float) -> np.ndarray:
     """Gives the median latency of each row's model in milliseconds, on the machine when it was quiet.
 
     That is the ratio to the reference, the median over visits, times the reference's lowest latency.
     """
     visits = [row["served"][str(batch)] for row in rows]
-    quiet = min(visit["reference"] for some in visits for visit in some)
-    return [quiet * float(np.median([visit["ratio"] for visit in some])) for some in visits]
+    return quiet * np.array([np.median([visit["ratio"] for visit in some]) for some in visits])
+
+
+def quiet_reference(rows: list[dict[str, Any]], batch: int) -> float:
+    """Gives the lowest of the reference's latencies, over the visits to all models."""
+    visits = (visit for row in rows for visit in row.get("served", {}).get(str(batch), []))
+    return min(visit["reference"] for visit in visits)
 
 
 def _timed(bundle: Any, rows: dict[str, np.ndarray], used: list[int]) -> Any:

@@ -2,11 +2,16 @@
 
 import argparse
 import sys
-
-from kranking.export import ExportError, export_model
+from pathlib import Path
 
 
 def main() -> int:
+    # Python looks for packages beside a script first, and PyTorch would take the folder triton/ for one.
+    sys.path[:] = [
+        p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent
+    ]
+    from kranking.export import ExportError, export_model
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="a RankingModel saved as .keras, on any backend")
     parser.add_argument("directory", help="the bundle: new, empty or an earlier bundle")

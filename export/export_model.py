@@ -16,6 +16,12 @@ def main() -> int:
     parser.add_argument("model", help="a RankingModel saved as .keras, on any backend")
     parser.add_argument("directory", help="the bundle: new, empty or an earlier bundle")
     parser.add_argument("--formats", nargs="+", default=["saved_model", "onnx"], metavar="FORMAT")
+    parser.add_argument(
+        "--signatures",
+        nargs="*",
+        metavar="SIGNATURE",
+        help="served on a log's columns: serve, rank, user_tower; all that can be if not given",
+    )
     parser.add_argument("--opset", type=int, default=18, help="ONNX operator set, 17 or 18")
     parser.add_argument("--check-rows", type=int, default=64, help="random rows of the comparison")
     parser.add_argument("--check-seed", type=int, default=0, help="seed of those rows")
@@ -27,6 +33,7 @@ def main() -> int:
             args.model,
             args.directory,
             formats=args.formats,
+            signatures=args.signatures,
             opset=args.opset,
             num_check_rows=args.check_rows,
             check_seed=args.check_seed,

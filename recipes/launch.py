@@ -123,7 +123,7 @@ def served(files: LogFiles, name: str, arguments: dict[str, Any]) -> Callable[[]
     model = kr.architectures.get(name).build(files.features, files.tasks, **arguments)
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
-        kr.export.export_model(model, f"{folder}/bundle", formats=["onnx"])
+        kr.export.export_model(model, f"{folder}/bundle", formats=["onnx"], signatures=[])
         bundle = kr.export.load_bundle(f"{folder}/bundle", threads=THREADS)
         session = bundle.session
     rows = {

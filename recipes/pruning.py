@@ -137,7 +137,9 @@ def trained_once(
     keras.backend.clear_session()
     done, model = train(source, target, seed, args)
     if seed == args.seed:
-        kr.export.export_model(model, bundle_of(out, target), formats=("onnx",), seed=seed)
+        kr.export.export_model(
+            model, bundle_of(out, target), formats=("onnx",), signatures=(), seed=seed
+        )
     training.replace(path, json.dumps({"settings": settings, **done}, indent=1))
     return done
 

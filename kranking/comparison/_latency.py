@@ -47,7 +47,7 @@ def _in_turns(variant: Variant, base: Variant, out: Path, batch: int) -> dict[st
     for who, one in (("variant", variant), ("baseline", base)):
         folder = out / "served" / one.name
         if not (folder / "manifest.json").exists():
-            export_model(one.make(), folder, formats=["onnx"])
+            export_model(one.make(), folder, formats=["onnx"], signatures=[])
         calls[who] = _call(load_bundle(folder, threads=_THREADS), batch)
     measured = latency_in_turns(calls, _ROUNDS, batch=batch, threads=_THREADS)
     conditions = f"ONNX Runtime, {batch} rows, {_THREADS} thread, {measured.machine}"

@@ -1,5 +1,6 @@
 """A bundle on disk, checked and answering."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import numpy as np
 from kranking.export._check_rows import check_rows
 from kranking.export._manifest import check_files, read_manifest
 from kranking.export._onnx import ONNX_FILE, open_session
+from kranking.export._served import IDS, RANK, SERVE, TOWER, USER, rank_parts, tower_part
 from kranking.export._signature import Signature
+from kranking.features import RawColumns
 
 FEATURES_FILE = "features.json"
 
@@ -26,11 +29,61 @@ class Bundle:
     `export_model` shows an example.
     """
 
-    def __init__(self, directory: Path, manifest: Mapping[str, Any], session: Any):
+    def __init__(
+        self, directory: Path, manifest: Mapping[str, Any], session: Any, threads: int | None = None
+    ):
         self.directory = directory
         self.manifest = manifest
         self.signature = Signature.from_json(manifest["signature"])
         self.session = session
+        self.threads = threads
+        self._sessions: dict[str, Any] = {IDS: session}
+
+    @functools.cached_property
+    def _declared(self) -> list[Any]:
+        return self.features()
+
+    def score(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Gives each task's probabilities, `(rows, 1)`, of a log's columns, encoded inside the graph.
+
+        Args:
+            columns: Every column that the features read: NumPy, Arrow or lists.
+        """
+        return self.run(SERVE, RawColumns(self._declared)(columns))
+
+    def rank(self, request: Mapping[str, Any], items: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Gives each task's probabilities, `(items, 1)`, for one request; its side is computed once.
+
+        Args:
+            request: Columns of the user and the context, one row.
+            items: Columns of the candidates.
+        """
+        once, each = (part.columns for part in rank_parts(self._declared))
+        return self.run(RANK, {**once(request), **each(items)})
+
+    def user_tower(self, columns: Mapping[str, Any]) -> np.ndarray:
+        """Gives the users' fields side by side, `(rows, width)`, from their columns."""
+        return self.run(TOWER, tower_part(self._declared).columns(columns))[USER]
+
+    def run(self, name: str, tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Answers a signature of the manifest, from its own tensors.
+
+        On columns, numbers that are not finite are imputed inside the graph, as training learnt.
+        """
+        described = self.manifest.get("signatures", {})
+        if "onnx" not in described.get(name, {}):
+            raise ValueError(
+                f"`name` should be a signature that the bundle has as ONNX, one of {sorted(described)}. "
+                f"Received: {name!r}"
+            )
+        signature = Signature.from_json(described[name])
+        rows = check_rows(signature, tensors, finite=name == IDS)
+        if name not in self._sessions:
+            self._sessions[name] = open_session(
+                self.directory / described[name]["onnx"], self.threads
+            )
+        names = [value.name for value in signature.outputs]
+        return dict(zip(names, self._sessions[name].run(names, rows), strict=True))
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Gives each task's probabilities, float32 of shape `(batch, 1)`.
@@ -91,7 +144,7 @@ def load_bundle(
             f"{manifest['opset']} and checked with ONNX Runtime {manifest['versions']['onnxruntime']}. "
             f"Received: {error}"
         ) from error
-    return Bundle(directory, manifest, session)
+    return Bundle(directory, manifest, session, threads)
 
 
 def _check_features(directory: Path, manifest: Mapping[str, Any], features: Iterable[Any]) -> None:

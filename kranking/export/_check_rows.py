@@ -13,6 +13,10 @@ Rows = dict[str, np.ndarray]
 _EXTREME_IDS = (-(2**31), -2, -1, 0, 1, 2**20, 2**30, 2**31 - 1)
 _PADDING = -1
 _LARGE = 1e6
+_HINTS = {
+    True: "Columns of a log become inputs by `features.Preprocessor(bundle.features())`",
+    False: "Columns of a log become tensors by `features.RawColumns`, or call `bundle.score`",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +74,19 @@ def _column(value: Value, size: int, rng, ids=None, numbers=None) -> np.ndarray:
     return column.astype("int32")
 
 
+def _check_strings(value: Value, array: np.ndarray) -> np.ndarray:
+    array = array.astype(object)
+    for text in array.ravel():
+        try:
+            text.encode()
+        except (AttributeError, UnicodeEncodeError) as error:
+            raise ValueError(
+                f"Input `{value.name}` should hold strings that UTF-8 can write. "
+                f"Received: {text!r} ({type(error).__name__})"
+            ) from error
+    return array
+
+
 def nudged(rows: Rows) -> Rows:
     """Moves every number by a few units in its last place (a relative 2⁻²⁰)."""
     return {
@@ -78,36 +95,39 @@ def nudged(rows: Rows) -> Rows:
     }
 
 
-def check_rows(signature: Signature, rows: Mapping[str, Any]) -> Rows:
+def check_rows(signature: Signature, rows: Mapping[str, Any], finite: bool = True) -> Rows:
     """Gives `rows` as arrays in the signature's order, or says which input is wrong and how."""
+    hint = _HINTS[finite]
     names = [value.name for value in signature.inputs]
     missing = [name for name in names if name not in rows]
     unknown = [name for name in rows if name not in names]
     if missing or unknown:
         raise ValueError(
-            f"The inputs should be {names}. Received: missing {missing}, unknown {unknown}. "
-            "Columns of a log become inputs by `features.Preprocessor(bundle.features())`"
+            f"The inputs should be {names}. Received: missing {missing}, unknown {unknown}. " + hint
         )
-    arrays = {value.name: _check_column(value, rows[value.name]) for value in signature.inputs}
-    sizes = {name: len(array) for name, array in arrays.items()}
+    arrays = {v.name: _check_column(v, rows[v.name], finite, hint) for v in signature.inputs}
+    sizes = {v.name: len(arrays[v.name]) for v in signature.inputs if v.rows is None}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"Every input should have the same number of rows. Received: {sizes}")
     return arrays
 
 
-def _check_column(value: Value, column: Any) -> np.ndarray:
+def _check_column(value: Value, column: Any, finite: bool, hint: str) -> np.ndarray:
     array = np.asarray(column)
-    if array.dtype != value.dtype:
+    if value.dtype == "string":
+        array = _check_strings(value, array)
+    elif array.dtype != value.dtype:
         raise ValueError(
             f"Input `{value.name}` should be of dtype {value.dtype}. Received: dtype={array.dtype}. "
-            "Columns of a log become inputs by `features.Preprocessor(bundle.features())`"
+            + hint
         )
-    if array.ndim != 1 + len(value.shape) or array.shape[1:] != value.shape:
-        expected = ", ".join(["batch", *map(str, value.shape)])
+    good = array.ndim == 1 + len(value.shape) and array.shape[1:] == value.shape
+    if not good or value.rows not in (None, len(array)):
+        expected = ", ".join(map(str, [value.axis, *value.shape]))
         raise ValueError(
             f"Input `{value.name}` should have shape ({expected}). Received: shape={array.shape}"
         )
-    if value.dtype == "float32":
+    if finite and value.dtype == "float32":
         bad = ~np.isfinite(array)
         if bad.any():
             row = int(np.argwhere(bad)[0][0])

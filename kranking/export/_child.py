@@ -14,15 +14,19 @@ from kranking.export._write import write_artefacts
 
 def write(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Writes the artefacts that were asked for, or says why they are refused."""
-    inputs, tasks = request.pop("inputs"), request.pop("tasks")
-    cases, wanted = [], []
-    for i, name in enumerate(request.pop("cases")):
-        rows = {name: arrays[f"{i} rows {j}"] for j, name in enumerate(inputs)}
-        cases.append(Case(name, rows))
-        wanted.append({task: arrays[f"{i} wanted {j}"] for j, task in enumerate(tasks)})
+    checks = {}
+    for key, names in request.pop("checks").items():
+        cases, wanted = [], []
+        for i, case in enumerate(names["cases"]):
+            of = f"{key} {i}"
+            rows = {name: arrays[f"{of} rows {j}"] for j, name in enumerate(names["inputs"])}
+            cases.append(Case(case, rows))
+            answers = {n: arrays[f"{of} wanted {j}"] for j, n in enumerate(names["outputs"])}
+            wanted.append(answers)
+        checks[key] = (cases, wanted)
     folder = Path(request.pop("folder"))
     try:
-        reached = write_artefacts(folder=folder, cases=cases, wanted=wanted, **request)
+        reached = write_artefacts(folder=folder, checks=checks, **request)
     except ExportError as error:
         return {"refused": str(error)}
     return {"reached": reached}

@@ -24,10 +24,20 @@ from kranking.export._manifest import (
 from kranking.export._onnx import OPSETS, check_size
 from kranking.export._process import write_in_child
 from kranking.export._publish import check_replaceable, published
-from kranking.export._reference import TOLERANCE, reference
+from kranking.export._raw_rows import raw_cases
+from kranking.export._reference import TOLERANCE, raw_reference, reference
+from kranking.export._served import (
+    IDS,
+    ON_COLUMNS,
+    ONNX_FILES,
+    RANK,
+    Served,
+    possible,
+    served,
+)
 from kranking.export._signature import Signature
 from kranking.export._write import KERAS_FILE, write_artefacts
-from kranking.features import schema_hash, to_json
+from kranking.features import host_side, schema_hash, to_json
 
 FORMATS = ("saved_model", "onnx")
 
@@ -67,6 +77,7 @@ def export_model(
     directory: str | Path,
     *,
     formats: Sequence[str] = FORMATS,
+    signatures: Sequence[str] | None = None,
     opset: int = 18,
     num_check_rows: int = 64,
     check_seed: int = 0,
@@ -90,6 +101,9 @@ def export_model(
         model: A `RankingModel`, or the path of one saved as `.keras`.
         directory: The bundle's folder: new, empty, or holding an earlier bundle and nothing else.
         formats: `"saved_model"`, `"onnx"` or both.
+        signatures: What is served on a log's columns beside the model on its own inputs: `"serve"` (flat
+            rows), `"rank"` (one user, many candidates) and `"user_tower"`. `None` takes those that the
+            features' sides allow; an empty list none.
         opset: ONNX operator set, 17 or 18.
         num_check_rows: Random rows of the comparison; rows at the edges of every input come on top.
         check_seed: Seed of the random rows.
@@ -128,7 +142,12 @@ def export_model(
     if "onnx" in formats:
         check_size(model.count_params() * 4)
     cases = make_cases(signature, num_check_rows, check_seed, check_rows)
-    wanted = reference(model, cases)
+    names = _signatures(signatures, model.features)
+    functions = served(model, names)
+    checks = {IDS: (cases, reference(model, cases))}
+    for name, found in raw_cases(functions, model.features, num_check_rows, check_seed).items():
+        rows = [inputs for _, inputs in found]
+        checks[name] = ([case for case, _ in found], raw_reference(model, name, rows))
     write = write_artefacts if _can_write_here() else write_in_child
     with published(directory) as folder:
         if source is None:
@@ -136,7 +155,7 @@ def export_model(
         else:
             shutil.copyfile(source, folder / KERAS_FILE)
         (folder / FEATURES_FILE).write_text(to_json(model.features) + "\n", "utf-8")
-        reached = write(folder, list(formats), opset, cases, wanted, list(modules))
+        reached = write(folder, list(formats), opset, checks, list(modules))
         manifest = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -147,12 +166,41 @@ def export_model(
             "schema_hash": schema_hash(model.features),
             "tasks": [task.name for task in model.tasks],
             "signature": signature.to_json(),
-            "check": _describe_check(cases, wanted, check_seed, reached),
+            "signatures": {f.name: _describe(f, formats, model.features) for f in functions},
+            "check": _describe_check(*checks[IDS], check_seed, reached),
             **notes,
             "files": describe_files(folder),
         }
         write_manifest(folder, manifest)
     return ExportReport(directory, manifest)
+
+
+def _signatures(given: Sequence[str] | None, features: Any) -> list[str]:
+    allowed = possible(features)
+    names = list(allowed if given is None else given)
+    if isinstance(given, str) or not set(names) <= set(ON_COLUMNS):
+        raise ValueError(
+            f"`signatures` must be among {list(ON_COLUMNS)}. Received: signatures={given!r}"
+        )
+    if not set(names) <= set(allowed):
+        sides = {f.name: f.side for f in features}
+        raise ValueError(
+            f"`signatures` must be among {list(allowed)}: `rank` needs features of an item and others, "
+            f"`user_tower` features of a user. Received: signatures={names} for sides {sides}"
+        )
+    return names
+
+
+def _describe(function: Served, formats: Any, features: Any) -> dict[str, Any]:
+    file = {"onnx": ONNX_FILES[function.name]} if "onnx" in formats else {}
+    if not function.parts:
+        return {**function.signature.to_json(), **file}
+    read = {f.name for part in function.parts for f in part.columns.features}
+    notes = {"host_side": [name for name in host_side(features) if name in read]}
+    if function.name == RANK:
+        # Encoded with the candidate, a history differs from item to item and is computed for each.
+        notes["per_candidate"] = [f.name for f in features if getattr(f, "candidate", None)]
+    return {**function.signature.to_json(), **file, **notes}
 
 
 def _check_arguments(formats, opset, num_check_rows, modules) -> None:

@@ -12,7 +12,6 @@ from kranking.export._signature import Signature
 
 ONNX_FILE = "model.onnx"
 OPSETS = (17, 18)
-BATCH = "batch"
 
 # One protocol buffer holds 2 GiB; the graph needs a little of it.
 _MAX_BYTES = 2**31 - 2**24
@@ -30,9 +29,8 @@ def check_size(num_bytes: int) -> None:
         )
 
 
-def write_onnx(serve: Callable, signature: Signature, opset: int, path: Path) -> None:
-    """Writes `serve`, a function of a dict of tensors, as an ONNX file and checks its structure."""
-    import onnx
+def convert(serve: Callable, signature: Signature, opset: int) -> Any:
+    """Makes an ONNX model of `serve`, a function of a dict of tensors."""
     import tensorflow as tf
     import tf2onnx
 
@@ -44,7 +42,7 @@ def write_onnx(serve: Callable, signature: Signature, opset: int, path: Path) ->
 
     plain = [f"input_{i:06d}" for i in range(len(names))]
     specs = [
-        tf.TensorSpec((None, *value.shape), value.dtype, name=name)
+        tf.TensorSpec((value.rows, *value.shape), value.dtype, name=name)
         for name, value in zip(plain, signature.inputs, strict=True)
     ]
     model, _ = tf2onnx.convert.from_function(
@@ -56,6 +54,13 @@ def write_onnx(serve: Callable, signature: Signature, opset: int, path: Path) ->
     _rename(model.graph, signature, plain)
     model.ir_version = _IR_VERSION
     model.doc_string = ""
+    return model
+
+
+def save(model: Any, path: Path) -> None:
+    """Writes an ONNX model after checking its structure."""
+    import onnx
+
     onnx.checker.check_model(model, full_check=True)
     onnx.save_model(model, str(path))
 
@@ -66,7 +71,8 @@ def run_onnx(path: Path) -> Callable[[Rows], dict[str, np.ndarray]]:
     names = [output.name for output in session.get_outputs()]
 
     def run(rows: Rows) -> dict[str, np.ndarray]:
-        return dict(zip(names, session.run(names, rows), strict=True))
+        given = {n: x.astype(object) if x.dtype.kind == "U" else x for n, x in rows.items()}
+        return dict(zip(names, session.run(names, given), strict=True))
 
     return run
 
@@ -123,18 +129,23 @@ def _rename(graph: Any, signature: Signature, inputs: list[str]) -> None:
         # A feature may bear the name of an inner value: the inner one steps aside.
         return names.get(name, f"inner/{name}" if name in wanted else name)
 
-    _rename_values(graph, real)
+    rename_values(graph, real)
     ordered = [kept[name] for name in inputs]
+    axes = {value.name: value.axis for value in (*signature.inputs, *signature.outputs)}
     for value in (*ordered, *graph.output):
         value.name = names[value.name]
-        value.type.tensor_type.shape.dim[0].Clear()
-        value.type.tensor_type.shape.dim[0].dim_param = BATCH
+        first = value.type.tensor_type.shape.dim[0]
+        first.Clear()
+        if isinstance(axes[value.name], str):
+            first.dim_param = axes[value.name]
+        else:
+            first.dim_value = axes[value.name]
     copies = [type(value).FromString(value.SerializeToString()) for value in ordered]
     del graph.input[:]
     graph.input.extend(copies)
 
 
-def _rename_values(graph: Any, real: Callable[[str], str]) -> None:
+def rename_values(graph: Any, real: Callable[[str], str]) -> None:
     """Renames every value that nodes of a graph, or of the graphs inside them, use or make."""
     for node in graph.node:
         node.input[:] = [real(name) if name else name for name in node.input]
@@ -142,7 +153,7 @@ def _rename_values(graph: Any, real: Callable[[str], str]) -> None:
         for attribute in node.attribute:
             # Reading an absent `g` and changing it would create it.
             for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                _rename_values(inner, real)
+                rename_values(inner, real)
                 for value in (*inner.input, *inner.output):
                     value.name = real(value.name)
     for constant in graph.initializer:

@@ -1,19 +1,20 @@
 """Doing TensorFlow's part of an export in a process of its own, from the other backends."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from kranking._child import ChildError, ask_child
-from kranking.export._check_rows import Case, Rows
 from kranking.export._error import ExportError
+from kranking.export._write import Check
 
 
 def write_in_child(
     folder: Path,
     formats: Sequence[str],
     opset: int,
-    cases: Sequence[Case],
-    wanted: Sequence[Rows],
+    checks: Mapping[str, Check],
     modules: Sequence[str] = (),
 ) -> dict[str, float]:
     """Does what `write_artefacts` does, in a child process on TensorFlow's backend."""
@@ -23,14 +24,21 @@ def write_in_child(
         "opset": opset,
         "modules": list(modules),
         # Names of features may not be names of files inside an archive: they travel in the JSON.
-        "cases": [case.name for case in cases],
-        "inputs": list(cases[0].rows),
-        "tasks": list(wanted[0]),
+        "checks": {
+            name: {
+                "cases": [case.name for case in cases],
+                "inputs": list(cases[0].rows),
+                "outputs": list(wanted[0]),
+            }
+            for name, (cases, wanted) in checks.items()
+        },
     }
     arrays = {}
-    for i, (case, answers) in enumerate(zip(cases, wanted, strict=True)):
-        arrays |= {f"{i} rows {j}": column for j, column in enumerate(case.rows.values())}
-        arrays |= {f"{i} wanted {j}": column for j, column in enumerate(answers.values())}
+    for name, (cases, wanted) in checks.items():
+        for i, (case, answers) in enumerate(zip(cases, wanted, strict=True)):
+            rows = enumerate(map(_without_objects, case.rows.values()))
+            arrays |= {f"{name} {i} rows {j}": column for j, column in rows}
+            arrays |= {f"{name} {i} wanted {j}": p for j, p in enumerate(answers.values())}
     try:
         answer = ask_child("kranking.export._child", request, "tensorflow", arrays)
     except ChildError as error:
@@ -40,3 +48,8 @@ def write_in_child(
     if "refused" in answer:
         raise ExportError(answer["refused"])
     return answer["reached"]
+
+
+def _without_objects(column: np.ndarray) -> np.ndarray:
+    """Gives strings as NumPy's own: nothing that needs unpickling goes from one process to another."""
+    return column.astype(str) if column.dtype == object else column

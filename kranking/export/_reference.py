@@ -9,6 +9,7 @@ import numpy as np
 
 from kranking.export._check_rows import Case, Rows, nudged
 from kranking.export._error import ExportError
+from kranking.export._served import TOWER, USER, tower_part
 
 # Artefacts must give probabilities that near to the model's (product-wide definition of parity).
 TOLERANCE = 1e-5
@@ -44,6 +45,20 @@ def reference(model: Any, cases: Sequence[Case]) -> list[Rows]:
     return answers
 
 
+def raw_reference(model: Any, function: str, batches: Sequence[Rows]) -> list[Rows]:
+    """Gives what a function on columns must answer, from the model inputs that the host makes of them."""
+    if function != TOWER:
+        return _predict(model, batches)
+    users = tower_part(model.features).columns.features
+    answers = []
+    with full_precision():
+        for rows in batches:
+            fields = model.encoder.fields_of(users, rows).values()
+            parts = [np.asarray(keras.ops.convert_to_numpy(x), "float32") for x in fields]
+            answers.append({USER: np.concatenate(parts, axis=-1)})
+    return answers
+
+
 def compare(artefact: str, answers: Sequence[Rows], cases: Sequence[Case], wanted: Sequence[Rows]):
     """Gives the largest |Δp| between an artefact's answers and the model's, or raises."""
     largest = 0.0
@@ -57,6 +72,8 @@ def compare(artefact: str, answers: Sequence[Rows], cases: Sequence[Case], wante
                 )
             comparable = np.isfinite(p)
             difference = np.abs(answer[task] - p)[comparable]
+            if task == USER:  # not a probability: a number can be large
+                difference = difference / (1 + np.abs(p[comparable]))
             worst = float(np.max(difference, initial=0.0))
             if not worst <= TOLERANCE:  # NaN is refused too
                 row = int(np.argwhere(comparable)[np.argmax(difference)][0])

@@ -3,68 +3,96 @@
 import contextlib
 import keyword
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kranking.export._check_rows import Rows
+from kranking.export._front_tf import constant_of
 from kranking.export._signature import Signature
 
-SIGNATURES = ("serve", "serving_default")
+DEFAULT = "serving_default"
+Functions = Mapping[str, tuple[Callable, Signature]]
 
 
-def write_saved_model(serve: Callable, variables: list, signature: Signature, folder: Path) -> None:
-    """Writes `serve` with the signatures `serve` and `serving_default` (the same function).
+def write_saved_model(
+    functions: Functions, variables: list, tables: Mapping[Any, Any], folder: Path
+) -> None:
+    """Writes functions with a signature each; the first is `serving_default` as well.
 
     TensorFlow makes Python parameters out of a signature's names, and so renames or refuses
     most names that are not identifiers. So the function is traced with plain names, and the
     names in the written protocol buffer are replaced by the real ones.
+
+    Args:
+        functions: By signature, a function from a dict of tensors to one, and its names and types.
+        variables: Variables that the functions use.
+        tables: Look-up tables that they make when they are traced.
+        folder: Where to.
     """
     import tensorflow as tf
 
-    inputs, outputs = _plain_names(signature)
-    dtypes = {value.name: (value.dtype, (None, *value.shape)) for value in signature.inputs}
+    module = tf.Module()
+    module.weights = variables
+    traced, renamed = {}, {}
+    for key, (function, signature) in functions.items():
+        inputs, outputs = _plain_names(key, signature)
+        exact = _with_exact_names(function, signature)
+        setattr(module, key, exact)
+        # What is traced is called, not traced again.
+        traced[key] = _with_plain_names(exact, signature, inputs, outputs)
+        renamed[key] = (
+            {plain: name for name, plain in inputs.items()},
+            {plain: name for name, plain in outputs.items()},
+        )
+    module.tables = list(tables.values())
+    first = next(iter(functions))
+    tf.saved_model.save(module, str(folder), signatures={**traced, DEFAULT: traced[first]})
+    _rename(folder, {**renamed, DEFAULT: renamed[first]})
+
+
+def _with_exact_names(function: Callable, signature: Signature) -> Any:
+    import tensorflow as tf
+
+    specs = {v.name: tf.TensorSpec((v.rows, *v.shape), v.dtype) for v in signature.inputs}
+    return tf.function(function, input_signature=[specs])
+
+
+def _with_plain_names(function: Callable, signature: Signature, inputs: Any, outputs: Any) -> Any:
+    import tensorflow as tf
 
     def plain(**tensors):
-        answers = serve({name: tensors[inputs[name]] for name in inputs})
+        answers = function({name: tensors[inputs[name]] for name in inputs})
         return {outputs[name]: answers[name] for name in outputs}
 
     specs = {
-        inputs[name]: tf.TensorSpec(shape, dtype, name=inputs[name])
-        for name, (dtype, shape) in dtypes.items()
+        inputs[v.name]: tf.TensorSpec((v.rows, *v.shape), v.dtype, name=inputs[v.name])
+        for v in signature.inputs
     }
-    module = tf.Module()
-    module.weights = variables
-    module.serve = tf.function(
-        serve,
-        input_signature=[{n: tf.TensorSpec(shape, dtype) for n, (dtype, shape) in dtypes.items()}],
-    )
-    traced = tf.function(plain).get_concrete_function(**specs)
-    tf.saved_model.save(module, str(folder), signatures=dict.fromkeys(SIGNATURES, traced))
-    _rename(
-        folder,
-        {plain: name for name, plain in inputs.items()},
-        {plain: name for name, plain in outputs.items()},
-    )
+    return tf.function(plain).get_concrete_function(**specs)
 
 
-def run_saved_model(folder: Path) -> Callable[[Rows], dict[str, np.ndarray]]:
-    """Loads a SavedModel and gives a function from rows to probabilities.
-
-    It calls the signature `serve` itself, by keyword where Python allows the names, and by one
-    dict where it does not; then `serve` and the dict-taking function must agree.
-    """
+def load_saved_model(folder: Path) -> Any:
+    """Loads a SavedModel, whatever the names in it."""
     import tensorflow as tf
 
     with _exact_names_expected():
-        loaded = tf.saved_model.load(str(folder))
-    by_keyword = not loaded.signatures["serve"].structured_input_signature[0]
+        return tf.saved_model.load(str(folder))
+
+
+def run_saved_model(loaded: Any, key: str = DEFAULT) -> Callable[[Rows], dict[str, np.ndarray]]:
+    """Gives a function from rows to what a signature of a SavedModel answers.
+
+    It calls the signature itself, by keyword where Python allows the names, and by one dict where
+    it does not.
+    """
+    by_keyword = not loaded.signatures[key].structured_input_signature[0]
 
     def run(rows: Rows) -> dict[str, np.ndarray]:
-        signature = loaded.signatures["serve"]  # held through `loaded`, which owns the variables
-        tensors = {name: tf.constant(column) for name, column in rows.items()}
+        signature = loaded.signatures[key]  # held through `loaded`, which owns the variables
+        tensors = {name: constant_of(column) for name, column in rows.items()}
         with _exact_names_expected():
             answers = signature(**tensors) if by_keyword else signature(tensors)
         return {name: answer.numpy() for name, answer in answers.items()}
@@ -101,19 +129,19 @@ def _parameter(name: str) -> str:
     return plain if plain[0].isalpha() else "arg_" + plain
 
 
-def _plain_names(signature: Signature) -> tuple[dict[str, str], dict[str, str]]:
+def _plain_names(key: str, signature: Signature) -> tuple[dict[str, str], dict[str, str]]:
     """Gives names that sort as TensorFlow will sort the real ones when it flattens them."""
     inputs = sorted(value.name for value in signature.inputs)
     if callable_by_keyword(inputs):
         inputs.sort(key=_parameter)
     outputs = sorted(value.name for value in signature.outputs)
     return (
-        {name: f"input_{i:06d}" for i, name in enumerate(inputs)},
-        {name: f"output_{i:06d}" for i, name in enumerate(outputs)},
+        {name: f"{key}_input_{i:06d}" for i, name in enumerate(inputs)},
+        {name: f"{key}_output_{i:06d}" for i, name in enumerate(outputs)},
     )
 
 
-def _rename(folder: Path, inputs: dict[str, str], outputs: dict[str, str]) -> None:
+def _rename(folder: Path, renamed: Mapping[str, tuple[dict[str, str], dict[str, str]]]) -> None:
     """Puts the real names into the SignatureDefs and into what Python restores them from."""
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -121,17 +149,20 @@ def _rename(folder: Path, inputs: dict[str, str], outputs: dict[str, str]) -> No
     saved = saved_model_pb2.SavedModel()
     saved.ParseFromString(path.read_bytes())
     graph = saved.meta_graphs[0]
-    for key in SIGNATURES:
+    for key, (inputs, outputs) in renamed.items():
         _replace_keys(graph.signature_def[key].inputs, inputs)
         _replace_keys(graph.signature_def[key].outputs, outputs)
     objects = graph.object_graph_def
     for node in objects.nodes:
         function = node.bare_concrete_function
-        if set(function.argument_keywords) == set(inputs):
-            function.argument_keywords[:] = [inputs[name] for name in function.argument_keywords]
-            function.ClearField("function_spec")
-            concrete = objects.concrete_functions[function.concrete_function_name]
-            _rename_structure(concrete, inputs, outputs)
+        for key, (inputs, outputs) in renamed.items():
+            if key != DEFAULT and set(function.argument_keywords) == set(inputs):
+                keywords = [inputs[name] for name in function.argument_keywords]
+                function.argument_keywords[:] = keywords
+                function.ClearField("function_spec")
+                concrete = objects.concrete_functions[function.concrete_function_name]
+                _rename_structure(concrete, inputs, outputs)
+                break
     path.write_bytes(saved.SerializeToString(deterministic=True))
     # The fingerprint holds a checksum of the file before the change; loading does without it.
     (folder / "fingerprint.pb").unlink(missing_ok=True)

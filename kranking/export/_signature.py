@@ -7,30 +7,37 @@ from typing import Any
 from kranking.export._error import ExportError
 from kranking.models import RankingModel
 
+BATCH = "batch"
 DTYPES = ("int32", "float32")
 
 
 @dataclasses.dataclass(frozen=True)
 class Value:
-    """One named input or output; `shape` is without the batch axis."""
+    """One named input or output; `shape` is without the first axis, `axis` says what that one is."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
+    axis: str | int = BATCH
+
+    @property
+    def rows(self) -> int | None:
+        """The length of the first axis, `None` if it is free."""
+        return None if isinstance(self.axis, str) else self.axis
 
     def to_json(self) -> dict[str, Any]:
         """Gives the value as the manifest writes it, with the batch axis spelled out."""
-        return {"name": self.name, "dtype": self.dtype, "shape": ["batch", *self.shape]}
+        return {"name": self.name, "dtype": self.dtype, "shape": [self.axis, *self.shape]}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Value":
         """Reads what `to_json` wrote."""
-        return cls(value["name"], value["dtype"], tuple(value["shape"][1:]))
+        return cls(value["name"], value["dtype"], tuple(value["shape"][1:]), value["shape"][0])
 
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """The inputs and outputs of `serve`: flat rows in, one probability per task out."""
+    """The inputs and outputs of a served function."""
 
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]

@@ -3,6 +3,8 @@
 from kranking.features._categorical import Categorical as Categorical
 from kranking.features._columns import Origin as Origin
 from kranking.features._embedding import Embedding as Embedding
+from kranking.features._encode_raw import encode_raw as encode_raw
+from kranking.features._encode_raw import host_side as host_side
 from kranking.features._feature import Feature as Feature
 from kranking.features._feature import InputSpec as InputSpec
 from kranking.features._feature import default_embedding_dim as default_embedding_dim
@@ -15,6 +17,7 @@ from kranking.features._hash import hash_strings as hash_strings
 from kranking.features._infer import infer as infer
 from kranking.features._numeric import Numeric as Numeric
 from kranking.features._preprocessor import Preprocessor as Preprocessor
+from kranking.features._raw_columns import RawColumns as RawColumns
 from kranking.features._schema import check_features as check_features
 from kranking.features._schema import check_no_label_is_read as check_no_label_is_read
 from kranking.features._schema import check_tasks as check_tasks
@@ -40,6 +43,7 @@ __all__ = [
     "Origin",
     "Pooling",
     "Preprocessor",
+    "RawColumns",
     "Sequence",
     "Task",
     "TransAct",
@@ -47,6 +51,7 @@ __all__ = [
     "check_no_label_is_read",
     "check_tasks",
     "default_embedding_dim",
+    "encode_raw",
     "field_widths",
     "find_files",
     "fit",
@@ -54,6 +59,7 @@ __all__ = [
     "from_json",
     "hash_integers",
     "hash_strings",
+    "host_side",
     "infer",
     "open_parquet",
     "rows_within",

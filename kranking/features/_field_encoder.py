@@ -81,9 +81,14 @@ class FieldEncoder(keras.layers.Layer):
             transformer.build(self._transformer_shapes(self._by_name[name]))
 
     def call(self, inputs, training=None):
-        vectors = self._look_up(inputs)
+        return self.fields_of(self.features, inputs, training)
+
+    def fields_of(self, features: Iterable[Feature], inputs, training=None) -> dict[str, Any]:
+        """Gives the fields of some features, from the inputs that these read."""
+        features = tuple(features)
+        vectors = self._look_up(features, inputs)
         fields = {}
-        for feature in self.features:
+        for feature in features:
             field = self._field(feature, inputs, vectors, training)
             if getattr(feature, "l2_normalize", False) and not self._is_number(feature):
                 field = l2_normalize(field)
@@ -160,15 +165,17 @@ class FieldEncoder(keras.layers.Layer):
     def _is_number(feature: Feature) -> bool:
         return isinstance(feature, Numeric) and not feature.bucketized
 
-    def _look_up(self, inputs) -> dict[str, Any]:
+    def _look_up(self, features, inputs) -> dict[str, Any]:
         """Reads every table once; gives (batch, values, width) by input name."""
         requests: list[list[tuple[str, str]]] = [[] for _ in self._tables]
-        for feature in self.features:
+        for feature in features:
             owner = feature.of if isinstance(feature, Sequence) else feature.name
             if owner in self._table_of:
                 requests[self._table_of[owner]].append((feature.name, owner))
         vectors = {}
         for table, weights, pairs in zip(self._tables, self.tables, requests):
+            if not pairs:
+                continue
             ids = [self._rows(inputs[name], self._by_name[owner].num_rows) for name, owner in pairs]
             ids = [i + table.offsets[owner] for i, (_, owner) in zip(ids, pairs)]
             found = ops.cast(

@@ -41,7 +41,14 @@ def hash_strings(values: list[str]) -> np.ndarray:
     >>> bool((hash_strings(["a"]) == hash_strings(["a", "b"])[:1]).all())
     True
     """
+    return hash_integers(digest_strings(values))
+
+
+def digest_strings(values: list[str]) -> np.ndarray:
+    """Gives the integer of each string that `hash_integers` goes on with, int64.
+
+    >>> bool((hash_integers(digest_strings(["a"])) == hash_strings(["a"])).all())
+    True
+    """
     digests = (hashlib.blake2b(value.encode(), digest_size=8).digest() for value in values)
-    return hash_integers(
-        np.fromiter((int.from_bytes(d, "little", signed=True) for d in digests), np.int64)
-    )
+    return np.fromiter((int.from_bytes(d, "little", signed=True) for d in digests), np.int64)

@@ -171,7 +171,12 @@ class RankingModel(keras.Model):
         inputs = checked_inputs(inputs, self._preprocessor.inputs)
         # Handed on by hand: on JAX, Keras calls this method without the context that would do it.
         needed = self.stack[0].needs_fields
-        x: Any = [self.encoder(inputs, training=training) if needed else {}, inputs]
+        fields = self.encoder(inputs, training=training) if needed else {}
+        return self.logits_of(fields, inputs, training)
+
+    def logits_of(self, fields: Mapping[str, Any], inputs: Mapping[str, Any], training=None):
+        """Gives the logits from fields that the encoder made of these inputs, all at once or in parts."""
+        x: Any = [fields, inputs]
         for layer in self.stack:
             x = layer(given_to(layer, x, inputs), training=training)
         logits: Any = ops.cast(x, "float32")  # (batch, tasks)

@@ -21,6 +21,7 @@ def awkward(tmp_path_factory):
     report = export_model(
         model,
         folder,
+        signatures=("serve",),
         num_check_rows=20,
         check_rows=given,
         seed=11,

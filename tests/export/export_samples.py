@@ -40,6 +40,22 @@ def awkward_model():
     return shaken(RankingModel(awkward_features(), blocks, [Task(name) for name in AWKWARD_TASKS]))
 
 
+def sided_model():
+    """One model of every side, with a history of the user and one that is encoded with the candidate."""
+    features = [
+        Categorical("user", side="user", hash_buckets=50),
+        Categorical("country", side="user", vocabulary=("DE", "FR")),
+        Numeric("age", side="user", mean=40.0, std=10.0, nulls="mean"),
+        Categorical("hour", vocabulary=tuple(range(24))),
+        Categorical("pin", side="item", vocabulary=("a", "b", "c")),
+        Numeric("price", side="item", transform="log", mean=1.0, std=1.0, nulls="mean"),
+        Embedding("cover", dim=3, side="item", nulls="zeros"),
+        Sequence("seen", of="pin", max_length=3, side="user"),
+        Sequence("fused", of="pin", column="again", max_length=3, side="item", candidate="pin"),
+    ]
+    return shaken(RankingModel(features, [CrossNetwork(depth=1), MLP([4])], [Task("save")]))
+
+
 def plain_model(*blocks):
     features = [
         Categorical("class", side="user", vocabulary=("a", "b", "c")),

@@ -42,7 +42,8 @@ def test_bundle_is_whole(awkward):
 
 
 def test_every_artefact_is_near_the_model(awkward):
-    assert set(awkward.report.reached) == {"keras", "saved_model", "onnx"}
+    both = {"saved_model", "onnx", "saved_model serve", "onnx serve"}
+    assert set(awkward.report.reached) == {"keras", *both}
     assert all(0 <= difference <= 1e-5 for difference in awkward.report.reached.values())
     assert "onnx: within" in str(awkward.report)
 
@@ -99,7 +100,7 @@ def test_saved_model_has_exact_names(awkward):
 
     saved = saved_model_pb2.SavedModel()
     saved.ParseFromString((awkward.folder / "saved_model" / "saved_model.pb").read_bytes())
-    for key in ("serve", "serving_default"):
+    for key in ("serve_ids", "serving_default"):
         definition = saved.meta_graphs[0].signature_def[key]
         assert set(definition.inputs) == set(awkward.model.preprocessor.inputs)
         assert set(definition.outputs) == set(export_samples.AWKWARD_TASKS)
@@ -115,11 +116,11 @@ def loaded(awkward):
 
 
 @pytest.mark.parametrize("size", [1, 6])
-@pytest.mark.parametrize("way", ["serve", "serving_default", "attribute"])
+@pytest.mark.parametrize("way", ["serve_ids", "serving_default", "attribute"])
 def test_saved_model_answers_as_the_model(awkward, loaded, way, size):
     import tensorflow as tf
 
-    serve = loaded.serve if way == "attribute" else loaded.signatures[way]
+    serve = loaded.serve_ids if way == "attribute" else loaded.signatures[way]
     rows = export_samples.random_inputs(awkward.model, size)
     answers = serve({name: tf.constant(column) for name, column in rows.items()})
     answers = {task: answers[task].numpy() for task in export_samples.AWKWARD_TASKS}
@@ -134,7 +135,7 @@ def test_script_exports_a_file_and_replaces_an_earlier_bundle(tmp_path, awkward)
     shutil.copytree(awkward.folder, tmp_path / "x")
     script = [sys.executable, CHECKOUT / "export" / "export_model.py", tmp_path / "model.keras"]
     done = subprocess.run(
-        [*script, tmp_path / "x", "--opset", "17", "--check-rows", "5"],
+        [*script, tmp_path / "x", "--opset", "17", "--check-rows", "5", "--signatures"],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
@@ -147,7 +148,7 @@ def test_script_exports_a_file_and_replaces_an_earlier_bundle(tmp_path, awkward)
     rows = export_samples.random_inputs(model, 4)
     assert_parity(bundle.predict(rows), model, rows)
     # One name is a Python keyword and another has a dot: still keyword arguments of `serve`.
-    serve = tf.saved_model.load(str(tmp_path / "x" / "saved_model")).signatures["serve"]
+    serve = tf.saved_model.load(str(tmp_path / "x" / "saved_model")).signatures["serve_ids"]
     answers = serve(**{name: tf.constant(column) for name, column in rows.items()})
     assert_parity({task: p.numpy() for task, p in answers.items()}, model, rows)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.keras", "x"]
@@ -164,7 +165,13 @@ def test_script_exports_a_file_and_replaces_an_earlier_bundle(tmp_path, awkward)
 def test_refused_export_leaves_nothing(tmp_path, block, message):
     model = export_samples.plain_model(block)
     with pytest.raises(ExportError, match=f"(?s){message}"):
-        export_model(model, tmp_path / "served", formats=("onnx",), modules=["export_samples"])
+        export_model(
+            model,
+            tmp_path / "served",
+            formats=("onnx",),
+            signatures=(),
+            modules=["export_samples"],
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -185,11 +192,11 @@ def test_a_strategy_does_not_get_into_the_artefact(tmp_path):
 
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
         model = export_samples.plain_model()
-        report = export_model(model, tmp_path / "served", formats=("saved_model",))
+        report = export_model(model, tmp_path / "served", formats=("saved_model",), signatures=())
     assert report.reached["saved_model"] <= 1e-5
     rows = export_samples.random_inputs(model, 3)
     loaded = tf.saved_model.load(str(tmp_path / "served" / "saved_model"))
-    answers = loaded.serve({name: tf.constant(column) for name, column in rows.items()})
+    answers = loaded.serve_ids({name: tf.constant(column) for name, column in rows.items()})
     assert_parity({"click": answers["click"].numpy()}, model, rows)
 
 
@@ -207,6 +214,8 @@ def test_answers_that_are_not_finite_are_refused(tmp_path):
         ({"formats": "onnx"}, "`formats` must be one or more of .*Received: formats='onnx'"),
         ({"formats": ()}, "`formats` must be one or more of"),
         ({"formats": ("onnx", "h5")}, "Received: formats=.*'h5'"),
+        ({"signatures": ["score"]}, r"`signatures` must be among .*Received: .*'score'"),
+        ({"signatures": ["rank"]}, r"`rank` needs features of an item.*'age': 'user'"),
         ({"opset": 15}, r"`opset` must be one of \[17, 18\]. Received: opset=15"),
         ({"num_check_rows": 0}, "`num_check_rows` must be a positive integer"),
         ({"modules": "my.layers"}, "`modules` must be a sequence of module names"),
@@ -262,5 +271,5 @@ def test_mixed_precision_is_refused_with_the_way_out(tmp_path):
 def test_an_exact_gelu_is_exported(tmp_path, opset):
     """TensorFlow computes it by the complement of erf, for which ONNX has no operator."""
     model = export_samples.plain_model(MLP([8], activation="gelu"))
-    report = export_model(model, tmp_path / "served", formats=["onnx"], opset=opset)
+    report = export_model(model, tmp_path / "served", formats=["onnx"], signatures=(), opset=opset)
     assert report.reached["onnx"] <= 1e-5

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from kranking.export._onnx import check_size
-from kranking.export._saved_model import callable_by_keyword, run_saved_model, write_saved_model
+from kranking.export._saved_model import (
+    callable_by_keyword,
+    load_saved_model,
+    run_saved_model,
+    write_saved_model,
+)
 from kranking.export._signature import Signature, Value
 
 
@@ -36,15 +41,16 @@ def test_saved_model_takes_any_names(tmp_path, names, callable_):
         )
         return {"z": total * factor, "b c": -total}
 
-    write_saved_model(serve, [factor], signature, tmp_path)
+    write_saved_model({"serve": (serve, signature)}, [factor], {}, tmp_path)
     rng = np.random.default_rng(0)
     rows = {v.name: rng.random((3, *v.shape), "float32") for v in signature.inputs}
     expected = sum((i + 1) * rows[name].sum(-1, keepdims=True) for i, name in enumerate(names))
-    answers = run_saved_model(tmp_path)(rows)
+    loaded = load_saved_model(tmp_path)
+    answers = run_saved_model(loaded)(rows)
     np.testing.assert_allclose(answers["z"], 2 * expected, rtol=1e-6)
     np.testing.assert_allclose(answers["b c"], -expected, rtol=1e-6)
 
-    structure = tf.saved_model.load(str(tmp_path)).signatures["serve"].structured_input_signature
+    structure = loaded.signatures["serve"].structured_input_signature
     assert set(structure[1] if callable_ else structure[0][0]) == set(names)
 
 

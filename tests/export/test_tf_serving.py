@@ -21,8 +21,9 @@ from google.protobuf import (
 )
 
 from kranking.export import load_bundle, write_tf_serving
-from kranking.export._saved_model import run_saved_model
+from kranking.export._saved_model import load_saved_model, run_saved_model
 from kranking.export._tf_serving import batching_config, models_config
+from kranking.features import RawColumns
 
 pytest.importorskip("tensorflow_serving")
 SCRIPTS = Path(__file__).parents[2] / "export" / "tf_serving"
@@ -76,7 +77,7 @@ def test_examples_are_up_to_date():
 
 def test_the_version_answers_as_the_model(awkward, folder):
     rows = export_samples.random_inputs(awkward.model, 5)
-    answers = run_saved_model(folder)(rows)
+    answers = run_saved_model(load_saved_model(folder))(rows)
     for task, p in load_bundle(awkward.folder).predict(rows).items():
         np.testing.assert_allclose(answers[task], p, atol=1e-5)
 
@@ -88,21 +89,25 @@ def test_every_signature_is_warmed_by_a_row_that_it_answers(awkward, folder):
     records = list(tf.data.TFRecordDataset(str(folder / WARMUP)).as_numpy_iterator())
     logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
     requests = [log.predict_log.request for log in logs]
-    assert [r.model_spec.signature_name for r in requests] == ["serve", "serving_default"]
+    names = [r.model_spec.signature_name for r in requests]
+    assert names == ["serve", "serve_ids", "serving_default"]
     assert {r.model_spec.name for r in requests} == {"ranker"}
-    run = run_saved_model(folder)
-    for request in requests:
+    loaded = load_saved_model(folder)
+    columns = RawColumns(awkward.model.features).inputs
+    for name, request in zip(names, requests, strict=True):
+        run = run_saved_model(loaded, name)
         rows = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
-        specs = awkward.model.preprocessor.inputs
+        specs = columns if name == "serve" else awkward.model.preprocessor.inputs
         assert {n: (a.dtype, a.shape) for n, a in rows.items()} == {
-            n: (np.dtype(s.dtype), (1, *s.shape)) for n, s in specs.items()
+            n: (np.dtype("O" if s.dtype == "string" else s.dtype), (1, *s.shape))
+            for n, s in specs.items()
         }
         assert all(np.isfinite(p).all() for p in run(rows).values())
 
 
 def test_saved_model_cli_reads_it(awkward, folder):
     cli = Path(sys.executable).with_name("saved_model_cli")
-    command = [cli, "show", "--dir", folder, "--tag_set", "serve", "--signature_def", "serve"]
+    command = [cli, "show", "--dir", folder, "--tag_set", "serve", "--signature_def", "serve_ids"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for name in (*awkward.model.preprocessor.inputs, *export_samples.AWKWARD_TASKS):
         assert f"puts['{name}'] tensor_info" in shown
@@ -158,7 +163,7 @@ def url(folder):
         key: json_format.MessageToDict(definition, preserving_proto_field_name=True)
         for key, definition in saved.meta_graphs[0].signature_def.items()
     }
-    run = run_saved_model(folder)
+    run = run_saved_model(load_saved_model(folder))
     dtypes = {"DT_INT32": "int32", "DT_FLOAT": "float32"}
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -204,7 +209,7 @@ def test_client_needs_nothing(awkward, url, tmp_path):
     rows = export_samples.random_inputs(awkward.model, 2)
     request = tmp_path / "request.json"
     request.write_text(json.dumps({"inputs": {k: v.tolist() for k, v in rows.items()}}), "utf-8")
-    reply = json.loads(ask(url, request, "--signature=serve").stdout)
+    reply = json.loads(ask(url, request, "--signature=serve_ids").stdout)
     assert reply["keras_imported"] is False
     for task, p in load_bundle(awkward.folder).predict(rows).items():
         np.testing.assert_allclose(reply["outputs"][task], p, atol=1e-5)
@@ -216,5 +221,5 @@ def test_client_says_what_the_server_says(url, tmp_path):
     done = ask(url, request)
     assert done.returncode == 1
     assert "input size does not match" in done.stderr
-    assert "signatures ['serve', 'serving_default']" in ask(url, "--signature=x").stderr
+    assert "signatures ['serve', 'serve_ids', 'serving_default']" in ask(url, "--signature=x").stderr
     assert "should answer" in ask("http://127.0.0.1:9").stderr

@@ -1,0 +1,242 @@
+"""A log's columns as the tensors that a served graph takes: no null, one width, nothing looked up yet."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kranking.features._categorical import Categorical
+from kranking.features._columns import (
+    Origin,
+    as_arrow,
+    check_lengths,
+    check_type,
+    is_string,
+    list_parts,
+    numbers,
+    require,
+    seconds,
+    split_strings,
+)
+from kranking.features._embedding import Embedding
+from kranking.features._feature import Feature, InputSpec
+from kranking.features._hash import digest_strings
+from kranking.features._numeric import Numeric
+from kranking.features._sequence import Sequence
+
+NULL_INTEGER = -(2**63)
+_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6}
+
+
+class RawColumns:
+    """Names, types and widths of a log's columns as tensors, and the host's way from one to the other.
+
+    A column of strings stays one, with "" for null; integers are int64, with the least for null; numbers
+    and times are float64, with NaN for null; a given vector is float32, of NaN if it is null. Of a list,
+    the values that the feature keeps stand first, in the log's order, and `<column>.length` counts
+    them. A column goes by its name; one that is read in a second way is `<column>.<feature>` there.
+
+    Strings that are hashed become integers here, as no graph runtime computes their digest.
+
+    Args:
+        features: Fitted declarations.
+        tables: The declarations that sequences refer to; `None` looks among `features`.
+        taken: Names that no tensor may have.
+
+    Attributes:
+        inputs: Shape without batch axis and dtype of every tensor, by name.
+        names: By feature, the tensor of each part: `value`, `length`, `action`, `time`, `request_time`.
+
+    >>> RawColumns([Numeric("age", mean=40.0, std=10.0)])({"age": [30.0, None]})
+    {'age': array([30., nan])}
+    """
+
+    def __init__(
+        self,
+        features: Iterable[Feature],
+        tables: Iterable[Feature] | None = None,
+        taken: Iterable[str] = (),
+    ):
+        self.features = tuple(features)
+        self._taken = frozenset(taken)
+        self.inputs: dict[str, InputSpec] = {}
+        every = self.features if tables is None else tables
+        self.tables = {f.name: f for f in every if isinstance(f, Categorical)}
+        self._ways: dict[str, dict[Any, str]] = {}
+        self.names = {feature.name: self._declare(feature) for feature in self.features}
+
+    def __call__(
+        self, columns: Mapping[str, Any], origin: Origin | None = None
+    ) -> dict[str, np.ndarray]:
+        """Gives the tensors of columns of equal length; `origin` names them in errors."""
+        origin = origin or Origin()
+        given, outputs = {}, {}
+        for feature in self.features:
+            for name in feature.columns:
+                require(feature, name, columns, origin)
+                given[name] = as_arrow(columns[name], name)
+                check_type(feature, name, given[name].type, origin)
+        check_lengths(given)
+        for feature in self.features:
+            parts = self._parts(feature, given, origin)
+            names = self.names[feature.name]
+            outputs |= {names[part]: array for part, array in parts.items()}
+        return outputs
+
+    def _declare(self, feature: Any) -> dict[str, str]:
+        if isinstance(feature, Numeric):
+            return {"value": self._add(feature, feature.source, (), "float64")}
+        if isinstance(feature, Embedding):
+            return {"value": self._add(feature, feature.source, (feature.dim,), "float32")}
+        if isinstance(feature, Categorical):
+            if not feature.multivalued:
+                return {"value": self._add(feature, feature.source, (), id_dtype(feature))}
+            shape, way = (feature.max_length,), ("first", feature.separator)
+            return self._list(feature, shape, id_dtype(feature), way)
+        shape, way = (feature.max_length,), feature.order
+        names = self._list(feature, shape, id_dtype(self.tables[feature.of]), way)
+        if feature.action is not None:
+            kind = dtype_of(feature.action_vocabulary)
+            names["action"] = self._add(feature, feature.action, shape, kind, way)
+        if feature.time is not None:
+            names["time"] = self._add(feature, feature.time, shape, "float64", way)
+            names["request_time"] = self._add(feature, feature.request_time, (), "float64")
+        return names
+
+    def _list(self, feature: Feature, shape: Any, dtype: str, way: Any) -> dict[str, str]:
+        value = self._add(feature, feature.source, shape, dtype, way)
+        return {"value": value, "length": self._add(feature, f"{value}.length", (), "int32", value)}
+
+    def _add(self, feature: Feature, column: Any, shape: Any, dtype: str, way: Any = None) -> str:
+        """Gives the name of the tensor of a column that is read in this way."""
+        ways, key = self._ways.setdefault(column, {}), (shape, dtype, way)
+        if key not in ways:
+            name = f"{column}.{feature.name}" if ways else column
+            if name in self._taken:
+                name = f"{column}.{feature.name}"
+            while name in self.inputs or name in self._taken:
+                name += "_"
+            ways[key] = name
+            self.inputs[name] = InputSpec(shape, dtype)
+        return ways[key]
+
+    def _parts(self, feature: Any, columns: Mapping[str, pa.Array], origin: Origin) -> Any:
+        array = columns[feature.source]
+        if isinstance(feature, Numeric):
+            return {"value": numbers(array)}
+        if isinstance(feature, Embedding):
+            return {"value": _vectors(feature, array, origin)}
+        if isinstance(feature, Categorical):
+            if feature.separator is not None:
+                array = split_strings(array, feature.separator)
+            if not feature.multivalued:
+                return {"value": _ids(feature, array, origin)}
+            return _lists(_ids(feature, array.flatten(), origin), array, feature.max_length, False)
+        newest_last, width = feature.order == "newest_last", feature.max_length
+        flat = _ids(self.tables[feature.of], array.flatten(), origin)
+        parts = _lists(flat, array, width, newest_last)
+        for part, column in (("action", feature.action), ("time", feature.time)):
+            if column is not None:
+                other = columns[column]
+                _check_parallel(feature, column, array, other, origin)
+                if part == "action":
+                    flat = _action_ids(feature, other.flatten(), origin)
+                else:
+                    flat = _times(feature, other.flatten())
+                parts[part] = _lists(flat, other, width, newest_last)["value"]
+        if feature.request_time is not None:
+            parts["request_time"] = _times(feature, columns[feature.request_time])
+        return parts
+
+
+def id_dtype(feature: Categorical) -> str:
+    """Gives the type of a categorical's raw values: int64 if hashed, else that of its vocabulary."""
+    return "int64" if feature.hash_buckets is not None else dtype_of(feature.vocabulary)
+
+
+def dtype_of(vocabulary: tuple[Any, ...] | None) -> str:
+    """Gives the type of a vocabulary's values; one that is empty takes strings."""
+    return "int64" if vocabulary and isinstance(vocabulary[0], int) else "string"
+
+
+def _ids(feature: Categorical, values: pa.Array, origin: Origin) -> np.ndarray:
+    hashed = feature.hash_buckets is not None
+    return _values(feature.name, values, id_dtype(feature), hashed, feature.vocabulary, origin)
+
+
+def _action_ids(feature: Sequence, values: pa.Array, origin: Origin) -> np.ndarray:
+    kinds = feature.action_vocabulary
+    return _values(feature.name, values, dtype_of(kinds), False, kinds, origin)
+
+
+def _values(name: str, values: pa.Array, dtype: str, hashed: bool, vocabulary: Any, origin: Origin):
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()  # pyright: ignore
+    if pa.types.is_boolean(values.type):
+        values = values.cast(pa.int8())
+    if pa.types.is_null(values.type):
+        values = values.cast(pa.string() if dtype == "string" else pa.int64())
+    text = is_string(values.type)
+    if text and hashed:
+        texts = values.to_pylist()
+        missing = np.fromiter((not v for v in texts), bool, len(texts))
+        return np.where(missing, NULL_INTEGER, digest_strings([v or "" for v in texts]))
+    if text != (dtype == "string"):
+        if not vocabulary:  # knows no value, whatever its type
+            return np.full(len(values), "", object)
+        raise ValueError(
+            f"Feature {name!r} in {origin.file} must hold "
+            f"{'integers' if text else 'strings'}, as its vocabulary does. Received: {values.type}"
+        )
+    if text:
+        return np.array([v or "" for v in values.to_pylist()] or [], object)
+    missing = values.is_null().to_numpy(zero_copy_only=False)
+    given = values.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.where(missing, NULL_INTEGER, given)
+
+
+def _lists(flat: np.ndarray, array: pa.Array, width: Any, newest_last: bool) -> dict[str, Any]:
+    lengths = list_parts(array)[1]
+    starts = np.cumsum(lengths) - lengths
+    if newest_last:
+        starts = starts + np.maximum(lengths - width, 0)
+    kept = np.minimum(lengths, width)
+    valid = np.arange(width) < kept[:, None]
+    fill: Any = {"O": "", "i": NULL_INTEGER, "f": np.nan}[flat.dtype.kind]
+    out = np.full(valid.shape, fill, flat.dtype)
+    out[valid] = flat[(starts[:, None] + np.arange(width))[valid]]
+    return {"value": out, "length": kept.astype(np.int32)}
+
+
+def _vectors(feature: Embedding, array: pa.Array, origin: Origin) -> np.ndarray:
+    flat, lengths = list_parts(array)
+    missing = array.is_null().to_numpy(zero_copy_only=False)
+    wrong = (lengths != feature.dim) & ~missing
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"Feature {feature.name!r} needs vectors of width {feature.dim} in column "
+            f"{feature.source!r}. Received: width {lengths[row]} in {origin.at(row)}"
+        )
+    out = np.full((len(array), feature.dim), np.nan, np.float32)
+    with np.errstate(over="ignore"):
+        out[~missing] = numbers(flat).reshape(-1, feature.dim)
+    return out
+
+
+def _times(feature: Sequence, array: pa.Array) -> np.ndarray:
+    if pa.types.is_timestamp(array.type):
+        return seconds(array, "s") * _UNITS[feature.time_unit]
+    return numbers(array)
+
+
+def _check_parallel(feature: Sequence, column: str, ids: pa.Array, other: pa.Array, origin: Origin):
+    expected, received = list_parts(ids)[1], list_parts(other)[1]
+    if not np.array_equal(expected, received):
+        row = int(np.argmax(expected != received))
+        raise ValueError(
+            f"Column {column!r} of sequence {feature.name!r} must hold lists as long as those of "
+            f"{feature.source!r}. Expected: {expected[row]} values. "
+            f"Received: {received[row]} in {origin.at(row)}"
+        )

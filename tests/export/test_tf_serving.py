@@ -221,5 +221,7 @@ def test_client_says_what_the_server_says(url, tmp_path):
     done = ask(url, request)
     assert done.returncode == 1
     assert "input size does not match" in done.stderr
-    assert "signatures ['serve', 'serve_ids', 'serving_default']" in ask(url, "--signature=x").stderr
+    assert (
+        "signatures ['serve', 'serve_ids', 'serving_default']" in ask(url, "--signature=x").stderr
+    )
     assert "should answer" in ask("http://127.0.0.1:9").stderr

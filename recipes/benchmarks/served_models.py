@@ -17,7 +17,7 @@ def served(model: Any, folder: Path) -> Any:
     """Exports a model to ONNX, unless that was done, and opens it with one thread."""
     if not (folder / "manifest.json").exists():
         model.build()
-        kr.export.export_model(model, folder, formats=["onnx"], num_check_rows=1)
+        kr.export.export_model(model, folder, formats=["onnx"], num_check_rows=1, signatures=())
     return kr.export.load_bundle(folder, threads=1)
 
 

@@ -42,7 +42,9 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     for version in (1, 2):
         model = ranker(version)
-        print(kr.export.export_model(model, out / f"bundle{version}", formats=["onnx"]))
+        print(
+            kr.export.export_model(model, out / f"bundle{version}", formats=["onnx"], signatures=())
+        )
     write_rows(out)
     put(out, 1)
     with serving(args.python, out) as (server, ports):

@@ -63,7 +63,7 @@ def test_predictions_are_equal_on_another_backend(written, reader):
 @pytest.mark.parametrize("name", NAMES)
 def test_exports_to_saved_model_and_onnx(written, name, tmp_path):
     model = keras.saving.load_model(written / f"{name}.keras")
-    report = kr.export.export_model(model, tmp_path / "served", num_check_rows=16)
+    report = kr.export.export_model(model, tmp_path / "served", num_check_rows=16, signatures=())
     assert set(report.reached) == {"keras", "saved_model", "onnx"}
     assert max(report.reached.values()) <= 1e-5
     bundle = kr.export.load_bundle(tmp_path / "served", model.features)

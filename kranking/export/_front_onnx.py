@@ -163,8 +163,8 @@ class OnnxOps:
     def _append(self, kind: str, inputs: list[Node], outputs: list[Node], **attributes) -> None:
         from onnx import helper
 
-        names = [[v.name for v in values] for values in (inputs, outputs)]
-        self.nodes.append(helper.make_node(kind, *names, **attributes))
+        taken, given = ([v.name for v in values] for values in (inputs, outputs))
+        self.nodes.append(helper.make_node(kind, taken, given, **attributes))
 
     def _node(self, value: Any) -> Node:
         """Gives a value as it is, a number or an array as a constant, the same only once."""

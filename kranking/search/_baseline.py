@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from kranking import architectures
@@ -15,7 +14,7 @@ from kranking.budget import Cost
 from kranking.comparison import LogFiles
 from kranking.search._objective import Objective
 from kranking.search._space import SearchSpace
-from kranking.search._train import Training, fitted
+from kranking.search._train import Training, fitted, start_afresh
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,7 @@ def trained_baseline(
     wanted = json.loads(json.dumps(wanted, default=str))
     runs = known.get("runs", []) if known.get("made_by") == wanted else []
     for execution in range(len(runs), max(2, training.executions)):
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(seed + execution)
+        start_afresh(seed + execution)
         with training.strategy.scope() if training.strategy is not None else nullcontext():
             model = space.compiled(space.fixed(baseline.architecture, baseline.arguments))
         options: dict[str, Any] = {"batch_size": space.batch_size, "seed": seed + execution}

@@ -16,7 +16,7 @@ from kranking.search._objective import Objective
 from kranking.search._result import SearchResult
 from kranking.search._space import SearchSpace
 from kranking.search._train import Training
-from kranking.search._tuner import make_tuner
+from kranking.search._tuner import is_worker, make_tuner
 
 _METHODS = ("random", "bayesian", "hyperband")
 
@@ -94,13 +94,13 @@ def search(
     )
     row, common = None, {"log": log, "training": training, "objective": sought, "seed": seed}
     tuner = make_tuner(oracle, space, out / "tuner", **common)
-    if not _in_a_team("worker"):
+    if not is_worker():
         oracle.ensure_feasible()
         if base is not None:
             row = trained_baseline(base, space, out, **common)
             oracle.baseline = cost.with_figures(spread=Figure(row["spread"], "", "measured"))
     tuner.search(verbose=1 if training.verbose == "auto" else training.verbose)
-    if _in_a_team("worker"):
+    if is_worker():
         return None
     result = SearchResult.of(oracle, space, row=row, out=out, **common)
     result.write(out)
@@ -131,14 +131,6 @@ def make_oracle(
     return oracle
 
 
-def _in_a_team(role: str) -> bool:
-    """Whether KerasTuner's variables make this process the chief or a worker."""
-    if "KERASTUNER_ORACLE_IP" not in os.environ:
-        return False
-    chief = "chief" in os.environ.get("KERASTUNER_TUNER_ID", "")
-    return chief == (role == "chief")
-
-
 def _settle(out: Path, settings: dict[str, Any], accept_changes: bool) -> None:
     """Writes what is searched, or raises where the folder holds another search."""
     path = out / "settings.json"
@@ -155,7 +147,7 @@ def _settle(out: Path, settings: dict[str, Any], accept_changes: bool) -> None:
             "`out` must be a new folder, or that of the same search. Received: "
             f"out={str(out)!r}, which holds a KerasTuner project without `settings.json`"
         )
-    if _in_a_team("worker") and path.exists():
+    if is_worker() and path.exists():
         return
     out.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")

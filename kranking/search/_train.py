@@ -51,6 +51,15 @@ class Training:
         return {"epochs": self.epochs, "executions": self.executions, "hit": hit}
 
 
+def start_afresh(seed: int) -> None:
+    """Forgets earlier models and seeds what draws; a `keras.distribution` that was set stays set."""
+    distribution = keras.distribution.distribution()
+    keras.backend.clear_session()
+    if distribution is not None:  # the session that is cleared held it
+        keras.distribution.set_distribution(distribution)
+    keras.utils.set_random_seed(seed)
+
+
 def fitted(
     model: RankingModel,
     log: LogFiles,
@@ -76,7 +85,8 @@ def fitted(
     """
     start = time.perf_counter()
     read: dict[str, Any] = {"model": model, "batch_size": batch_size}
-    whole = training.strategy is not None  # replicas want batches of one size
+    # Replicas want batches of one size.
+    whole = training.strategy is not None or keras.distribution.distribution() is not None
     rows = read_parquet(log.train, shuffle=True, seed=seed, drop_remainder=whole, **read)
     metrics = ["auc", "ne", "logloss", training.hit]
     valid = RankingEvaluation(read_parquet(log.valid, **read), log.session, metrics)

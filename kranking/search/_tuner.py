@@ -1,6 +1,7 @@
 """KerasTuner's tuner, training on a log."""
 
 import copy
+import os
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,9 +11,24 @@ import keras
 import numpy as np
 
 from kranking.comparison import LogFiles
+from kranking.search import _worker
+from kranking.search._chief import serve
 from kranking.search._objective import Objective
+from kranking.search._progress import Progress
 from kranking.search._space import SearchSpace
-from kranking.search._train import Training, fitted
+from kranking.search._train import Training, fitted, start_afresh
+
+_PAUSE = 1.0  # seconds before a worker asks again
+
+
+def in_a_team() -> bool:
+    """Whether KerasTuner's variables make this process the chief of workers, or a worker."""
+    return "KERASTUNER_ORACLE_IP" in os.environ
+
+
+def is_worker() -> bool:
+    """Whether they make it a worker."""
+    return in_a_team() and "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "")
 
 
 def make_tuner(oracle: Any, space: SearchSpace, folder: Path, **options: Any) -> Any:
@@ -55,19 +71,55 @@ class TrainsOnLog:
     ):
         self.space, self.log, self.training = space, log, training
         self.sought, self.seed = objective, seed
-        self.started, self.done = time.perf_counter(), 0
+        self._asked = False
         options["distribution_strategy"] = training.strategy
         super().__init__(**options)
 
-    def search(self, *args: Any, **kwargs: Any) -> None:
-        """Runs trials until there are enough."""
-        if not self._is_worker():
-            self.save()  # so that a kill in the first trial is one that can be gone on from
-        super().search(*args, **kwargs)
+    def search(self, *, verbose: Any = 1) -> None:
+        """Runs trials until there are enough: here, or as the chief of workers, or as one of them."""
+        if self._is_worker():
+            return super().search()  # pyright: ignore
+        self.oracle.verbose = verbose
+        self.progress = Progress(self.oracle.max_trials, len(self.oracle.end_order))
+        self.save()  # so that a kill in the first trial is one that can be gone on from
+        if in_a_team():
+            return serve(self.oracle, self._say)
+        return super().search()  # pyright: ignore
+
+    def pre_create_trial(self) -> None:
+        """Waits a little before a worker asks again, if there was no trial for it."""
+        if self._asked:
+            time.sleep(_PAUSE)
+        self._asked = self._is_worker()
+
+    def on_trial_begin(self, trial: Any) -> None:
+        """Notes that there was a trial."""
+        self._asked = False
+
+    def on_trial_end(self, trial: Any) -> None:
+        """Reports the trial, and says how long the others will take."""
+        if self._is_worker():
+            return _worker.end_trial(self.oracle, trial)
+        super().on_trial_end(trial)
+        self._say()
+
+    def _say(self) -> None:
+        if self.oracle.verbose:
+            print(self.progress.line(len(self.oracle.end_order)), flush=True)
+
+    def _get_tuner_fname(self) -> str:
+        # KerasTuner names it after the process, and takes a folder without its own name for a new one:
+        # what one machine has begun, a chief could not go on with.
+        name = self.tuner_id if self._is_worker() else "tuner0"
+        return str(Path(self.project_dir) / f"{name}.json")
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Trains a configuration as often as was asked for; gives the mean of each metric."""
-        runs = [self._run(trial, execution) for execution in range(self.training.executions)]
+        alive = (
+            _worker.heartbeat(self.oracle, trial.trial_id) if self._is_worker() else nullcontext()
+        )
+        with alive:
+            runs = [self._run(trial, execution) for execution in range(self.training.executions)]
         found = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
         if len(runs) > 1:
             found["spread"] = float(np.std([run[self.sought.name] for run in runs], ddof=1))
@@ -75,8 +127,7 @@ class TrainsOnLog:
 
     def _run(self, trial: Any, execution: int) -> dict[str, float]:
         values, seed = trial.hyperparameters.values, self.seed + execution
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(seed)
+        start_afresh(seed)
         callbacks = copy.deepcopy(list(self.training.callbacks))
         if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks):
             self._configure_tensorboard_dir(callbacks, trial, execution)  # with HParams
@@ -96,13 +147,3 @@ class TrainsOnLog:
 
     def _weights(self, trial_id: str, execution: int) -> str:
         return str(Path(self.get_trial_dir(trial_id)) / f"{execution}.weights.h5")
-
-    def on_trial_end(self, trial: Any) -> None:
-        """Notes the trial, and says how long the others will take."""
-        super().on_trial_end(trial)
-        self.done += 1
-        if self._is_worker() or not self.oracle.verbose or not self.oracle.max_trials:
-            return
-        left = self.oracle.max_trials - len(self.oracle.end_order)
-        seconds = left * (time.perf_counter() - self.started) / self.done
-        print(f"{left} trials left, about {seconds / 60:.1f} minutes")

@@ -5,11 +5,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from kranking._core import finite
 from kranking.data import read_parquet
-from kranking.search._train import fitted
+from kranking.search._train import fitted, start_afresh
 from kranking.training import RankingEvaluation
 
 
@@ -18,8 +16,7 @@ def retrained(result: Any, folder: Path, export: bool) -> Any:
     best, space, log, training = result.best(), result.space, result.log, result.training
     hp = space.hyperparameters()
     hp.values = dict(best.values)
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(result.seed)
+    start_afresh(result.seed)
     with training.strategy.scope() if training.strategy is not None else nullcontext():
         model = space(hp)
     options = {"batch_size": space.batch_size, "seed": result.seed}

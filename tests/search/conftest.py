@@ -1,4 +1,4 @@
-"""A small log and a small space that the tests of the search share."""
+"""A small log and a small space that the tests of the search share, those in other processes too."""
 
 import pytest
 
@@ -10,7 +10,16 @@ pytest.importorskip("keras_tuner")
 
 @pytest.fixture(scope="session")
 def log(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("log")
+    return small_log(tmp_path_factory.mktemp("log"))
+
+
+@pytest.fixture(scope="session")
+def space(log):
+    return small_space(log)
+
+
+def small_log(folder):
+    """Writes the log, unless it is there."""
     kr.data.write_homefeed(folder, num_rows=2000, seed=0)
     columns = [
         kr.features.Categorical("topic", side="item", embedding_dim=4),
@@ -21,8 +30,7 @@ def log(tmp_path_factory):
     return LogFiles(*parts, features, [kr.Task("save"), kr.Task("closeup")], "session_id")
 
 
-@pytest.fixture(scope="session")
-def space(log):
+def small_space(log):
     """Models of 9 to 8,000 parameters, conditional on the architecture."""
     parameters = {
         "mlp/units": lambda hp, name: [hp.Int(name, 4, 64) or 1],

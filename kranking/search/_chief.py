@@ -1,0 +1,171 @@
+"""The chief of several workers: KerasTuner's server, which outlives those that fall silent."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from kranking.search._worker import MESSAGE, WORKER
+
+LOST_AFTER = 60.0  # seconds of silence, twelve signs of life
+
+
+def serve(oracle: Any, on_end: Callable[[], None]) -> None:
+    """Hands trials to workers until all have ended, at the address in KerasTuner's variables.
+
+    KerasTuner's own server waits for ever for a worker that was killed. Here such a worker's trial goes to
+    the next that asks, and the others are kept until nothing is left that they might have to take over.
+
+    Args:
+        oracle: The search's, with the project's folder set.
+        on_end: Called after each trial's end.
+
+    Raises: What the oracle raised, once the workers have been sent home.
+    """
+    import grpc
+    from keras_tuner.src import protos
+    from keras_tuner.src.distribute.oracle_chief import OracleServicer
+
+    address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
+    servicer = type("Chief", (Chief, OracleServicer), {})(oracle, on_end)
+    server = grpc.server(ThreadPoolExecutor(max_workers=1))
+    protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
+    server.add_insecure_port(address)
+    server.start()
+    while not servicer.finished():
+        time.sleep(0.2)
+    server.stop(grace=5).wait()
+    if servicer.failure is not None:
+        raise servicer.failure
+
+
+class Chief:
+    """KerasTuner's answers to workers, with an ear for who is still there.
+
+    Args:
+        oracle: What trials come from.
+        on_end: Called after each trial's end.
+    """
+
+    def __init__(self, oracle: Any, on_end: Callable[[], None]):
+        super().__init__(oracle)  # pyright: ignore[reportCallIssue]
+        self.oracle, self.on_end = oracle, on_end
+        self.failure: Exception | None = None
+        self._exhausted = False
+        self._heard: dict[str, float] = {}  # worker to time of its last word
+        self._lock = threading.Lock()
+        self._busy = 0.0
+
+    def finished(self) -> bool:
+        """Whether every trial has ended and every worker that lives knows it."""
+        with self._lock:
+            self._take_from_the_lost()
+            return self._closed() and not self.oracle.ongoing_trials and not self._heard
+
+    def CreateTrial(self, request: Any, context: Any) -> Any:
+        """Gives a worker a trial, tells it to wait for one, or sends it home."""
+        from keras_tuner.src import protos
+
+        with self._answering():
+            self._heard[request.tuner_id] = self._now()
+            trial = self._next(request.tuner_id)
+            return protos.get_service().CreateTrialResponse(trial=trial.to_proto())
+
+    def GetTrial(self, request: Any, context: Any) -> Any:
+        """Hears a sign of life; gives a worker its trial back after the chief was started again."""
+        name, oracle = dict(context.invocation_metadata()).get(WORKER), self.oracle
+        with self._answering():
+            if name is not None:
+                self._heard[name] = self._now()
+                if request.trial_id in oracle._retry_queue and name not in oracle.ongoing_trials:
+                    oracle._retry_queue.remove(request.trial_id)
+                    oracle.ongoing_trials[name] = oracle.trials[request.trial_id]
+            return super().GetTrial(request, context)  # pyright: ignore
+
+    def UpdateTrial(self, request: Any, context: Any) -> Any:
+        """Takes a trial's metrics, unless another worker's have been taken."""
+        from keras_tuner.src import protos
+
+        with self._answering():
+            if request.trial_id in self.oracle.end_order:
+                trial = self.oracle.trials[request.trial_id]
+                return protos.get_service().UpdateTrialResponse(trial=trial.to_proto())
+            return super().UpdateTrial(request, context)  # pyright: ignore
+
+    def EndTrial(self, request: Any, context: Any) -> Any:
+        """Notes a trial's end; of one that ran twice, the first counts."""
+        from keras_tuner.engine.trial import Trial
+        from keras_tuner.src import protos
+
+        oracle, trial = self.oracle, Trial.from_proto(request.trial)
+        name = trial.trial_id
+        with self._answering():
+            if name in oracle.trials and name not in oracle.end_order:
+                trial.message = (
+                    dict(context.invocation_metadata()).get(MESSAGE, b"").decode(errors="replace")
+                )
+                trial.hyperparameters = oracle.trials[name].hyperparameters  # gRPC rounds numbers
+                try:
+                    oracle.end_trial(trial)
+                    self.on_end()
+                except RuntimeError as error:  # too many failures in a row
+                    self.failure = error
+            oracle._retry_queue = [one for one in oracle._retry_queue if one != name]
+            running = oracle.ongoing_trials.items()
+            oracle.ongoing_trials = {who: t for who, t in running if t.trial_id != name}
+            return protos.get_service().EndTrialResponse()
+
+    def _next(self, worker: str) -> Any:
+        from keras_tuner.engine.trial import Trial
+
+        oracle = self.oracle
+        if worker in oracle.ongoing_trials or not self._closed():
+            try:
+                trial = oracle.create_trial(worker)
+            except Exception as error:  # to be raised where somebody reads it
+                self.failure = error
+            else:
+                if trial.status != "STOPPED":
+                    return trial
+                self._exhausted = True
+        # One that still runs may yet be lost, and then this worker is needed.
+        waits = oracle.ongoing_trials and self.failure is None
+        if not waits:
+            del self._heard[worker]
+        return Trial(oracle.get_space(), status="IDLE" if waits else "STOPPED")
+
+    def _closed(self) -> bool:
+        """Whether there is no trial to give."""
+        oracle = self.oracle
+        if self.failure is not None:
+            return True
+        drawn = self._exhausted or (oracle.max_trials and len(oracle.trials) >= oracle.max_trials)
+        return bool(drawn) and not oracle._retry_queue
+
+    def _take_from_the_lost(self) -> None:
+        for worker, heard in list(self._heard.items()):
+            if self._now() - heard > LOST_AFTER:
+                del self._heard[worker]
+                trial = self.oracle.ongoing_trials.pop(worker, None)
+                if trial is not None:
+                    self.oracle._retry_queue.append(trial.trial_id)
+                    self.oracle.save()
+                    print(
+                        f"{worker} has fallen silent: trial {trial.trial_id} goes to the next worker"
+                    )
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        with self._lock:
+            start = time.monotonic()
+            try:
+                yield
+            finally:
+                self._busy += time.monotonic() - start
+
+    def _now(self) -> float:
+        # While one is answered, the others are not heard: that is no silence of theirs.
+        return time.monotonic() - self._busy

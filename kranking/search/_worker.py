@@ -1,0 +1,53 @@
+"""What a worker tells the chief beside KerasTuner's own calls: that it lives, and why a trial failed."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+WORKER = "kranking-worker"  # names of the metadata of a call
+MESSAGE = "kranking-message-bin"
+BEAT = 5.0  # seconds between signs of life
+_LONGEST = 4000  # bytes of a message: gRPC refuses metadata of more than 8 KiB
+
+
+@contextmanager
+def heartbeat(client: Any, trial_id: str) -> Iterator[None]:
+    """Lets the chief know that a trial is still being trained.
+
+    Args:
+        client: A worker's oracle, KerasTuner's `OracleClient`.
+        trial_id: The trial.
+    """
+    import grpc
+    from keras_tuner.src import protos
+
+    done = threading.Event()
+    request = protos.get_service().GetTrialRequest(trial_id=trial_id)
+
+    def beat() -> None:
+        while not done.wait(BEAT):
+            with suppress(
+                grpc.RpcError
+            ):  # a chief that is busy or being started again hears the next
+                client.stub.GetTrial(request, timeout=BEAT, metadata=((WORKER, client.tuner_id),))
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def end_trial(client: Any, trial: Any) -> None:
+    """Reports a trial's end; KerasTuner's own message leaves out why one has failed."""
+    from keras_tuner.src import protos
+    from keras_tuner.src.distribute.oracle_client import TIMEOUT
+
+    if client.should_report:
+        request = protos.get_service().EndTrialRequest(trial=trial.to_proto())
+        message = (trial.message or "").encode()[-_LONGEST:]
+        options = {"wait_for_ready": True, "timeout": TIMEOUT}
+        client.stub.EndTrial(request, metadata=((MESSAGE, message),), **options)

@@ -4,6 +4,7 @@ Each function gives a `Log`: Parquet files of train, valid and test rows, declar
 one first) and the session column. A log of your own needs no more than that: see `own_log.py`.
 """
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,7 +85,9 @@ def kuairand(source: Path, folder: Path, num_rows: int | None = None) -> Log:
         minutes = table["hourmin"].to_numpy()
         table = table.append_column("hour", pa.array(minutes // 100, pa.int8()))
         files[split] = folder / f"{split}.parquet"
-        pq.write_table(table, files[split])
+        temporary = folder / f".{split}.{os.getpid()}"  # several processes may want the same log
+        pq.write_table(table, temporary)
+        temporary.replace(files[split])
     features, tasks = kuairand_declarations()
     return Log(
         name="kuairand",

@@ -161,6 +161,13 @@ def test_search(tmp_path):
     assert (left / "bundle" / "manifest.json").exists()
 
 
+@pytest.mark.slow
+def test_search_by_workers(tmp_path):
+    result = run("search.py", tmp_path / "out", "--workers", "2")
+    assert (result["trials"], result["feasible_share"]) == (4, 1)
+    assert (tmp_path / "out" / "worker1.txt").exists()
+
+
 def test_feature_importance_of_a_model_that_is_there(tmp_path):
     out = tmp_path / "out"
     first = run("feature_importance.py", out)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from kranking.search._worker import MESSAGE, WORKER
+from kranking.search._worker import MESSAGE, WORKER, as_proto
 
 LOST_AFTER = 60.0  # seconds of silence, twelve signs of life
 
@@ -72,10 +72,12 @@ class Chief:
         with self._answering():
             self._heard[request.tuner_id] = self._now()
             trial = self._next(request.tuner_id)
-            return protos.get_service().CreateTrialResponse(trial=trial.to_proto())
+            return protos.get_service().CreateTrialResponse(trial=as_proto(trial))
 
     def GetTrial(self, request: Any, context: Any) -> Any:
         """Hears a sign of life; gives a worker its trial back after the chief was started again."""
+        from keras_tuner.src import protos
+
         name, oracle = dict(context.invocation_metadata()).get(WORKER), self.oracle
         with self._answering():
             if name is not None:
@@ -83,17 +85,18 @@ class Chief:
                 if request.trial_id in oracle._retry_queue and name not in oracle.ongoing_trials:
                     oracle._retry_queue.remove(request.trial_id)
                     oracle.ongoing_trials[name] = oracle.trials[request.trial_id]
-            return super().GetTrial(request, context)  # pyright: ignore
+            trial = oracle.get_trial(request.trial_id)
+            return protos.get_service().GetTrialResponse(trial=as_proto(trial))
 
     def UpdateTrial(self, request: Any, context: Any) -> Any:
         """Takes a trial's metrics, unless another worker's have been taken."""
         from keras_tuner.src import protos
 
+        oracle, name = self.oracle, request.trial_id
         with self._answering():
-            if request.trial_id in self.oracle.end_order:
-                trial = self.oracle.trials[request.trial_id]
-                return protos.get_service().UpdateTrialResponse(trial=trial.to_proto())
-            return super().UpdateTrial(request, context)  # pyright: ignore
+            ended = name in oracle.end_order
+            trial = oracle.trials[name] if ended else oracle.update_trial(name, request.metrics)
+            return protos.get_service().UpdateTrialResponse(trial=as_proto(trial))
 
     def EndTrial(self, request: Any, context: Any) -> Any:
         """Notes a trial's end; of one that ran twice, the first counts."""

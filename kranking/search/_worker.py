@@ -1,8 +1,9 @@
 """What a worker tells the chief beside KerasTuner's own calls: that it lives, and why a trial failed."""
 
+import io
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any
 
 WORKER = "kranking-worker"  # names of the metadata of a call
@@ -47,7 +48,13 @@ def end_trial(client: Any, trial: Any) -> None:
     from keras_tuner.src.distribute.oracle_client import TIMEOUT
 
     if client.should_report:
-        request = protos.get_service().EndTrialRequest(trial=trial.to_proto())
+        request = protos.get_service().EndTrialRequest(trial=as_proto(trial))
         message = (trial.message or "").encode()[-_LONGEST:]
         options = {"wait_for_ready": True, "timeout": TIMEOUT}
         client.stub.EndTrial(request, metadata=((MESSAGE, message),), **options)
+
+
+def as_proto(trial: Any) -> Any:
+    """Gives a trial as it is sent."""
+    with redirect_stdout(io.StringIO()):  # KerasTuner 1.4.8 prints each condition of the space
+        return trial.to_proto()

@@ -39,9 +39,20 @@ def _unique(oracle: Any, candidates: np.ndarray) -> tuple[np.ndarray, list[dict[
     """Gives configurations once each, as the process sees them: inactive parameters at their default."""
     found = {}
     for candidate in candidates:
-        values = dict(oracle._vector_to_values(candidate))
+        values = values_of(oracle, candidate)
         found.setdefault(oracle._compute_values_hash(values), values)
     return np.stack([_vector(oracle, v) for v in found.values()]), list(found.values())
+
+
+def values_of(oracle: Any, candidate: np.ndarray) -> dict[str, Any]:
+    """Does what `oracle._vector_to_values` does, without copying the whole space for every parameter."""
+    shares, values = iter(candidate), {}
+    for parameter in oracle.hyperparameters.space:
+        fixed = type(parameter).__name__ == "Fixed"
+        value = parameter.value if fixed else parameter.prob_to_value(next(shares))
+        if all(condition.is_active(values) for condition in parameter.conditions):
+            values[parameter.name] = value
+    return values
 
 
 def _vector(oracle: Any, values: dict[str, Any]) -> np.ndarray:

@@ -1,10 +1,12 @@
 """Oracles within a budget: on costs that are known, so that every draw can be judged by hand."""
 
 import keras_tuner
+import numpy as np
 import pytest
 
 from kranking.budget import Budget, Cost, Figure
 from kranking.search import BudgetOracle, NoFeasiblePoint, Rejection
+from kranking.search._bayesian import values_of
 
 ORACLES = keras_tuner.oracles
 
@@ -193,3 +195,22 @@ def test_rejections_are_plain_values():
     rejection = Rejection({"width": 3}, "memory", 100.0, 150.0, "analytic", "too large")
     assert Rejection(**rejection.to_json()) == rejection
     assert rejection.excess == pytest.approx(0.5)
+
+
+def test_candidates_are_read_as_keras_tuner_reads_them():
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("kind", ["a", "b"])
+    hp.Fixed("constant", 3)
+    with hp.conditional_scope("kind", ["a"]):
+        hp.Int("of_a", 1, 9)
+        hp.Choice("nested", [True, False])
+        with hp.conditional_scope("nested", [True]):
+            hp.Float("deep", 0.1, 10.0, sampling="log")
+    with hp.conditional_scope("kind", ["b"]):
+        hp.Int("of_b", 1, 4)
+    oracle = ORACLES.BayesianOptimizationOracle(
+        keras_tuner.Objective("score", "max"), hyperparameters=hp, max_trials=3
+    )
+    drawn = np.random.default_rng(0).random((50, len(oracle._nonfixed_space())))
+    for candidate in drawn:
+        assert values_of(oracle, candidate) == dict(oracle._vector_to_values(candidate))

@@ -7,6 +7,8 @@ from kranking.export._export_model import ExportReport as ExportReport
 from kranking.export._export_model import export_model as export_model
 from kranking.export._latency import Latencies as Latencies
 from kranking.export._latency import latency_in_turns as latency_in_turns
+from kranking.export._serving_latency import ServingLatency as ServingLatency
+from kranking.export._serving_latency import serving_latency as serving_latency
 from kranking.export._tf_serving import write_tf_serving as write_tf_serving
 from kranking.export._triton import write_triton as write_triton
 
@@ -15,9 +17,11 @@ __all__ = [
     "ExportError",
     "ExportReport",
     "Latencies",
+    "ServingLatency",
     "export_model",
     "latency_in_turns",
     "load_bundle",
+    "serving_latency",
     "write_tf_serving",
     "write_triton",
 ]

@@ -78,12 +78,15 @@ class Bundle:
             )
         signature = Signature.from_json(described[name])
         rows = check_rows(signature, tensors, finite=name == IDS)
-        if name not in self._sessions:
-            self._sessions[name] = open_session(
-                self.directory / described[name]["onnx"], self.threads
-            )
         names = [value.name for value in signature.outputs]
-        return dict(zip(names, self._sessions[name].run(names, rows), strict=True))
+        return dict(zip(names, self.open(name).run(names, rows), strict=True))
+
+    def open(self, name: str) -> Any:
+        """Gives the `onnxruntime.InferenceSession` of a signature, opened once."""
+        if name not in self._sessions:
+            file = self.manifest["signatures"][name]["onnx"]
+            self._sessions[name] = open_session(self.directory / file, self.threads)
+        return self._sessions[name]
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Gives each task's probabilities, float32 of shape `(batch, 1)`.

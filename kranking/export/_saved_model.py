@@ -11,6 +11,7 @@ import numpy as np
 
 from kranking.export._check_rows import Rows
 from kranking.export._front_tf import constant_of
+from kranking.export._graph import graph_of
 from kranking.export._signature import Signature
 
 DEFAULT = "serving_default"
@@ -57,7 +58,7 @@ def _with_exact_names(function: Callable, signature: Signature) -> Any:
     import tensorflow as tf
 
     specs = {v.name: tf.TensorSpec((v.rows, *v.shape), v.dtype) for v in signature.inputs}
-    return tf.function(function, input_signature=[specs])
+    return graph_of(function, [specs])
 
 
 def _with_plain_names(function: Callable, signature: Signature, inputs: Any, outputs: Any) -> Any:
@@ -71,7 +72,7 @@ def _with_plain_names(function: Callable, signature: Signature, inputs: Any, out
         inputs[v.name]: tf.TensorSpec((v.rows, *v.shape), v.dtype, name=inputs[v.name])
         for v in signature.inputs
     }
-    return tf.function(plain).get_concrete_function(**specs)
+    return tf.function(plain, autograph=False).get_concrete_function(**specs)
 
 
 def load_saved_model(folder: Path) -> Any:

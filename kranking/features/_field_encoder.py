@@ -137,20 +137,22 @@ class FieldEncoder(keras.layers.Layer):
     def work(self, input_shape=None) -> Work:
         """Sums tables, projections and sequence encoders; a lookup is no matrix product."""
         rows = sum(t.num_rows * t.width for t in self._tables)
-        fields = (Work(saved_elements=width) for width in self.field_widths.values())
-        total = sum(fields, Work(rows, table_parameters=rows))
-        for feature in self.features:
-            if isinstance(feature, Embedding) and feature.project_to is not None:
-                size = feature.dim * feature.width
-                total += Work(size, 2 * size, feature.width)
-            elif isinstance(feature, Sequence):
-                shapes = self._transformer_shapes(feature)
-                total += Work(0, 0, feature.max_length * (shapes[0][-1] or 0))
-                if feature.action is not None:
-                    rows = feature.num_action_rows * feature.action_dim
-                    total += Work(rows, table_parameters=rows)
-                if feature.name in self.transformers:
-                    total += work_of(self.transformers[feature.name], shapes)
+        return sum(map(self.field_work, self.features), Work(rows, table_parameters=rows))
+
+    def field_work(self, feature: Feature) -> Work:
+        """Gives what making one feature's field takes, its table apart, which others may share."""
+        total = Work(saved_elements=self.field_widths[feature.name])
+        if isinstance(feature, Embedding) and feature.project_to is not None:
+            size = feature.dim * feature.width
+            total += Work(size, 2 * size, feature.width)
+        elif isinstance(feature, Sequence):
+            shapes = self._transformer_shapes(feature)
+            total += Work(0, 0, feature.max_length * (shapes[0][-1] or 0))
+            if feature.action is not None:
+                rows = feature.num_action_rows * feature.action_dim
+                total += Work(rows, table_parameters=rows)
+            if feature.name in self.transformers:
+                total += work_of(self.transformers[feature.name], shapes)
         return total
 
     def _add(self, feature: Any, shape: tuple[int, int], name: str):

@@ -1,0 +1,242 @@
+"""How fast a bundle answers: its artefacts in turns, and `rank` against flat rows."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kranking._core import check_positive_int
+from kranking.export._bundle import Bundle, load_bundle
+from kranking.export._check_rows import Rows, make_cases
+from kranking.export._latency import Latencies, latency_in_turns
+from kranking.export._matmul_rate import matmul_rate
+from kranking.export._requests import random_columns, tensors
+from kranking.export._saved_model import load_saved_model, run_saved_model
+from kranking.export._served import IDS, RANK, SERVE, is_of_request
+from kranking.export._write import KERAS_FILE, SAVED_MODEL
+
+ONNX, BASELINE = "onnx", "baseline onnx"
+Call = Callable[[Rows], Any]
+
+
+@dataclass(frozen=True)
+class ServingLatency:
+    """What `serving_latency` measured.
+
+    Args:
+        by_batch: The artefacts' latencies in turns, by rows per call.
+        ranked: `rank` of one request against `serve` of the same candidates as flat rows; `None` if the
+            bundle has no `rank`.
+        rank_bound: How much faster `rank` could at most be, by the model's own work.
+        floors: The milliseconds that a batch's matrix products take at `gflops`.
+        gflops: The rate of a large matrix product in ONNX Runtime, measured in the same run.
+    """
+
+    by_batch: Mapping[int, Latencies]
+    ranked: Latencies | None = None
+    rank_bound: float = 1.0
+    floors: Mapping[int, float] = field(default_factory=dict)
+    gflops: float = float("nan")
+
+    def figures(self) -> dict[str, float]:
+        """Gives flat figures: how many times as fast as the SavedModel and the baseline, and `rank`."""
+        found: dict[str, float] = {}
+        for batch, measured in self.by_batch.items():
+            for other, name in ((SAVED_MODEL, "speedup"), (BASELINE, "speedup_over_baseline")):
+                if other in measured.milliseconds:
+                    found[f"{name}_{batch}"] = measured.ratio(other, ONNX)
+            found[f"over_floor_{batch}"] = measured.percentile(ONNX, 50) / self.floors[batch]
+        if self.ranked is not None:
+            count = self.ranked.batch
+            found[f"rank_speedup_{count}"] = self.ranked.ratio(SERVE, RANK)
+            found[f"rank_bound_{count}"] = self.rank_bound
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the percentiles of every artefact, with the conditions."""
+        ranked = {} if self.ranked is None else {"rank": self.ranked.to_json()}
+        by_batch = {str(batch): found.to_json() for batch, found in self.by_batch.items()}
+        return {"figures": self.figures(), "by_batch": by_batch, **ranked, "gflops": self.gflops}
+
+    def to_markdown(self) -> str:
+        """Gives a table: p50, p90 and p99 in milliseconds, rows per second, and times the ONNX file's."""
+        lines = ["| rows | artefact | p50 | p90 | p99 | rows/s | p50 over the ONNX file's |"]
+        lines.append("|---:|---|" + "---:|" * 5)
+        for batch, measured in self.by_batch.items():
+            lines += [_line(batch, name, measured, ONNX) for name in measured.milliseconds]
+        if self.ranked is not None:
+            count = self.ranked.batch or 0
+            lines += [_line(count, name, self.ranked, RANK) for name in (RANK, SERVE)]
+            gain = self.ranked.ratio(SERVE, RANK)
+            lines += ["", f"`rank` of {count} candidates is {gain:.2f} times as fast as flat rows;"]
+            lines += [f"by the model's own work at most {self.rank_bound:.2f} times."]
+        return "\n".join(lines)
+
+    def plot(self, path: str | os.PathLike) -> None:
+        """Draws p50 with p90 and p99 above it, by artefact and rows per call."""
+        # Not pyplot: a report is no reason to open windows or to keep figures of the caller's session.
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(3.0 * len(self.by_batch) + 1.4, 3.0), layout="constrained")
+        panels = figure.subplots(1, len(self.by_batch), sharey=True, squeeze=False)[0]
+        for panel, (batch, measured) in zip(panels, self.by_batch.items()):
+            names = list(measured.milliseconds)
+            p50, p90, p99 = ([measured.percentile(name, q) for name in names] for q in (50, 90, 99))
+            places = range(len(names))
+            panel.barh(places, p50, color="C0", height=0.6)
+            panel.scatter(p90, places, marker="|", color="0.2", s=90, label="p90")
+            panel.scatter(p99, places, marker="|", color="C3", s=90, label="p99")
+            panel.set(title=f"{batch} rows", xlabel="ms")
+            panel.set_yticks(places, names)
+            panel.spines[["top", "right"]].set_visible(False)
+        panels[0].invert_yaxis()
+        panels[-1].legend(frameon=False)
+        figure.savefig(path, dpi=110)
+
+
+def serving_latency(
+    directory: str | Path,
+    baseline: str | Path | None = None,
+    *,
+    batches: Sequence[int] = (1, 100, 1000),
+    candidates: int = 500,
+    threads: int = 1,
+    rounds: int = 100,
+    seconds: float = 20.0,
+    seed: int = 0,
+    calls: Mapping[str, Call] | None = None,
+) -> ServingLatency:
+    """Measures how fast a bundle answers, its artefacts in turns on the same random requests.
+
+    The ONNX file and the SavedModel are timed on model inputs and, where the bundle has `serve`, on
+    columns; `rank` of one request against `serve` of the same rows. With `u` the FLOPs of the request's
+    fields and `w` those of a whole row, `rank` of N candidates can be at most `N·w / (u + N·(w − u))`
+    times as fast.
+
+    Args:
+        directory: A bundle.
+        baseline: Another bundle, whose ONNX file takes part; its inputs are its own.
+        batches: Rows per call.
+        candidates: Candidates of a request.
+        threads: Threads of both runtimes. TensorFlow takes them once in a process.
+        rounds: Measured rounds of each size, at most.
+        seconds: Seconds that the rounds of a size take, about; there are 10 rounds at least.
+        seed: Seed of the requests.
+        calls: Others that take part, by name: functions of the rows that the model's own inputs get.
+
+    Raises:
+        ValueError: No bundle there, or TensorFlow has begun with another number of threads.
+    """
+    for name, value in (("candidates", candidates), ("threads", threads), *_named(batches)):
+        check_positive_int(name, value)
+    directory = Path(directory)
+    bundle = load_bundle(directory, threads=threads)
+    other = None if baseline is None else load_bundle(baseline, threads=threads)
+    saved = _saved_model(bundle, threads)
+    by_batch = {}
+    for batch in batches:
+        timed = _artefacts(bundle, saved, batch, seed)
+        rows = _inputs(bundle, batch, seed)
+        for name, call in (calls or {}).items():
+            timed[name] = _bound(call, rows)
+        if other is not None:
+            timed[BASELINE] = _bound(_session(other, IDS), _inputs(other, batch, seed))
+        by_batch[batch] = _in_turns(timed, rounds, seconds, batch, threads)
+    ranked, bound = None, 1.0
+    total, once = _flops(directory)
+    if RANK in bundle.manifest.get("signatures", {}):
+        timed = _rank(bundle, candidates, seed)
+        ranked = _in_turns(timed, rounds, seconds, candidates, threads)
+        bound = candidates * total / max(once + candidates * (total - once), 1)
+    rate = matmul_rate(threads)
+    floors = {batch: batch * total / rate / 1e6 for batch in batches}
+    return ServingLatency(by_batch, ranked, bound, floors, rate)
+
+
+def _artefacts(bundle: Bundle, saved: Any, batch: int, seed: int) -> dict[str, Callable]:
+    rows = _inputs(bundle, batch, seed)
+    timed = {ONNX: _bound(_session(bundle, IDS), rows)}
+    if saved is not None:
+        timed[SAVED_MODEL] = _bound(run_saved_model(saved), rows)
+    if SERVE in bundle.manifest.get("signatures", {}):
+        features = bundle.features()
+        columns = tensors(features, SERVE, random_columns(features, batch, seed))
+        timed[f"{ONNX} {SERVE}"] = _bound(_session(bundle, SERVE), columns)
+        if saved is not None:
+            timed[f"{SAVED_MODEL} {SERVE}"] = _bound(run_saved_model(saved, SERVE), columns)
+    return timed
+
+
+def _in_turns(
+    timed: Mapping[str, Callable], rounds: int, seconds: float, batch: int, threads: int
+) -> Latencies:
+    start = time.perf_counter()
+    latency_in_turns(timed, 1, warmup=1)
+    once = (time.perf_counter() - start) / 2
+    rounds = min(rounds, max(10, int(seconds / once)))
+    return latency_in_turns(timed, rounds, warmup=1, batch=batch, threads=threads)
+
+
+def _rank(bundle: Bundle, count: int, seed: int) -> dict[str, Callable]:
+    features = bundle.features()
+    columns = random_columns(features, count, seed)
+    return {
+        name: _bound(_session(bundle, name), tensors(features, name, columns))
+        for name in (RANK, SERVE)
+    }
+
+
+def _session(bundle: Bundle, name: str) -> Call:
+    """Gives the runtime's own call, without the checks of `Bundle.run`."""
+    session = bundle.open(name)
+    outputs = [output.name for output in session.get_outputs()]
+    return lambda rows: session.run(outputs, rows)
+
+
+def _bound(call: Call, rows: Rows) -> Callable[[], Any]:
+    rows = {n: x.astype(object) if x.dtype.kind == "U" else x for n, x in rows.items()}
+    return lambda: call(rows)
+
+
+def _inputs(bundle: Bundle, batch: int, seed: int) -> Rows:
+    return make_cases(bundle.signature, batch, seed)[0].rows
+
+
+def _saved_model(bundle: Bundle, threads: int) -> Any:
+    if not (bundle.directory / SAVED_MODEL).exists():
+        return None
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError as error:
+        raise ValueError(
+            "`threads` can be given to TensorFlow before it computes anything: measure in a process of its "
+            f"own, such as `export/latency.py`. Received: threads={threads}"
+        ) from error
+    return load_saved_model(bundle.directory / SAVED_MODEL)
+
+
+def _flops(directory: Path) -> tuple[int, int]:
+    """Gives the FLOPs of a row, and those of the fields that a request's candidates share."""
+    import keras
+
+    model: Any = keras.saving.load_model(directory / KERAS_FILE, compile=False)
+    shared = (model.encoder.field_work(f) for f in model.features if is_of_request(f))
+    return model.work().matmul_flops, sum(work.matmul_flops for work in shared)
+
+
+def _line(batch: int, name: str, measured: Latencies, against: str) -> str:
+    p50, p90, p99 = (measured.percentile(name, q) for q in (50, 90, 99))
+    ratio = measured.ratio(name, against)
+    cells = [f"{batch:,}", name, *(f"{p:.3f}" for p in (p50, p90, p99))]
+    return "| " + " | ".join([*cells, f"{1e3 * batch / p50:,.0f}", f"{ratio:.2f}"]) + " |"
+
+
+def _named(batches: Sequence[int]) -> list[tuple[str, int]]:
+    if not batches:
+        raise ValueError("`batches` must hold a number of rows. Received: none")
+    return [("batches", batch) for batch in batches]

@@ -1,0 +1,42 @@
+"""The benchmarks of costs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_guard_overhead(run, tmp_path):
+    result = run("benchmarks/guard_overhead.py", tmp_path / "out")
+    assert {"overhead_share", "step_ms"} <= set(result)
+
+
+def test_cost_model(tmp_path):
+    """The committed rows, judged by the committed factors."""
+    command = [
+        sys.executable,
+        str(ROOT / "recipes/benchmarks/cost_model.py"),
+        "--out",
+        str(tmp_path),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["models"] >= 30
+    assert result["memory_median_error"] <= 0.10
+    assert result["memory_worst_error"] <= 0.25
+    assert result["flops_mismatches"] == 0
+    assert result["latency_models"] >= 30
+    assert result["latency_rank_correlation"] >= 0.95
+
+
+def test_cost_model_times_served_models_once(run, tmp_path):
+    for _ in range(2):  # the second finds the rows of the first
+        result = run("benchmarks/cost_model.py", tmp_path / "out", "--stage", "latency")
+        rows = (tmp_path / "out" / "rows.json").read_text()
+    assert result["latency_models"] == 1  # the other is of a seed of the fit
+    for row in json.loads(rows):
+        assert {batch: len(visits) for batch, visits in row["served"].items()} == dict.fromkeys(
+            ("1", "100", "500"), 1
+        )

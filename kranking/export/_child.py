@@ -1,36 +1,42 @@
-"""The TensorFlow process of an export from another backend."""
+"""The TensorFlow process of an export, or of a check, from another backend."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kranking._child import answer_parent
+from kranking.export._check_artefacts import check_artefacts
 from kranking.export._check_rows import Case
 from kranking.export._error import ExportError
+from kranking.export._signature import Signature
+from kranking.export._wanted import Wanted
 from kranking.export._write import write_artefacts
 
+TASKS = {task.__name__: task for task in (write_artefacts, check_artefacts)}
 
-def write(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Writes the artefacts that were asked for, or says why they are refused."""
-    checks = {}
-    for key, names in request.pop("checks").items():
-        cases, wanted = [], []
-        for i, case in enumerate(names["cases"]):
-            of = f"{key} {i}"
-            rows = {name: arrays[f"{of} rows {j}"] for j, name in enumerate(names["inputs"])}
+
+def do(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Does the task that was asked for, or says why it is refused."""
+    wanted = {}
+    for key, described in request.pop("wanted").items():
+        signature, cases, answers = Signature.from_json(described["signature"]), [], []
+        for i, case in enumerate(described["cases"]):
+            rows = {v.name: arrays[f"{key} {i} rows {j}"] for j, v in enumerate(signature.inputs)}
             cases.append(Case(case, rows))
-            answers = {n: arrays[f"{of} wanted {j}"] for j, n in enumerate(names["outputs"])}
-            wanted.append(answers)
-        checks[key] = (cases, wanted)
-    folder = Path(request.pop("folder"))
+            answers.append(
+                {v.name: arrays[f"{key} {i} answers {j}"] for j, v in enumerate(signature.outputs)}
+            )
+        wanted[key] = Wanted(signature, cases, answers)
+    task, folder = TASKS[request.pop("task")], Path(request.pop("folder"))
     try:
-        reached = write_artefacts(folder=folder, checks=checks, **request)
+        found = task(folder=folder, wanted=wanted, **request)
     except ExportError as error:
         return {"refused": str(error)}
-    return {"reached": reached}
+    return {"found": [asdict(finding) for finding in found]}
 
 
 if __name__ == "__main__":
-    answer_parent(write)
+    answer_parent(do)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kranking._core import check_choice, check_positive_int
 from kranking.export._bundle import FEATURES_FILE
-from kranking.export._check_rows import make_cases
+from kranking.export._describe import describe_check, describe_cost, describe_signatures
+from kranking.export._finding import refuse_failed
+from kranking.export._keras_file import KERAS_FILE
 from kranking.export._manifest import (
     FORMAT,
     FORMAT_VERSION,
@@ -22,22 +23,13 @@ from kranking.export._manifest import (
     write_manifest,
 )
 from kranking.export._onnx import OPSETS, check_size
-from kranking.export._process import write_in_child
+from kranking.export._process import in_tensorflow
 from kranking.export._publish import check_replaceable, published
-from kranking.export._raw_rows import raw_cases
-from kranking.export._reference import TOLERANCE, raw_reference, reference
-from kranking.export._served import (
-    IDS,
-    ON_COLUMNS,
-    ONNX_FILES,
-    RANK,
-    Served,
-    possible,
-    served,
-)
+from kranking.export._served import IDS, ON_COLUMNS, possible, served
 from kranking.export._signature import Signature
-from kranking.export._write import KERAS_FILE, write_artefacts
-from kranking.features import host_side, schema_hash, to_json
+from kranking.export._wanted import wanted_of
+from kranking.export._write import write_artefacts
+from kranking.features import schema_hash, to_json
 
 FORMATS = ("saved_model", "onnx")
 
@@ -141,21 +133,16 @@ def export_model(
     _check_precision(model)
     if "onnx" in formats:
         check_size(model.count_params() * 4)
-    cases = make_cases(signature, num_check_rows, check_seed, check_rows)
-    names = _signatures(signatures, model.features)
-    functions = served(model, names)
-    checks = {IDS: (cases, reference(model, cases))}
-    for name, found in raw_cases(functions, model.features, num_check_rows, check_seed).items():
-        rows = [inputs for _, inputs in found]
-        checks[name] = ([case for case, _ in found], raw_reference(model, name, rows))
-    write = write_artefacts if _can_write_here() else write_in_child
+    functions = served(model, _signatures(signatures, model.features))
+    wanted = wanted_of(model, functions, num_check_rows, check_seed, given=check_rows)
     with published(directory) as folder:
         if source is None:
             model.save(folder / KERAS_FILE)
         else:
             shutil.copyfile(source, folder / KERAS_FILE)
         (folder / FEATURES_FILE).write_text(to_json(model.features) + "\n", "utf-8")
-        reached = write(folder, list(formats), opset, checks, list(modules))
+        found = in_tensorflow(write_artefacts, folder, formats, opset, wanted, modules)
+        refuse_failed(found)
         manifest = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -166,8 +153,9 @@ def export_model(
             "schema_hash": schema_hash(model.features),
             "tasks": [task.name for task in model.tasks],
             "signature": signature.to_json(),
-            "signatures": {f.name: _describe(f, formats, model.features) for f in functions},
-            "check": _describe_check(*checks[IDS], check_seed, reached),
+            "signatures": describe_signatures(functions, formats, model.features),
+            "check": describe_check(wanted[IDS], check_seed, found),
+            "cost": describe_cost(model),
             **notes,
             "files": describe_files(folder),
         }
@@ -189,18 +177,6 @@ def _signatures(given: Sequence[str] | None, features: Any) -> list[str]:
             f"`user_tower` features of a user. Received: signatures={names} for sides {sides}"
         )
     return names
-
-
-def _describe(function: Served, formats: Any, features: Any) -> dict[str, Any]:
-    file = {"onnx": ONNX_FILES[function.name]} if "onnx" in formats else {}
-    if not function.parts:
-        return {**function.signature.to_json(), **file}
-    read = {f.name for part in function.parts for f in part.columns.features}
-    notes = {"host_side": [name for name in host_side(features) if name in read]}
-    if function.name == RANK:
-        # Encoded with the candidate, a history differs from item to item and is computed for each.
-        notes["per_candidate"] = [f.name for f in features if getattr(f, "candidate", None)]
-    return {**function.signature.to_json(), **file, **notes}
 
 
 def _check_arguments(formats, opset, num_check_rows, modules) -> None:
@@ -248,28 +224,3 @@ def _load(model: Any) -> tuple[Path | None, Any]:
             f"Received: model={str(model)!r}"
         )
     return path, keras.saving.load_model(path, compile=False)
-
-
-def _can_write_here() -> bool:
-    """Whether this process runs on TensorFlow, outside of a strategy, whose graphs do not serve."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return not tf.distribute.has_strategy()
-
-
-def _describe_check(cases, wanted, seed, reached) -> dict[str, Any]:
-    tasks = {task: np.concatenate([rows[task] for rows in wanted]) for task in wanted[0]}
-    return {
-        "tolerance": TOLERANCE,
-        "reached": reached,
-        "rows": {case.name: case.size for case in cases},
-        "seed": seed,
-        # Rows with numbers of ±1e6 on which the model's own answer hangs on its last bits.
-        "left_out": {task: int(np.isnan(p).sum()) for task, p in tasks.items()},
-        # A model that says 0 or 1 to everything is equal to many others: see what was compared.
-        "probabilities": {
-            task: [float(np.nanmin(p)), float(np.nanmax(p))] for task, p in tasks.items()
-        },
-    }

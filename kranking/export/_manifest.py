@@ -32,7 +32,7 @@ def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     return {
         path.relative_to(folder).as_posix(): {
             "bytes": path.stat().st_size,
-            "sha256": _sha256(path),
+            "sha256": sha256_of(path),
         }
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != MANIFEST
@@ -76,27 +76,39 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Raises unless every file of the manifest is there with its size and its SHA-256."""
     for name, expected in manifest["files"].items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
+        check_file(folder, name, expected)
+    for name, described in manifest.get("signatures", {}).items():
+        if "onnx" in described and described["onnx"] not in manifest["files"]:
             raise ValueError(
-                f"{folder / MANIFEST} should list files of the bundle only. Received: {name!r}"
-            )
-        if not path.is_file():
-            raise ValueError(
-                f"{path} should exist: the bundle's manifest lists it. Received: no file"
-            )
-        size = path.stat().st_size
-        if size != expected["bytes"]:
-            raise ValueError(
-                f"{path} should have {expected['bytes']} bytes. Received: {size} bytes"
-            )
-        received = _sha256(path)
-        if received != expected["sha256"]:
-            raise ValueError(
-                f"{path} should have SHA-256 {expected['sha256']}. Received: {received}"
+                f"{folder / MANIFEST} should list the file of the signature {name!r} among the bundle's "
+                f"files. Received: {described['onnx']!r}"
             )
 
 
-def _sha256(path: Path) -> str:
+def check_file(folder: Path, name: str, expected: Mapping[str, Any]) -> None:
+    """Raises unless a file that the manifest lists lies in the bundle as the manifest describes it."""
+    path = file_within(folder, name)
+    if not path.is_file():
+        raise ValueError(f"{path} should exist: the bundle's manifest lists it. Received: no file")
+    size = path.stat().st_size
+    if size != expected["bytes"]:
+        raise ValueError(f"{path} should have {expected['bytes']} bytes. Received: {size} bytes")
+    received = sha256_of(path)
+    if received != expected["sha256"]:
+        raise ValueError(f"{path} should have SHA-256 {expected['sha256']}. Received: {received}")
+
+
+def file_within(folder: Path, name: str) -> Path:
+    """Gives the path of a bundle's file, or raises if it leaves the bundle."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"{folder / MANIFEST} should list files of the bundle only. Received: {name!r}"
+        )
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """Gives the SHA-256 of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

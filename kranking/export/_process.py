@@ -1,53 +1,71 @@
-"""Doing TensorFlow's part of an export in a process of its own, from the other backends."""
+"""Doing TensorFlow's part of an export or a check: here, or in a process of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from kranking._child import ChildError, ask_child
 from kranking.export._error import ExportError
-from kranking.export._write import Check
+from kranking.export._finding import Finding
+from kranking.export._wanted import Wanted
 
 
-def write_in_child(
+def in_tensorflow(
+    task: Callable[..., list[Finding]],
     folder: Path,
     formats: Sequence[str],
     opset: int,
-    checks: Mapping[str, Check],
+    wanted: Mapping[str, Wanted],
     modules: Sequence[str] = (),
-) -> dict[str, float]:
-    """Does what `write_artefacts` does, in a child process on TensorFlow's backend."""
+) -> list[Finding]:
+    """Runs `write_artefacts` or `check_artefacts` in this process if it can, or else in a child."""
+    if _is_here():
+        return task(folder, formats, opset, wanted, modules)
     request = {
+        "task": task.__name__,
         "folder": str(folder),
         "formats": list(formats),
         "opset": opset,
         "modules": list(modules),
         # Names of features may not be names of files inside an archive: they travel in the JSON.
-        "checks": {
+        "wanted": {
             name: {
-                "cases": [case.name for case in cases],
-                "inputs": list(cases[0].rows),
-                "outputs": list(wanted[0]),
+                "signature": expected.signature.to_json(),
+                "cases": [case.name for case in expected.cases],
             }
-            for name, (cases, wanted) in checks.items()
+            for name, expected in wanted.items()
         },
     }
-    arrays = {}
-    for name, (cases, wanted) in checks.items():
-        for i, (case, answers) in enumerate(zip(cases, wanted, strict=True)):
-            rows = enumerate(map(_without_objects, case.rows.values()))
-            arrays |= {f"{name} {i} rows {j}": column for j, column in rows}
-            arrays |= {f"{name} {i} wanted {j}": p for j, p in enumerate(answers.values())}
     try:
-        answer = ask_child("kranking.export._child", request, "tensorflow", arrays)
+        answer = ask_child("kranking.export._child", request, "tensorflow", _arrays(wanted))
     except ChildError as error:
-        raise ExportError(
-            f"The TensorFlow process that exports the model failed: {error}"
-        ) from error
+        raise ExportError(f"The TensorFlow process of the export failed: {error}") from error
     if "refused" in answer:
         raise ExportError(answer["refused"])
-    return answer["reached"]
+    return [Finding(**finding) for finding in answer["found"]]
+
+
+def _is_here() -> bool:
+    """Whether this process runs on TensorFlow, outside of a strategy, whose graphs do not serve."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not tf.distribute.has_strategy()
+
+
+def _arrays(wanted: Mapping[str, Wanted]) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name, expected in wanted.items():
+        inputs, outputs = expected.signature.inputs, expected.signature.outputs
+        for i, (case, answers) in enumerate(zip(expected.cases, expected.answers, strict=True)):
+            for j, value in enumerate(inputs):
+                arrays[f"{name} {i} rows {j}"] = _without_objects(case.rows[value.name])
+            for j, value in enumerate(outputs):
+                arrays[f"{name} {i} answers {j}"] = answers[value.name]
+    return arrays
 
 
 def _without_objects(column: np.ndarray) -> np.ndarray:

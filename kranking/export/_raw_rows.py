@@ -1,6 +1,6 @@
 """Rows of a log, made by seed, on which what takes columns must give the model's own answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,26 @@ _STRANGE = ("never seen", "naïve é 漢字 🎈", " ")
 
 
 def raw_cases(
-    functions: Sequence[Served], features: Sequence[Feature], num_rows: int, seed: int
+    functions: Sequence[Served],
+    features: Sequence[Feature],
+    num_rows: int,
+    seed: int,
+    log: Mapping[str, Any] | None = None,
 ) -> dict[str, list[tuple[Case, dict[str, np.ndarray]]]]:
     """Gives, by function, its check rows with the model inputs that the host's reference makes of them.
 
-    Nulls, values never seen, lists that are empty or too long and numbers far out are among them.
+    Nulls, values never seen, lists that are empty or too long and numbers far out are among them; the
+    columns of a real `log` come on top.
     """
     preprocessor = Preprocessor(features)
     cases: dict[str, list] = {function.name: [] for function in functions if function.parts}
-    for name, size in _SIZES:
-        rng = np.random.default_rng([seed, size])
-        columns = log_columns(features, size or num_rows, rng)
+    batches: dict[str, Any] = {
+        name: log_columns(features, size or num_rows, np.random.default_rng([seed, size]))
+        for name, size in _SIZES
+    }
+    if log is not None:
+        batches["log"] = log
+    for name, columns in batches.items():
         for function in functions:
             if function.parts:
                 rows, inputs = _of(function, columns, preprocessor)
@@ -35,7 +44,7 @@ def raw_cases(
     return cases
 
 
-def _of(function: Served, columns: dict[str, pa.Array], preprocessor: Any) -> tuple[Any, Any]:
+def _of(function: Served, columns: Mapping[str, Any], preprocessor: Any) -> tuple[Any, Any]:
     size = len(next(iter(columns.values())))
     firsts = [part.axis == 1 for part in function.parts]
     once = {

@@ -14,6 +14,7 @@ from kranking.export._front_tf import constant_of
 from kranking.export._graph import graph_of
 from kranking.export._signature import Signature
 
+SAVED_MODEL = "saved_model"
 DEFAULT = "serving_default"
 Functions = Mapping[str, tuple[Callable, Signature]]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kranking.export._front_tf import TensorFlowOps
@@ -154,6 +155,16 @@ def _user_tower(model: Any, signature: Signature) -> Served:
     return Served(
         TOWER, (part,), Signature(part.inputs(), (Value(USER, "float32", (width,)),)), tower
     )
+
+
+def run_keras(model: Any) -> Callable[[Mapping[str, Any]], dict[str, np.ndarray]]:
+    """Gives a function from rows of model inputs to the model's probabilities, in NumPy."""
+
+    def run(rows: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        answers = _probabilities(model, model(rows))
+        return {name: np.asarray(ops.convert_to_numpy(p)) for name, p in answers.items()}
+
+    return run
 
 
 def _probabilities(model: Any, logits: Any) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from typing import Any
 from kranking._core import check_positive_int
 from kranking.export._bundle import Bundle, load_bundle
 from kranking.export._check_rows import Rows, make_cases
+from kranking.export._keras_file import KERAS_FILE
 from kranking.export._latency import Latencies, latency_in_turns
 from kranking.export._matmul_rate import matmul_rate
 from kranking.export._requests import random_columns, tensors
-from kranking.export._saved_model import load_saved_model, run_saved_model
+from kranking.export._saved_model import SAVED_MODEL, load_saved_model, run_saved_model
 from kranking.export._served import IDS, RANK, SERVE, is_of_request
-from kranking.export._write import KERAS_FILE, SAVED_MODEL
 
 ONNX, BASELINE = "onnx", "baseline onnx"
 Call = Callable[[Rows], Any]

@@ -4,73 +4,46 @@ Runs in a TensorFlow process: the caller's own on that backend, a child of it on
 """
 
 import contextlib
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
-
-from kranking.export._check_rows import Case, Rows
+from kranking.export._check_artefacts import check_artefacts
 from kranking.export._error import ExportError
+from kranking.export._finding import Finding
 from kranking.export._front_onnx import prepended
 from kranking.export._front_tf import TensorFlowOps
-from kranking.export._onnx import convert, run_onnx, save
-from kranking.export._reference import compare, full_precision
-from kranking.export._saved_model import load_saved_model, run_saved_model, write_saved_model
-from kranking.export._served import IDS, ONNX_FILES, SERVE, Served, served
-
-KERAS_FILE, SAVED_MODEL = "model.keras", "saved_model"
-Check = tuple[Sequence[Case], Sequence[Rows]]
+from kranking.export._keras_file import load_keras
+from kranking.export._onnx import convert, save
+from kranking.export._reference import full_precision
+from kranking.export._saved_model import SAVED_MODEL, write_saved_model
+from kranking.export._served import IDS, ONNX_FILES, SERVE, Served, run_keras, served
+from kranking.export._wanted import Wanted
 
 
 def write_artefacts(
     folder: Path,
     formats: Sequence[str],
     opset: int,
-    checks: Mapping[str, Check],
+    wanted: Mapping[str, Wanted],
     modules: Sequence[str] = (),
-) -> dict[str, float]:
-    """Writes the artefacts beside `model.keras` in `folder` and compares each with what is wanted.
+) -> list[Finding]:
+    """Writes the artefacts beside `model.keras` in `folder`, and checks what then lies there.
 
-    Gives the largest |Δp| over all rows by artefact; `keras` is the file itself, loaded here.
-
-    Args:
-        folder: Where `model.keras` lies.
-        formats: What to write.
-        opset: ONNX operator set.
-        checks: By signature, the one on model inputs first, rows and the answers wanted for them.
-        modules: Modules that register the model's own layers.
+    Takes what `check_artefacts` takes, and gives what that finds.
     """
-    for module in modules:
-        importlib.import_module(module)
-    with _refusing(
-        "`keras` should load in a TensorFlow process; name the modules that register custom layers "
-        "in `modules`"
-    ):
-        model: Any = keras.saving.load_model(folder / KERAS_FILE, compile=False)
-    functions = served(model, [name for name in checks if name != IDS])
-
-    def check(artefact, name, run):
-        cases, wanted = checks[name]
-        compared = artefact if name == IDS else f"{artefact} {name}"
-        return {compared: compare(compared, [run(case.rows) for case in cases], cases, wanted)}
-
+    model = load_keras(folder, modules)
+    functions = served(model, [name for name in wanted if name != IDS])
     with full_precision():
         # Called before it is traced: layers that build late make their variables here.
-        reached = check("keras", IDS, lambda rows: _as_numpy(functions[0].function(rows)))
+        run_keras(model)(wanted[IDS].cases[0].rows)
         if "saved_model" in formats:
-            with _refusing("`saved_model` should be written, loaded and run"):
+            with _refusing("`saved_model` should be written"):
                 _write_saved_model(model, functions, folder / SAVED_MODEL)
-                loaded = load_saved_model(folder / SAVED_MODEL)
-                for name in checks:
-                    reached |= check("saved_model", name, run_saved_model(loaded, name))
         if "onnx" in formats:
-            with _refusing("`onnx` should be written, loaded and run"):
+            with _refusing("`onnx` should be written"):
                 _write_onnx(functions, opset, folder)
-                for name in checks:
-                    reached |= check("onnx", name, run_onnx(folder / ONNX_FILES[name]))
-    return reached
+    return check_artefacts(folder, formats, opset, wanted, modules)
 
 
 def _write_saved_model(model: Any, functions: Sequence[Served], folder: Path) -> None:
@@ -90,10 +63,6 @@ def _write_onnx(functions: Sequence[Served], opset: int, folder: Path) -> None:
             model = convert(function.function, function.ids, opset) if own else first
             model = prepended(model, function.fronts())
         save(model, folder / ONNX_FILES[function.name])
-
-
-def _as_numpy(answers: dict[str, Any]) -> Rows:
-    return {name: keras.ops.convert_to_numpy(p) for name, p in answers.items()}
 
 
 @contextlib.contextmanager

@@ -76,6 +76,14 @@ def test_files_outside_of_the_bundle_are_refused(copy, tmp_path, name):
         load_bundle(copy)
 
 
+def test_a_signature_served_from_outside_is_refused(copy):
+    manifest = json.loads((copy / "manifest.json").read_text("utf-8"))
+    manifest["signatures"]["serve"]["onnx"] = "../serve.onnx"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"signature 'serve' among .*Received: '\.\./serve.onnx'"):
+        load_bundle(copy)
+
+
 @pytest.mark.parametrize("text", ["", '{"format": "kran', "[]", "{}"])
 def test_damaged_manifest_is_refused(copy, text):
     (copy / "manifest.json").write_text(text)
@@ -99,6 +107,8 @@ def test_a_bundle_without_onnx_is_refused(copy):
     manifest = json.loads((copy / "manifest.json").read_text("utf-8"))
     del manifest["files"]["model.onnx"]
     manifest["formats"] = ["saved_model"]
+    for described in manifest["signatures"].values():
+        del described["onnx"]
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match=r"format 'onnx'. Received: formats=\['saved_model'\]"):
         load_bundle(copy)

@@ -4,9 +4,10 @@ import export_samples
 import keras
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from kranking.export import export_model, load_bundle
+from kranking.export import export_model, load_bundle, verify_bundle
 from kranking.export._front_onnx import prepended
 from kranking.export._front_tf import TensorFlowOps, constant_of
 from kranking.export._raw_rows import log_columns
@@ -209,6 +210,18 @@ def test_bundle_gives_user_towers(model, bundle, columns):
     fields = model.encoder.fields_of(users, model.preprocess(columns))
     expected = np.concatenate([keras.ops.convert_to_numpy(x) for x in fields.values()], 1)
     np.testing.assert_allclose(bundle.user_tower(columns), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_log_is_compared_as_well(bundle, columns, tmp_path):
+    pq.write_table(pa.table(columns), tmp_path / "log.parquet")
+    verification = verify_bundle(
+        bundle.directory, log=tmp_path / "log.parquet", num_log_rows=7, num_check_rows=5
+    )
+    assert verification.passed, str(verification)
+    figures = {(f.check, f.of): f.figure for f in verification.findings}
+    assert figures["log", str(tmp_path / "log.parquet")] == "7 rows"
+    for name in ("saved_model rank", "onnx rank", "onnx user_tower", "onnx serve"):
+        assert "on 20 rows" in figures["parity", name]  # 5 random, 1, 7 and those of the log
 
 
 def test_signatures_are_described(bundle):

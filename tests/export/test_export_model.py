@@ -158,7 +158,7 @@ def test_script_exports_a_file_and_replaces_an_earlier_bundle(tmp_path, awkward)
     ("block", "message"),
     [
         (export_samples.Forgetful(3.0), "`keras` should be within 1e-05 of the model.*Received: a"),
-        (export_samples.InverseErrorFunction(), "`onnx` should be written, loaded and run.*Erfinv"),
+        (export_samples.InverseErrorFunction(), "`onnx` should be written.*Erfinv"),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -8,6 +8,8 @@ from kranking.export._export_model import export_model as export_model
 from kranking.export._finding import Finding as Finding
 from kranking.export._latency import Latencies as Latencies
 from kranking.export._latency import latency_in_turns as latency_in_turns
+from kranking.export._score_parquet import Scores as Scores
+from kranking.export._score_parquet import score_parquet as score_parquet
 from kranking.export._serving_latency import ServingLatency as ServingLatency
 from kranking.export._serving_latency import serving_latency as serving_latency
 from kranking.export._tf_serving import write_tf_serving as write_tf_serving
@@ -21,11 +23,13 @@ __all__ = [
     "ExportReport",
     "Finding",
     "Latencies",
+    "Scores",
     "ServingLatency",
     "Verification",
     "export_model",
     "latency_in_turns",
     "load_bundle",
+    "score_parquet",
     "serving_latency",
     "verify_bundle",
     "write_tf_serving",

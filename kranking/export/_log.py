@@ -1,5 +1,7 @@
 """A log in Parquet, as a bundle reads it: checked by its schema, in batches, never whole in memory."""
 
+import bisect
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,6 +10,7 @@ import pyarrow.parquet as pq
 
 from kranking.features import Feature, Origin, Preprocessor, find_files, open_parquet
 
+_BATCH = 4096  # rows read at a time
 _BUFFER = 1 << 20  # bytes of a column read at a time: no row group lies in memory whole
 
 
@@ -41,6 +44,49 @@ def read_batches(
         yield from parquet.iter_batches(
             rows, row_groups=groups, columns=list(columns), use_threads=False
         )
+
+
+class LogRows:
+    """The rows of a Parquet file in order, taken as many at a time as is asked for.
+
+    Args:
+        file: The file.
+        columns: The columns to read.
+        first: The row to begin with; row groups before it are not read.
+    """
+
+    def __init__(self, file: str, columns: Sequence[str], first: int = 0):
+        with open_parquet(file) as parquet:
+            metadata = parquet.metadata
+            sizes = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
+        begins = [0, *itertools.accumulate(sizes)]
+        group = bisect.bisect_right(begins, first) - 1
+        self._file, self._position = file, begins[group]
+        self._batches = read_batches(file, columns, _BATCH, range(group, len(sizes)))
+        self._held: list[pa.RecordBatch] = []
+        self.skip_to(first)
+
+    def skip_to(self, row: int) -> None:
+        """Drops the rows before a row."""
+        while self._position < row:
+            self.take(min(_BATCH, row - self._position))
+
+    def take(self, count: int) -> pa.Table:
+        """Gives the next `count` rows, of at least one."""
+        have = sum(batch.num_rows for batch in self._held)
+        while have < count:
+            batch = next(self._batches, None)
+            if batch is None:
+                raise ValueError(
+                    f"{self._file} has changed since it was opened. Received: {self._position + have} "
+                    f"rows, where there were {self._position + count} or more"
+                )
+            self._held.append(batch)
+            have += batch.num_rows
+        table = pa.Table.from_batches(self._held)
+        self._held = table.slice(count).to_batches()
+        self._position += count
+        return table.slice(0, count)
 
 
 def first_rows(files: Sequence[str], columns: Sequence[str], rows: int) -> dict[str, Any]:

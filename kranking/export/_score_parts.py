@@ -1,0 +1,95 @@
+"""The parts that scores of a log are written in, and whose they are."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kranking.export._manifest import MANIFEST, sha256_of
+from kranking.features import open_parquet
+
+# Readers of folders pass over names that begin with an underscore.
+SCORES_FILE = "_scores.json"
+FORMAT, FORMAT_VERSION = "kranking scores", 1
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive rows of one file, which become the part of this number."""
+
+    number: int
+    file: str
+    first: int
+    rows: int
+
+    def path(self, directory: Path) -> Path:
+        """Where the part lies when it is finished."""
+        return directory / f"part-{self.number:06d}.parquet"
+
+
+def blocks_of(files: Sequence[str], block_rows: int) -> list[Block]:
+    """Cuts files into blocks; a log without rows is one block, so that its scores have columns."""
+    cuts = []
+    for file in files:
+        with open_parquet(file) as parquet:
+            rows = parquet.metadata.num_rows
+        cuts += [
+            (file, first, min(block_rows, rows - first)) for first in range(0, rows, block_rows)
+        ]
+    return [Block(i, *cut) for i, cut in enumerate(cuts or [(files[0], 0, 0)])]
+
+
+def claim(
+    directory: Path,
+    bundle: Path,
+    files: Sequence[str],
+    blocks: Sequence[Block],
+    how: Mapping[str, Any],
+) -> None:
+    """Notes in a new folder whose scores it holds, or raises if it holds those of another call.
+
+    Args:
+        directory: The folder of parts.
+        bundle: The bundle that scores; its manifest holds the hashes of its files.
+        files: The log.
+        blocks: The parts to come.
+        how: The arguments that the parts depend on.
+    """
+    noted = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "bundle": sha256_of(bundle / MANIFEST),
+        "log": [{"file": Path(file).name, "sha256": sha256_of(Path(file))} for file in files],
+        **how,
+        "parts": len(blocks),
+        "rows": sum(block.rows for block in blocks),
+    }
+    path = directory / SCORES_FILE
+    if path.is_file():
+        _check_same(path, noted)
+        return
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ValueError(
+            f"`directory` should be a folder: new, empty, or with a {SCORES_FILE} of an earlier call. "
+            f"Received: directory={str(directory)!r}"
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    unfinished = directory / f".{SCORES_FILE}.unfinished"
+    unfinished.write_text(json.dumps(noted, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    os.replace(unfinished, path)
+
+
+def _check_same(path: Path, noted: Mapping[str, Any]) -> None:
+    try:
+        found = dict(json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} should be a whole JSON object. Received: {error}") from error
+    other = [name for name in noted if found.get(name) != noted[name]]
+    if other:
+        raise ValueError(
+            f"`directory` should be new, or hold parts of the same bundle, log, `keep` and `block_rows`; "
+            f"{path} says whose they are. Received: parts of another "
+            + ", ".join(f"{name} ({found.get(name)}, not {noted[name]})" for name in other[:1])
+        )

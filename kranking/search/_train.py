@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import keras
@@ -25,10 +26,13 @@ class Training:
         epochs: At most; the best on the validation rows is kept, the first worse one ends it.
         executions: Trainings of each configuration, with seeds of their own; their mean is its metric.
         hit: The form of HIT@k that is reported.
-        callbacks: Keras callbacks, copied for each training, such as a TensorBoard one.
-        strategy: A `tf.distribute` strategy to train under. On JAX, `keras.distribution.set_distribution`
-            before the search does it.
+        callbacks: Keras callbacks, copied for each training. `keras.callbacks.TensorBoard`, for TensorFlow
+            only, gets a folder for each and the trial's HParams.
+        strategy: A `tf.distribute.Strategy` to train under. On JAX, `keras.distribution.set_distribution`
+            before the search does it. Either leaves out a last, smaller batch.
         verbose: As Keras's `fit`.
+
+    Raises: `ValueError` for what belongs to another backend.
 
     >>> Training(epochs=2).executions
     1
@@ -44,11 +48,41 @@ class Training:
     def __post_init__(self):
         check_positive_int("epochs", self.epochs)
         check_positive_int("executions", self.executions)
+        if self.strategy is not None and not _distributes(self.strategy):
+            raise ValueError(
+                "`strategy` must be a tf.distribute.Strategy, on TensorFlow; on JAX call "
+                f"keras.distribution.set_distribution instead. Received: strategy={self.strategy!r}"
+                f" on backend {keras.backend.backend()!r}"
+            )
+        if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in self.callbacks):
+            _check_tensorboard()
 
     def to_json(self) -> dict[str, Any]:
         """Gives what makes results another training's."""
         hit = {"k": self.hit.k, "reduce": self.hit.reduce, "min_items": self.hit.min_items}
         return {"epochs": self.epochs, "executions": self.executions, "hit": hit}
+
+
+def _distributes(strategy: Any) -> bool:
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return isinstance(strategy, tf.distribute.Strategy)
+
+
+def _check_tensorboard() -> None:
+    """Raises here what would otherwise fail every trial."""
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "A TensorBoard callback with KerasTuner's HParams needs KERAS_BACKEND=tensorflow; the report "
+            f"of the search holds the same figures. Received: backend {keras.backend.backend()!r}"
+        )
+    if find_spec("tensorboard") is None:
+        raise ValueError(
+            "A TensorBoard callback needs the package tensorboard: pip install tensorboard. Received: "
+            "a callback, and no such package"
+        )
 
 
 def start_afresh(seed: int) -> None:

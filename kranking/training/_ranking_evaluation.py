@@ -1,5 +1,6 @@
 """Exact ranking metrics of a whole data set at the end of each epoch."""
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -201,10 +202,18 @@ def _score(model, inputs: list, batch_size: int) -> list[Mapping[str, Any]]:
         lambda *parts: np.concatenate([keras.ops.convert_to_numpy(part) for part in parts]),
         *inputs,
     )
-    if not len(keras.tree.flatten(x)[0]):
+    rows = len(keras.tree.flatten(x)[0])
+    if not rows:
         return []
+    distribution = keras.distribution.distribution()
+    if distribution is not None:
+        # JAX splits a batch into equal parts: the last row is repeated until that is possible.
+        batch_size += -batch_size % math.prod(distribution.device_mesh.shape)
+        repeated = np.minimum(np.arange(rows + -rows % batch_size), rows - 1)
+        x = keras.tree.map_structure(lambda part: part[repeated], x)
     # Not `model.predict`: RankingModel's gives probabilities, whose highest ones tie in float32.
-    return [_by_task(keras.Model.predict(model, x, batch_size=batch_size, verbose=0))]
+    found = _by_task(keras.Model.predict(model, x, batch_size=batch_size, verbose=0))
+    return [{task: scores[:rows] for task, scores in found.items()}]
 
 
 def _unpack(batch):

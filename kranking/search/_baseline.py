@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from kranking import architectures
 from kranking.budget import Cost
 from kranking.comparison import LogFiles
 from kranking.search._objective import Objective
-from kranking.search._space import SearchSpace
+from kranking.search._space import SearchSpace, arguments_of
 from kranking.search._train import Training, fitted, start_afresh
 
 
@@ -37,7 +38,16 @@ class Baseline:
             raise ValueError(
                 f"`baseline` must be an architecture's name or (name, arguments). Received: {given!r}"
             )
-        return cls(architectures.get(pair[0]).name, dict(pair[1]))
+        row = architectures.get(pair[0])
+        known = sorted(arguments_of(row))
+        for name in pair[1]:
+            if name not in known:
+                near = get_close_matches(str(name), known, n=1, cutoff=0.4)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise ValueError(
+                    f"`baseline` must name arguments of {row.name!r}: {known}. Received: {name!r}.{hint}"
+                )
+        return cls(row.name, dict(pair[1]))
 
     def cost(self, space: SearchSpace) -> Cost:
         """Gives its cost, by formula."""

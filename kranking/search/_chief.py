@@ -110,7 +110,6 @@ class Chief:
                 trial.message = (
                     dict(context.invocation_metadata()).get(MESSAGE, b"").decode(errors="replace")
                 )
-                trial.hyperparameters = oracle.trials[name].hyperparameters  # gRPC rounds numbers
                 try:
                     oracle.end_trial(trial)
                     self.on_end()

@@ -37,7 +37,7 @@ class Objective:
         """
         directions = {**_DIRECTIONS, hit.name: "max"}
         known = {f"{task.name}_{m}": d for task in tasks for m, d in directions.items()}
-        name = f"{tasks[0].name}_auc" if given is None else given.removeprefix("val_")
+        name = f"{tasks[0].name}_auc" if given is None else str(given).removeprefix("val_")
         if name not in known:
             near = get_close_matches(name, known, n=1, cutoff=0.4)
             hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -1,7 +1,6 @@
 """A search within a budget, from space and log to report."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from kranking.search._baseline import Baseline, trained_baseline
 from kranking.search._budget_oracle import BudgetOracle
 from kranking.search._objective import Objective
 from kranking.search._result import SearchResult
+from kranking.search._settings import check_same_search, write_settings
 from kranking.search._space import SearchSpace
 from kranking.search._train import Training
 from kranking.search._tuner import is_worker, make_tuner
@@ -65,10 +65,18 @@ def search(
     check_choice("method", method, _METHODS)
     check_positive_int("trials", trials)
     check_positive_int("seed", seed, minimum=0)
-    if not isinstance(budget, Budget):
-        raise ValueError(f"`budget` must be a kranking.budget.Budget. Received: {budget!r}")
     training, out = training or Training(), Path(out)
-    sought = Objective.of(objective, log.tasks, training.hit)
+    given = {"space": space, "log": log, "budget": budget, "training": training}
+    for (name, value), kind in zip(given.items(), (SearchSpace, LogFiles, Budget, Training)):
+        if not isinstance(value, kind):
+            room = kind.__module__.rpartition(".")[0]
+            raise ValueError(f"`{name}` must be a {room}.{kind.__name__}. Received: {value!r}")
+    if "spread" in budget.to_json() and training.executions < 2:
+        raise ValueError(
+            "A limit on `spread` needs Training(executions=2) or more, to measure it. Received: "
+            f"executions={training.executions}"
+        )
+    sought = Objective.of(objective, space.tasks, training.hit)
     base = None if baseline is None else Baseline.of(baseline, space)
     settings = {
         "space": space.to_json(),
@@ -82,7 +90,9 @@ def search(
         "backend": keras.backend.backend(),
         "versions": versions("keras", "keras-tuner", keras.backend.backend()),
     }
-    _settle(out, json.loads(json.dumps(settings, default=str)), accept_changes)
+    settings = json.loads(json.dumps(settings, default=str))
+    if not accept_changes:
+        check_same_search(out, settings)
     cost = None if base is None else base.cost(space)
     oracle = BudgetOracle(
         make_oracle(method, space, sought, trials, training.epochs),
@@ -96,6 +106,7 @@ def search(
     tuner = make_tuner(oracle, space, out / "tuner", **common)
     if not is_worker():
         oracle.ensure_feasible()
+        write_settings(out, settings)  # not before: a call that was refused leaves the folder free
         if base is not None:
             row = trained_baseline(base, space, out, **common)
             oracle.baseline = cost.with_figures(spread=Figure(row["spread"], "", "measured"))
@@ -129,27 +140,3 @@ def make_oracle(
     oracle = oracles.HyperbandOracle(max_epochs=epochs, hyperband_iterations=None, **options)
     oracle.max_trials = trials
     return oracle
-
-
-def _settle(out: Path, settings: dict[str, Any], accept_changes: bool) -> None:
-    """Writes what is searched, or raises where the folder holds another search."""
-    path = out / "settings.json"
-    if path.exists() and not accept_changes:
-        before = json.loads(path.read_text("utf-8"))
-        changed = [name for name in settings if before.get(name) != settings[name]]
-        if changed:
-            raise ValueError(
-                "`out` must be a new folder, or that of the same search; `accept_changes=True` goes on "
-                f"with what was trained. Received: out={str(out)!r}, which differs in {', '.join(changed)}"
-            )
-    elif not path.exists() and (out / "tuner").exists():
-        raise ValueError(
-            "`out` must be a new folder, or that of the same search. Received: "
-            f"out={str(out)!r}, which holds a KerasTuner project without `settings.json`"
-        )
-    if is_worker() and path.exists():
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(settings, indent=1), "utf-8")
-    temporary.replace(path)

@@ -189,7 +189,7 @@ class SearchSpace:
             with scope:
                 found[parameter.name] = self._value(hp, name, parameter)
         known = {parameter.name for parameter in row.hyperparameters}
-        for argument in _arguments_of(row) - known:
+        for argument in arguments_of(row) - known:
             given = self._given(row.name, argument)
             if given is not None:
                 name = f"{row.name}/{argument}"
@@ -209,7 +209,7 @@ class SearchSpace:
 
     def _check_parameters(self) -> None:
         common = {row.name for row in COMMON}
-        known = {f"{row.name}/{argument}" for row in self.rows for argument in _arguments_of(row)}
+        known = {f"{row.name}/{argument}" for row in self.rows for argument in arguments_of(row)}
         short = {name.split("/")[1] for name in known}
         for name in self.parameters:
             if name not in known | short | common:
@@ -221,7 +221,8 @@ class SearchSpace:
                 )
 
 
-def _arguments_of(row: Architecture) -> set[str]:
+def arguments_of(row: Architecture) -> set[str]:
+    """Gives the names of what an architecture's function can be called with."""
     kinds = inspect.signature(row.build).parameters.values()
     return {p.name for p in kinds if p.kind is inspect.Parameter.KEYWORD_ONLY}
 

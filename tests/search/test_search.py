@@ -84,19 +84,64 @@ def test_changes_can_be_accepted(found, space, log, tmp_path):
     assert all(one.cost.parameters <= 400 for one in tighter.feasible)
 
 
-def test_a_foreign_folder_is_refused(space, log, tmp_path):
-    (tmp_path / "tuner").mkdir()
-    with pytest.raises(ValueError, match=r"holds a KerasTuner project without `settings.json`"):
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("tuner/oracle.json", "{}", "holds a KerasTuner project without `settings.json`"),
+        ("oracle.json", "{}", "holds a KerasTuner project without `settings.json`"),
+        ("settings.json", '{"epochs": 3}', "differs in space, budget, baseline"),
+        ("settings.json", "torn", "differs in space, budget, baseline"),
+    ],
+)
+def test_a_foreign_folder_is_refused(space, log, tmp_path, name, text, why):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=why):
         run(space, log, tmp_path)
+    assert (tmp_path / name).read_text() == text
 
 
-def test_bad_input(space, log, tmp_path):
-    with pytest.raises(ValueError, match="Did you mean 'save_auc'"):
-        run(space, log, tmp_path, objective="saves_auc")
+def test_a_file_is_no_folder(space, log, tmp_path):
+    (tmp_path / "out").touch()
+    with pytest.raises(ValueError, match=r"Received: out='.*out', which is a file"):
+        run(space, log, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"objective": "saves_auc"}, "Did you mean 'save_auc'"),
+        ({"objective": "hide_auc"}, r"one of \['save_auc'.* Received: 'hide_auc'"),
+        ({"baseline": None}, "needs a baseline"),
+        ({"baseline": "dcnv2"}, "Did you mean 'dcn_v2'"),
+        ({"baseline": ("mlp", {"unit": (8,)})}, "Received: 'unit'. Did you mean 'units'"),
+        ({"baseline": ("mlp", 8)}, r"architecture's name or \(name, arguments\)"),
+        ({"budget": {"parameters": 8}}, "must be a kranking.budget.Budget"),
+        ({"training": "short"}, "must be a kranking.search.Training"),
+        ({"method": "grid"}, "Received: method='grid'"),
+        ({"budget": Budget(spread=0.1)}, "needs Training"),
+        ({"budget": Budget(latency="8 ms p99")}, "must hold 'latency_p99'"),
+    ],
+    ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else None,
+)
+def test_bad_input(space, log, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        run(space, log, tmp_path, **options)
+
+
+def test_a_limit_needs_a_unit():
     with pytest.raises(ValueError, match="`latency` needs a unit"):
         Budget(latency=8)
-    with pytest.raises(ValueError, match="needs a baseline"):
-        run(space, log, tmp_path, baseline=None)
+    with pytest.raises(ValueError, match="`memory` needs a unit"):
+        Budget(memory="12")
+
+
+def test_a_refused_call_leaves_the_folder_free(space, log, tmp_path):
+    with pytest.raises(NoFeasiblePoint):
+        run(space, log, tmp_path, budget=Budget(parameters=5))
+    with pytest.raises(ValueError, match="Did you mean 'units'"):
+        run(space, log, tmp_path, baseline=("mlp", {"unit": (8,)}))
+    assert len(run(space, log, tmp_path, trials=1).trained) == 1
 
 
 def test_no_feasible_point_trains_nothing(space, log, tmp_path):

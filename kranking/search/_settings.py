@@ -1,0 +1,50 @@
+"""What a folder's search is, so that no other goes on in it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+_NAME = "settings.json"
+
+
+def check_same_search(out: Path, settings: dict[str, Any]) -> None:
+    """Raises a `ValueError` where a folder holds something else than this very search.
+
+    Args:
+        out: The folder, which need not be there.
+        settings: What makes a search another one, as plain values.
+    """
+    before, why = _read(out / _NAME), ""
+    if out.exists() and not out.is_dir():
+        why = "which is a file"
+    elif before is None and any(
+        (out / name).exists() for name in ("oracle.json", "tuner/oracle.json")
+    ):
+        why = f"which holds a KerasTuner project without `{_NAME}`"
+    elif before is not None:
+        changed = [name for name in settings if before.get(name) != settings[name]]
+        why = f"which differs in {', '.join(changed)}" if changed else ""
+    if why:
+        raise ValueError(
+            "`out` must be a new folder, or that of the same search; `accept_changes=True` goes on "
+            f"with what was trained. Received: out={str(out)!r}, {why}"
+        )
+
+
+def write_settings(out: Path, settings: dict[str, Any]) -> None:
+    """Writes what is searched; a kill leaves the old file or the new one."""
+    out.mkdir(parents=True, exist_ok=True)
+    temporary = (out / _NAME).with_suffix(".tmp")
+    temporary.write_text(json.dumps(settings, indent=1), "utf-8")
+    temporary.replace(out / _NAME)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Gives what is written, nothing where it is no object of ours; `None` without a file."""
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        found = {}
+    return found if isinstance(found, dict) else {}

@@ -173,10 +173,17 @@ class TransformerEncoderLayer(keras.layers.Layer):
         )
         query = query * (dim // self.num_heads) ** -0.5
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # (B, heads, S, S)
-        mask = True if mask is None else ops.expand_dims(ops.expand_dims(mask, 1), 1)
-        weights = self._drop(kops.masked_softmax(scores, mask), 0)
-        context = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
-        return self._drop(self.attention_output(ops.reshape(context, (-1, count, dim))), 1)
+        scores = ops.cast(scores, kops.wide(scores.dtype))
+        if mask is not None:
+            scores = scores + kops.mask_bias(mask, scores.dtype)[:, None, None, :]
+        weights = ops.cast(ops.softmax(scores, axis=-1), tokens.dtype)
+        context = ops.transpose(ops.matmul(self._drop(weights, 0), value), (0, 2, 1, 3))
+        context = ops.reshape(context, (-1, count, dim))
+        if mask is not None:
+            # Without a valid token the weights are even: there is nothing to attend to.
+            some = ops.any(ops.cast(mask, "bool"), axis=1)
+            context = context * ops.cast(some, context.dtype)[:, None, None]
+        return self._drop(self.attention_output(context), 1)
 
     def _feed_forward(self, tokens):
         return self._drop(self.contract(self._drop(self.expand(tokens), 2)), 3)

@@ -6,6 +6,7 @@ from kranking.ops._precision import wide
 
 # A finite stand-in for minus infinity: softmax over a row of infinities is NaN on every backend.
 _LOWEST = -3.0e38
+_FAR_BELOW = -1.0e30  # swallows any score, and can be added to one
 
 
 def masked_sum(x, mask, axis: int = 1):
@@ -74,7 +75,7 @@ def masked_softmax(scores, mask):
     """Normalises `exp(scores)` over the last axis among valid entries; 0 elsewhere.
 
     Args:
-        scores: Float tensor, `(..., length)`.
+        scores: Finite float tensor, `(..., length)`.
         mask: Boolean tensor that broadcasts to `scores`.
 
     Returns:
@@ -86,9 +87,27 @@ def masked_softmax(scores, mask):
     [0.5, 0.5, 0.0]
     """
     scores, mask = ops.convert_to_tensor(scores), ops.cast(mask, "bool")
-    values = ops.where(mask, ops.cast(scores, wide(scores.dtype)), _LOWEST)
-    weights = ops.where(mask, ops.softmax(values, axis=-1), 0.0)
-    return ops.cast(weights, scores.dtype)
+    dtype = wide(scores.dtype)
+    # The mask is small and the scores are many: a sum and a product cost them less than two choices.
+    weights = ops.softmax(ops.cast(scores, dtype) + mask_bias(mask, dtype), axis=-1)
+    return ops.cast(weights * ops.cast(mask, dtype), scores.dtype)
+
+
+def mask_bias(mask, dtype="float32"):
+    """Gives what, added to scores, leaves those of valid entries and takes the others' weight away.
+
+    Args:
+        mask: Boolean tensor.
+        dtype: Floating type of the scores, not float16.
+
+    Returns:
+        0 where `mask` is true and -1e30 elsewhere. A row without a valid entry is left even by a softmax.
+
+    >>> [float(v) for v in kr.ops.mask_bias(np.array([True, False]))]
+    [0.0, -1.0000000150474662e+30]
+    """
+    mask = ops.cast(mask, "bool")
+    return ops.where(mask, ops.zeros((), dtype), ops.full((), _FAR_BELOW, dtype))
 
 
 def _align(x, mask):

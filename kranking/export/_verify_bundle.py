@@ -87,7 +87,7 @@ def verify_bundle(
     if wanted:
         checks.found += _check_artefacts(folder, manifest, wanted, modules)
     if model:
-        checks.found += _check_cost(describe_cost(model), manifest.get("cost"))
+        checks.found += _check_cost(describe_cost(model), manifest["cost"])
     return Verification(folder, tuple(checks.found))
 
 
@@ -176,12 +176,12 @@ def _check_artefacts(
         return [Finding("artefacts", str(folder), FAILED, str(error))]
 
 
-def _check_cost(cost: Mapping[str, Any], noted: Mapping[str, Any] | None) -> Iterator[Finding]:
+def _check_cost(cost: Mapping[str, Any], noted: Mapping[str, Any]) -> Iterator[Finding]:
     for name, unit in _UNITS.items():
         figure = f"{cost[name]:,} {unit}"
-        same = noted is None or noted.get(name) == cost[name]
+        same = noted.get(name, cost[name]) == cost[name]
         if not same:
-            figure += f", in the manifest {noted.get(name)}"
+            figure += f", in the manifest {noted[name]}"
         yield Finding("cost", name, OK if same else WARNING, figure)
     if cost["unknown"]:
         yield Finding("cost", "unknown", WARNING, f"layers not counted: {cost['unknown']}")

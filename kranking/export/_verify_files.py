@@ -9,15 +9,29 @@ from kranking.export._manifest import MANIFEST, check_file, read_manifest, versi
 from kranking.export._onnx import ONNX_FILE
 from kranking.export._saved_model import SAVED_MODEL
 
-_SECTIONS = ("files", "formats", "opset", "backend", "versions", "schema_hash", "signatures")
+_SECTIONS = {
+    "files": dict,
+    "formats": list,
+    "opset": int,
+    "backend": str,
+    "versions": dict,
+    "schema_hash": str,
+    "signatures": dict,
+    "cost": dict,
+}
 
 
 def read_whole_manifest(directory: Path) -> dict[str, Any]:
     """Reads a manifest, or raises unless it has every section and speaks of the artefacts that it lists."""
     manifest = read_manifest(directory)
-    missing = [name for name in _SECTIONS if name not in manifest]
-    if missing:
-        raise ValueError(f"{MANIFEST} should have the sections {_SECTIONS}. Received: no {missing}")
+    manifest.setdefault("cost", {})  # bundles of earlier versions do without
+    wrong = [name for name, kind in _SECTIONS.items() if not isinstance(manifest.get(name), kind)]
+    if wrong:
+        kinds = {name: kind.__name__ for name, kind in _SECTIONS.items()}
+        raise ValueError(
+            f"{MANIFEST} should have the sections {kinds}. "
+            f"Received: {', '.join(f'{name}={manifest.get(name)!r}' for name in wrong)}"
+        )
     files, formats = manifest["files"], manifest["formats"]
     there = {
         "saved_model": any(name.startswith(f"{SAVED_MODEL}/") for name in files),

@@ -178,22 +178,18 @@ class FieldEncoder(keras.layers.Layer):
         for table, weights, pairs in zip(self._tables, self.tables, requests):
             if not pairs:
                 continue
-            ids = [self._rows(inputs[name], self._by_name[owner].num_rows) for name, owner in pairs]
-            ids = [i + table.offsets[owner] for i, (_, owner) in zip(ids, pairs)]
-            found = ops.cast(
-                ops.take(weights, ops.concatenate(ids, axis=1), axis=0), self.compute_dtype
-            )
-            start = 0
-            for i, (name, _) in zip(ids, pairs):
-                vectors[name] = found[:, start : start + i.shape[1]]
-                start += i.shape[1]
+            ids = [_as_matrix(inputs[name]) for name, _ in pairs]
+            widths = [i.shape[1] for i in ids]
+            # All ids at once: a runtime starts as many operators for ten features as for one.
+            limits = [self._by_name[owner].num_rows for _, owner in pairs]
+            offsets = [table.offsets[owner] for _, owner in pairs]
+            rows = rows_within(ops.concatenate(ids, axis=1), np.repeat(limits, widths))
+            rows = ops.add(rows, np.repeat(offsets, widths).astype("int32"))
+            found = ops.cast(ops.take(weights, rows, axis=0), self.compute_dtype)
+            starts = np.cumsum([0, *widths])
+            for (name, _), start, width in zip(pairs, starts, widths):
+                vectors[name] = found[:, start : start + width]
         return vectors
-
-    @staticmethod
-    def _rows(ids: Any, num_rows: int) -> Any:
-        """Sends every id outside the table to row 0, as (batch, values)."""
-        ids = rows_within(ids, num_rows)
-        return ops.expand_dims(ids, 1) if len(ids.shape) == 1 else ids
 
     def _field(self, feature: Any, inputs, vectors, training):
         name = feature.name
@@ -216,7 +212,7 @@ class FieldEncoder(keras.layers.Layer):
         mask = valid_places(inputs[name])  # (batch, length)
         parts = [vectors[name]]
         if feature.action is not None:
-            rows = self._rows(inputs[f"{name}.action"], feature.num_action_rows)
+            rows = rows_within(inputs[f"{name}.action"], feature.num_action_rows)
             parts.append(
                 ops.cast(ops.take(self.action_tables[name], rows, axis=0), self.compute_dtype)
             )
@@ -238,6 +234,12 @@ class FieldEncoder(keras.layers.Layer):
         token += self._by_name[feature.candidate].width if feature.candidate is not None else 0
         shapes = [(None, length, token), (None, length)]
         return shapes if feature.time is None else [*shapes, (None, length)]
+
+
+def _as_matrix(ids: Any) -> Any:
+    """Gives ids as (batch, values)."""
+    ids = ops.convert_to_tensor(ids)
+    return ops.expand_dims(ids, 1) if len(ids.shape) == 1 else ids
 
 
 def _transformer(feature: Sequence) -> UserSequenceTransformer:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kranking._core import fresh
@@ -64,9 +65,13 @@ def plan_tables(features: Iterable[Feature]) -> list[Table]:
     return list(groups.values())
 
 
-def rows_within(ids: Any, num_rows: int) -> Any:
-    """Gives int32 ids, those outside the table as 0: frameworks disagree on what they would read."""
+def rows_within(ids: Any, num_rows: Any) -> Any:
+    """Gives int32 ids, those outside the table as 0: frameworks disagree on what they would read.
+
+    `num_rows` is one number, or one for each column of ids.
+    """
     ids = ops.convert_to_tensor(ids)
+    num_rows = np.asarray(num_rows, "int32")
     # Compared before the cast: an int64 id past 2^31 would come back as another one's.
     inside = ops.logical_and(ops.greater_equal(ids, 0), ops.less(ids, num_rows))
     return ops.where(inside, ops.cast(ids, "int32"), 0)

@@ -26,7 +26,7 @@ def l2_normalize(x, axis: int = -1, epsilon: float = 1e-12):
     x = ops.convert_to_tensor(x)
     values = ops.cast(x, wide(x.dtype))
     square = ops.sum(ops.square(values), axis=axis, keepdims=True)  # (..., 1)
-    alive = square > epsilon**2
-    # The inner `where` keeps rsqrt away from 0, whose infinite slope would become NaN times 0.
-    scale = ops.where(alive, ops.rsqrt(ops.where(alive, square, ops.ones_like(square))), 0.0)
-    return ops.cast(values * ops.cast(scale, values.dtype), x.dtype)
+    alive = ops.cast(square > epsilon**2, values.dtype)
+    # The inner maximum keeps rsqrt away from 0, whose infinite slope would become NaN times 0.
+    scale = alive * ops.rsqrt(ops.maximum(square, epsilon**2))
+    return ops.cast(values * scale, x.dtype)

@@ -1,7 +1,8 @@
 """What learning experiments found, by fixed rules, and what is worth trying therefore.
 
 A rule reads intervals only: *clearly* means that the 95 % interval of a gain leaves out 0. There are some
-twenty intervals in a report, so one of them is expected to mislead.
+twenty intervals in a report, so one of them is expected to mislead. Where nothing is clear, and a gain that
+would matter is not excluded either, the experiment is *undecided* and speaks for no family.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 
 from kranking.comparison._experiments import Experiment, Point
 from kranking.comparison._gains import Gains
+
+RELEVANT = 0.5  # per cent: a gain that a team would launch for
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,22 @@ def _enough(names: list[str], gains: Gains) -> int:
     return len(names) - 1
 
 
+def _open(names: list[str], reference: str, gains: Gains) -> str:
+    """Says how large a gain over the reference is not excluded; nothing where none would matter."""
+    most = max((gains(name, reference).high for name in names if name != reference), default=0.0)
+    return f" (undecided: +{most:.2g} % is not excluded)" if most > RELEVANT else ""
+
+
 def _order(points: list[Point], gains: Gains):
     stacks = [p for p in points if p.name != "mlp"]
     if not stacks:
         return "", ()
     enough = stacks[_enough([p.name for p in stacks], gains)]
     depth, first = int(enough.x or 0), stacks[0].name
+    undecided = ""
     if depth == 1:
-        text = "No stack is clearly better than one cross step"
+        undecided = _open([p.name for p in stacks], first, gains)
+        text = f"No stack is clearly better than one cross step{undecided}"
     else:
         text = f"{depth} cross steps gain {gains(enough.name, first)} % over {first}"
         text += ", and no deeper stack is clearly better"
@@ -59,7 +70,10 @@ def _order(points: list[Point], gains: Gains):
         better = gains.clear(enough.name, "mlp")
         text += f"; over the MLP alone {'' if better else 'nothing clear: '}{gains(enough.name, 'mlp')} %"
         if not better and depth == 1:
-            return text + ".", ("mlp", "final_mlp")
+            undecided = undecided or _open([enough.name], "mlp", gains)
+            return text + ".", () if undecided else ("mlp", "final_mlp")
+    if undecided:
+        return text + ".", ()
     families = {1: ("deepfm", "dlrm"), 2: ("dcn_v2", "gdcn"), 3: ("dcn_v2", "gdcn")}
     return text + ".", families.get(depth, ("dcn_v2", "gdcn", "sdcn_v3"))
 
@@ -69,7 +83,8 @@ def _parallel(points: list[Point], gains: Gains):
         return "", ()
     enough = points[_enough([p.name for p in points], gains)]
     if enough is points[0]:
-        return "No number of stacks side by side is clearly better than one.", ()
+        undecided = _open([p.name for p in points], "stack_2", gains)
+        return f"No number of stacks side by side is clearly better than one{undecided}.", ()
     text = f"{enough.x} stacks of two gain {gains(enough.name, 'stack_2')} % over one"
     return text + ", and more are not clearly better.", ("parallel_dcn_v2", "masknet", "dhen")
 

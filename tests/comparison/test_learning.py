@@ -65,7 +65,7 @@ def test_gains_are_those_of_the_figures(report):
         assert math.isnan(gain)
 
 
-def gains(quality, flops=None, untrained=()):
+def gains(quality, flops=None, untrained=(), width=0.5):
     """A comparison in which each model has a known quality, and a difference of 1 is clear."""
 
     class Known(Gains):
@@ -74,7 +74,7 @@ def gains(quality, flops=None, untrained=()):
 
         def __call__(self, name, reference, by=None):
             gain = quality[name] - quality[reference]
-            return Interval(gain, gain - 0.5, gain + 0.5)
+            return Interval(gain, gain - width, gain + width)
 
         @property
         def comparison(self):
@@ -106,6 +106,15 @@ def test_order(quality, words, families):
     found = finding(order, gains(quality))
     assert words in found.text
     assert found.families == families
+
+
+def test_few_seeds_leave_it_undecided():
+    order, parallel = experiments(["order", "parallel"], [4], [2])
+    found = finding(order, gains(stacks(*[0] * 8), width=2.0))
+    assert "undecided: +2 % is not excluded" in found.text
+    assert found.families == ()
+    names = ("stack_2", "parallel_2x2", "parallel_3x2", "parallel_4x2")
+    assert "undecided" in finding(parallel, gains(dict.fromkeys(names, 0), width=2.0)).text
 
 
 def test_what_was_not_trained_is_named_and_left_out():

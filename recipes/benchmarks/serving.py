@@ -122,13 +122,13 @@ def session(path: Path, threads: int) -> Callable[[dict[str, Any]], Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Gives the figures in Markdown, a line for each model and number of threads."""
+    """Gives the figures in Markdown, a line for each and a column for each model and number of threads."""
     names = list(dict.fromkeys(name for row in rows for name in row["figures"]))
-    lines = ["| model | threads | " + " | ".join(f"`{n}`" for n in names) + " |"]
-    lines.append("|---|---:|" + "---:|" * len(names))
-    for row in rows:
-        cells = [f"{row['figures'][n]:.2f}" if n in row["figures"] else "–" for n in names]
-        lines.append("| " + " | ".join([row["model"], str(row["threads"]), *cells]) + " |")
+    heads = [f"{row['model']}, {row['threads']} thread(s)" for row in rows]
+    lines = ["| figure | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(rows)]
+    for name in names:
+        cells = [f"{row['figures'][name]:.2f}" if name in row["figures"] else "–" for row in rows]
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

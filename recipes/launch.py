@@ -20,7 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import training
 from compare import figures, prepared
 
@@ -121,20 +120,11 @@ def found_sizes(files: LogFiles, args: argparse.Namespace, path: Path) -> dict[s
 def served(files: LogFiles, name: str, arguments: dict[str, Any]) -> Callable[[], Any]:
     """Exports an untrained model and gives a call of its ONNX file: weights do not change what it takes."""
     model = kr.architectures.get(name).build(files.features, files.tasks, **arguments)
-    random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         kr.export.export_model(model, f"{folder}/bundle", formats=["onnx"], signatures=[])
         bundle = kr.export.load_bundle(f"{folder}/bundle", threads=THREADS)
-        session = bundle.session
-    rows = {
-        value.name: (
-            random.integers(0, 2, (BATCH, *value.shape))
-            if value.dtype.startswith("int")
-            else random.standard_normal((BATCH, *value.shape))
-        ).astype(value.dtype)
-        for value in bundle.signature.inputs
-    }
-    return lambda: session.run(None, rows)
+    rows = bundle.random_inputs(BATCH)
+    return lambda: bundle.session.run(None, rows)
 
 
 def memory_points(variants: dict[str, Any], files: LogFiles) -> dict[str, Any]:

@@ -68,13 +68,5 @@ def _in_turns(variant: Variant, base: Variant, out: Path, batch: int) -> dict[st
 
 
 def _call(bundle: Any, batch: int):
-    random = np.random.default_rng(0)
-    rows = {
-        value.name: (
-            random.integers(0, 2, (batch, *value.shape))
-            if value.dtype.startswith("int")
-            else random.standard_normal((batch, *value.shape))
-        ).astype(value.dtype)
-        for value in bundle.signature.inputs
-    }
+    rows = bundle.random_inputs(batch)
     return lambda: bundle.session.run(None, rows)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kranking.export._check_rows import check_rows
+from kranking.export._check_rows import check_rows, random_rows
 from kranking.export._manifest import check_files, read_manifest
 from kranking.export._onnx import ONNX_FILE, open_session
 from kranking.export._served import IDS, RANK, SERVE, TOWER, USER, rank_parts, tower_part
@@ -101,6 +101,10 @@ class Bundle:
         rows = check_rows(self.signature, inputs)
         names = [value.name for value in self.signature.outputs]
         return dict(zip(names, self.session.run(names, rows), strict=True))
+
+    def random_inputs(self, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
+        """Gives inputs for `predict` made by seed, on which to measure."""
+        return random_rows(self.signature, rows, seed)
 
     def features(self) -> list[Any]:
         """Gives the fitted declarations that the model was made of, for a `features.Preprocessor`."""

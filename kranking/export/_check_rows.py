@@ -59,6 +59,12 @@ def make_cases(
     return cases
 
 
+def random_rows(signature: Signature, num_rows: int, seed: int) -> Rows:
+    """Gives rows as a log might hold them: ids of every size, lists of every length, numbers."""
+    rng = np.random.default_rng(seed)
+    return {value.name: _column(value, num_rows, rng) for value in signature.inputs}
+
+
 def _column(value: Value, size: int, rng, ids=None, numbers=None) -> np.ndarray:
     shape = (size, *value.shape)
     if value.dtype == "float32":

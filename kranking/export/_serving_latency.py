@@ -9,7 +9,7 @@ from typing import Any
 
 from kranking._core import check_positive_int
 from kranking.export._bundle import Bundle, load_bundle
-from kranking.export._check_rows import Rows, make_cases
+from kranking.export._check_rows import Rows
 from kranking.export._keras_file import KERAS_FILE
 from kranking.export._latency import Latencies, latency_in_turns
 from kranking.export._matmul_rate import matmul_rate
@@ -138,11 +138,11 @@ def serving_latency(
     by_batch = {}
     for batch in batches:
         timed = _artefacts(bundle, saved, batch, seed)
-        rows = _inputs(bundle, batch, seed)
+        rows = bundle.random_inputs(batch, seed)
         for name, call in (calls or {}).items():
             timed[name] = _bound(call, rows)
         if other is not None:
-            timed[BASELINE] = _bound(_session(other, IDS), _inputs(other, batch, seed))
+            timed[BASELINE] = _bound(_session(other, IDS), other.random_inputs(batch, seed))
         by_batch[batch] = _in_turns(timed, rounds, seconds, batch, threads)
     ranked, bound = None, 1.0
     total, once = _flops(directory)
@@ -156,7 +156,7 @@ def serving_latency(
 
 
 def _artefacts(bundle: Bundle, saved: Any, batch: int, seed: int) -> dict[str, Callable]:
-    rows = _inputs(bundle, batch, seed)
+    rows = bundle.random_inputs(batch, seed)
     timed = {ONNX: _bound(_session(bundle, IDS), rows)}
     if saved is not None:
         timed[SAVED_MODEL] = _bound(run_saved_model(saved), rows)
@@ -198,10 +198,6 @@ def _session(bundle: Bundle, name: str) -> Call:
 def _bound(call: Call, rows: Rows) -> Callable[[], Any]:
     rows = {n: x.astype(object) if x.dtype.kind == "U" else x for n, x in rows.items()}
     return lambda: call(rows)
-
-
-def _inputs(bundle: Bundle, batch: int, seed: int) -> Rows:
-    return make_cases(bundle.signature, batch, seed)[0].rows
 
 
 def _saved_model(bundle: Bundle, threads: int) -> Any:

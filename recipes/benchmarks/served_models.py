@@ -39,7 +39,7 @@ def in_turns(bundle: Any, other: Any, batch: int) -> dict[str, float]:
     """
     used: dict[str, list[int]] = {"own": [], "other": []}
     calls = {
-        name: _timed(one, _rows(one, batch), used[name])
+        name: _timed(one, one.random_inputs(batch), used[name])
         for name, one in (("own", bundle), ("other", other))
     }
     for _ in range(3):
@@ -81,15 +81,3 @@ def _timed(bundle: Any, rows: dict[str, np.ndarray], used: list[int]) -> Any:
         used.append(time.thread_time_ns() - start)
 
     return call
-
-
-def _rows(bundle: Any, batch: int) -> dict[str, np.ndarray]:
-    random = np.random.default_rng(0)
-    return {
-        value.name: (
-            random.integers(0, 2, (batch, *value.shape))
-            if value.dtype.startswith("int")
-            else random.standard_normal((batch, *value.shape))
-        ).astype(value.dtype)
-        for value in bundle.signature.inputs
-    }

@@ -166,3 +166,12 @@ def test_client_script_refuses_a_changed_file(copy):
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "model.onnx should have SHA-256" in done.stderr
+
+
+def test_random_inputs_are_answered_and_come_from_the_seed(awkward):
+    bundle = load_bundle(awkward.folder)
+    rows = bundle.random_inputs(5, seed=3)
+    assert all(p.shape == (5, 1) for p in bundle.predict(rows).values())
+    again, other = bundle.random_inputs(5, seed=3), bundle.random_inputs(5, seed=4)
+    assert all(np.array_equal(rows[name], again[name]) for name in rows)
+    assert not all(np.array_equal(rows[name], other[name]) for name in rows)

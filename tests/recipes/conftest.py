@@ -1,4 +1,8 @@
-"""Every recipe runs as a reader would run it: by its command, in a process of its own."""
+"""Every recipe runs as a reader would run it: by its command, in a process of its own.
+
+That takes half a minute each. All but the README's own are marked slow; CI runs them, by
+`pytest -m slow tests/recipes`.
+"""
 
 import json
 import os

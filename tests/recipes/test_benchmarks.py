@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_guard_overhead(run, tmp_path):
     result = run("benchmarks/guard_overhead.py", tmp_path / "out")
     assert {"overhead_share", "step_ms"} <= set(result)
@@ -31,6 +34,7 @@ def test_cost_model(tmp_path):
     assert result["latency_rank_correlation"] >= 0.95
 
 
+@pytest.mark.slow
 def test_cost_model_times_served_models_once(run, tmp_path):
     for _ in range(2):  # the second finds the rows of the first
         result = run("benchmarks/cost_model.py", tmp_path / "out", "--stage", "latency")

@@ -1,6 +1,9 @@
 """The recipes that compare architectures."""
 
+import pytest
 
+
+@pytest.mark.slow
 def test_compare(run, tmp_path):
     result = run("compare.py", tmp_path / "out")
     figures = {"metric", "memory_bytes", "latency_ratio", "hyperparameters", "spread", "stable"}
@@ -10,6 +13,7 @@ def test_compare(run, tmp_path):
     assert (tmp_path / "out" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_learning_experiments(run, tmp_path):
     result = run("learning_experiments.py", tmp_path / "out")
     assert {"parallel_2x2.gain", "parallel_3x2.gain", "parallel_4x2.gain"} <= set(result)

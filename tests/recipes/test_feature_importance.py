@@ -1,6 +1,9 @@
 """What a model lives on, and what training on brings."""
 
+import pytest
 
+
+@pytest.mark.slow
 def test_feature_importance_of_a_model_that_is_there(run, tmp_path):
     out = tmp_path / "out"
     first = run("feature_importance.py", out)
@@ -11,6 +14,7 @@ def test_feature_importance_of_a_model_that_is_there(run, tmp_path):
     assert (out / "model.keras").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_recurring(run, tmp_path):
     result = run("recurring.py", tmp_path / "out")
     assert {"period2.save_ne.recurring", "period3.save_calibration.frozen"} <= set(result)

@@ -4,9 +4,12 @@ import importlib
 import json
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_frappe_on_rows_made_up(run, tmp_path):
     result = run("frappe.py", tmp_path / "out", "--model", "DCNv2")
     wanted = {"auc_mean", "auc_std", "logloss_mean", "params", "seconds_per_epoch"}

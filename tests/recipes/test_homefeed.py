@@ -1,5 +1,7 @@
 """The recipes that begin with a log and end with an answer."""
 
+import pytest
+
 
 def test_homefeed(run, tmp_path):
     result = run("homefeed.py", tmp_path / "out")
@@ -13,6 +15,7 @@ def test_homefeed(run, tmp_path):
         assert (tmp_path / "out" / "bundles" / name / "manifest.json").exists()
 
 
+@pytest.mark.slow
 def test_own_log(run, tmp_path):
     result = run("own_log.py", tmp_path / "out")
     assert {"auc_like", "ne_finish", "hit3_like", "parity_onnx"} <= set(result)

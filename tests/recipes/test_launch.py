@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
 
+
+@pytest.mark.slow
 def test_launch_finds_sizes_once(run, tmp_path):
     result = run("launch.py", tmp_path / "out")
     assert result["pinterest_baseline.memory_points"] == 0

@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.slow
 def test_search(run, tmp_path):
     result = run("search.py", tmp_path / "out", "--retrain")
     wanted = {"trials", "feasible_share", "best_metric", "baseline_metric", "oracle_time_share"}

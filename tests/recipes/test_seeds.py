@@ -13,6 +13,7 @@ needs_kuairand = pytest.mark.skipif(not KUAIRAND.exists(), reason="KuaiRand-Pure
 
 
 @needs_kuairand
+@pytest.mark.slow
 def test_seeds_on_kuairand(run, tmp_path):
     wanted = ["--data", str(KUAIRAND), "--architectures", "pinterest_launch", "--seeds", "1"]
     result = run("seeds.py", tmp_path / "out", *wanted)
@@ -30,6 +31,7 @@ def test_kuairand_features_do_not_look_into_the_future(monkeypatch):
     assert not [c for c in columns if c.startswith(("stat_", "is_"))]
 
 
+@pytest.mark.slow
 def test_seeds_goes_on_where_it_was_stopped(run, tmp_path):
     out = tmp_path / "out"
     wanted = ["--architectures", "mlp", "--rows", "4000"]

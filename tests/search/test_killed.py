@@ -13,6 +13,8 @@ import pytest
 from kranking.budget import Budget
 from kranking.search import Training, search
 
+pytestmark = pytest.mark.slow  # processes that each import a backend
+
 TRIALS = 6
 CHILD = Path(__file__).with_name("search_child.py")
 
@@ -87,7 +89,6 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(undisturbed, start, space
     same(result.found, undisturbed.found)
 
 
-@pytest.mark.slow  # four processes, each of which imports a backend
 def test_a_killed_worker_loses_no_trial(undisturbed, start, space, log, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -1,11 +1,16 @@
+"""The benchmark of a reader's memory."""
+
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_smoke(tmp_path):
     recipe = ROOT / "recipes" / "benchmarks" / "read_memory.py"
     command = [sys.executable, str(recipe), "--smoke", "--steps", "3", "--out", str(tmp_path)]

@@ -70,22 +70,23 @@ class Bundle:
 
         On columns, numbers that are not finite are imputed inside the graph, as training learnt.
         """
+        session = self.open(name)
+        signature = Signature.from_json(self.manifest["signatures"][name])
+        rows = check_rows(signature, tensors, finite=name == IDS)
+        names = [value.name for value in signature.outputs]
+        return dict(zip(names, session.run(names, rows), strict=True))
+
+    def open(self, name: str) -> Any:
+        """Gives the `onnxruntime.InferenceSession` of a signature of the manifest, opened once."""
         described = self.manifest.get("signatures", {})
         if "onnx" not in described.get(name, {}):
             raise ValueError(
                 f"`name` should be a signature that the bundle has as ONNX, one of {sorted(described)}. "
                 f"Received: {name!r}"
             )
-        signature = Signature.from_json(described[name])
-        rows = check_rows(signature, tensors, finite=name == IDS)
-        names = [value.name for value in signature.outputs]
-        return dict(zip(names, self.open(name).run(names, rows), strict=True))
-
-    def open(self, name: str) -> Any:
-        """Gives the `onnxruntime.InferenceSession` of a signature, opened once."""
         if name not in self._sessions:
-            file = self.manifest["signatures"][name]["onnx"]
-            self._sessions[name] = open_session(self.directory / file, self.threads)
+            path = self.directory / described[name]["onnx"]
+            self._sessions[name] = open_session(path, self.threads)
         return self._sessions[name]
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:

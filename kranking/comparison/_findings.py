@@ -70,8 +70,8 @@ def _order(points: list[Point], gains: Gains):
         better = gains.clear(enough.name, "mlp")
         text += f"; over the MLP alone {'' if better else 'nothing clear: '}{gains(enough.name, 'mlp')} %"
         if not better and depth == 1:
-            undecided = undecided or _open([enough.name], "mlp", gains)
-            return text + ".", () if undecided else ("mlp", "final_mlp")
+            too = _open([enough.name], "mlp", gains)
+            return text + too + ".", () if undecided or too else ("mlp", "final_mlp")
     if undecided:
         return text + ".", ()
     families = {1: ("deepfm", "dlrm"), 2: ("dcn_v2", "gdcn"), 3: ("dcn_v2", "gdcn")}

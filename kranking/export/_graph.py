@@ -15,6 +15,6 @@ def graph_of(function: Callable, specs: Sequence[Any]) -> Any:
     try:
         traced = tf.function(function, input_signature=specs, autograph=False)
         traced.get_concrete_function()
-    except tf.errors.OperatorNotAllowedInGraphError:
+    except TypeError:  # what TensorFlow raises for `if`, `range` and `len` of a tensor
         traced = tf.function(function, input_signature=specs)
     return traced

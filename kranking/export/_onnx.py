@@ -118,7 +118,14 @@ def _passes_in_place() -> Iterator[None]:
 
 def _write_where(context: Any, node: Any, name: str, arguments: Any) -> None:
     """Writes a choice as what it is; tf2onnx writes `c·x + (1 − c)·y`: three passes over memory for one."""
-    node.type = "Where"
+    from onnx import TensorProto
+    from tf2onnx.onnx_opset.controlflow import Select
+
+    kinds = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT32, TensorProto.INT64)
+    if context.get_dtype(node.output[0]) in (*kinds, TensorProto.STRING):
+        node.type = "Where"
+    else:  # ONNX Runtime chooses among no others
+        Select.version_9(context, node)
 
 
 def _write_erfc(context: Any, node: Any, name: str, arguments: Any) -> None:

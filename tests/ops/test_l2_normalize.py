@@ -38,6 +38,12 @@ def test_a_row_of_zeros_stays_zero_and_its_gradient_finite():
     np.testing.assert_array_equal(weights[0], [0, 0])
 
 
+def test_zero_stays_zero_whatever_the_threshold():
+    outputs = l2_normalize(np.array([[3.0, 4.0], [0.0, 0.0]], "float32"), epsilon=0.0)
+    values = keras.ops.convert_to_numpy(outputs)
+    np.testing.assert_allclose(values, [[0.6, 0.8], [0, 0]], rtol=1e-6)
+
+
 class Normalize(keras.layers.Layer):
     def call(self, inputs):
         return l2_normalize(inputs)

@@ -1,5 +1,6 @@
 """Reductions over the valid entries of an axis, which give 0 where none is valid."""
 
+import keras
 from keras import ops
 
 from kranking.ops._precision import wide
@@ -66,7 +67,7 @@ def masked_max(x, mask, axis: int = 1):
     """
     x, mask = _align(x, mask)
     values = ops.where(mask, ops.cast(x, wide(x.dtype)), _LOWEST)
-    largest = ops.max(values, axis=axis)
+    largest = _max(values, axis)
     some = ops.any(ops.logical_and(mask, ops.ones_like(x, dtype="bool")), axis=axis)
     return ops.cast(ops.where(some, largest, 0.0), x.dtype)
 
@@ -108,6 +109,18 @@ def mask_bias(mask, dtype="float32"):
     """
     mask = ops.cast(mask, "bool")
     return ops.where(mask, ops.zeros((), dtype), ops.full((), _FAR_BELOW, dtype))
+
+
+def _max(values, axis):
+    """Takes the maximum, with a gradient that XLA cannot spoil.
+
+    JAX's gradient of a maximum looks for the entries equal to it. XLA may compute both sides anew, the
+    one with a fused multiply-add and the other without: then none is equal, and 0 / 0 is NaN.
+    """
+    if keras.backend.backend() != "jax":
+        return ops.max(values, axis=axis)
+    index = ops.expand_dims(ops.argmax(values, axis=axis), axis)
+    return ops.squeeze(ops.take_along_axis(values, index, axis=axis), axis)
 
 
 def _align(x, mask):

@@ -16,6 +16,7 @@ import kranking as kr
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MINUTES = {"comparison", "search"}  # pages that train many models
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -42,7 +43,13 @@ def test_docstring(example, tmp_path, monkeypatch):
     assert result.failed == 0, output.getvalue()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.stem in MINUTES else [], id=page.stem)
+        for page in PAGES
+    ],
+)
 def test_page(page, tmp_path, monkeypatch):
     """The blocks of a page run one after the other, in an empty folder, as a reader would type them."""
     monkeypatch.chdir(tmp_path)

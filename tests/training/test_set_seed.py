@@ -17,6 +17,7 @@ def weights(seed):
     return done.stdout.split()[-1]
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_bits():
     first, second, other = weights(7), weights(7), weights(8)
     assert first == second

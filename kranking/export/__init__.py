@@ -2,6 +2,8 @@
 
 from kranking.export._bundle import Bundle as Bundle
 from kranking.export._bundle import load_bundle as load_bundle
+from kranking.export._compress import Compression as Compression
+from kranking.export._compress import compress_bundle as compress_bundle
 from kranking.export._error import ExportError as ExportError
 from kranking.export._export_model import ExportReport as ExportReport
 from kranking.export._export_model import export_model as export_model
@@ -19,6 +21,7 @@ from kranking.export._verify_bundle import verify_bundle as verify_bundle
 
 __all__ = [
     "Bundle",
+    "Compression",
     "ExportError",
     "ExportReport",
     "Finding",
@@ -26,6 +29,7 @@ __all__ = [
     "Scores",
     "ServingLatency",
     "Verification",
+    "compress_bundle",
     "export_model",
     "latency_in_turns",
     "load_bundle",

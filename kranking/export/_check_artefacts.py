@@ -21,7 +21,7 @@ from kranking.export._interface import (
 from kranking.export._keras_file import load_keras
 from kranking.export._manifest import file_within
 from kranking.export._onnx import run_onnx
-from kranking.export._reference import compare, full_precision
+from kranking.export._reference import TOLERANCE, compare, full_precision
 from kranking.export._saved_model import DEFAULT, SAVED_MODEL, load_saved_model, run_saved_model
 from kranking.export._served import IDS, ONNX_FILES, run_keras
 from kranking.export._wanted import Wanted
@@ -54,7 +54,7 @@ def check_artefacts(
             found += _check_saved_model(folder, wanted)
         if "onnx" in formats:
             for name, expected in wanted.items():
-                found += _check_onnx(folder, name, opset, expected)
+                found += check_onnx(folder, name, opset, expected)
     return found
 
 
@@ -73,7 +73,8 @@ def _check_saved_model(folder: Path, wanted: Mapping[str, Wanted]) -> Iterator[F
             yield _parity(artefact, expected, lambda key=key: run_saved_model(load(), key))
 
 
-def _check_onnx(folder: Path, name: str, opset: int, expected: Wanted) -> Iterator[Finding]:
+def check_onnx(folder: Path, name: str, opset: int, expected: Wanted) -> Iterator[Finding]:
+    """Checks the ONNX file of one signature: interface, operator set, and answers within its tolerance."""
     artefact = _named("onnx", name)
     read = functools.cache(lambda: read_onnx(file_within(folder, ONNX_FILES[name])))
     yield find(
@@ -83,10 +84,13 @@ def _check_onnx(folder: Path, name: str, opset: int, expected: Wanted) -> Iterat
     )
     yield find("opset", artefact, lambda: check_opset(artefact, read(), opset))
     if expected.cases:
-        yield _parity(artefact, expected, lambda: run_onnx(file_within(folder, ONNX_FILES[name])))
+        load = lambda: run_onnx(file_within(folder, ONNX_FILES[name]))  # noqa: E731
+        yield _parity(artefact, expected, load, expected.tolerance)
 
 
-def _parity(artefact: str, expected: Wanted, load: Callable[[], Run]) -> Finding:
+def _parity(
+    artefact: str, expected: Wanted, load: Callable[[], Run], tolerance: float = TOLERANCE
+) -> Finding:
     def look():
         try:
             run = load()
@@ -98,7 +102,7 @@ def _parity(artefact: str, expected: Wanted, load: Callable[[], Run]) -> Finding
                 f"`{artefact}` should load and answer the check rows. "
                 f"Received: {type(error).__name__}: {error}"
             ) from error
-        largest = compare(artefact, answers, expected.cases, expected.answers)
+        largest = compare(artefact, answers, expected.cases, expected.answers, tolerance)
         return f"within {largest:.2g} of the model on {expected.size:,} rows", largest
 
     return find(PARITY, artefact, look)

@@ -29,7 +29,7 @@ def do(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, A
             answers.append(
                 {v.name: arrays[f"{key} {i} answers {j}"] for j, v in enumerate(signature.outputs)}
             )
-        wanted[key] = Wanted(signature, cases, answers)
+        wanted[key] = Wanted(signature, cases, answers, described["tolerance"])
     task, folder = TASKS[request.pop("task")], Path(request.pop("folder"))
     try:
         found = task(folder=folder, wanted=wanted, **request)

@@ -34,6 +34,7 @@ def in_tensorflow(
             name: {
                 "signature": expected.signature.to_json(),
                 "cases": [case.name for case in expected.cases],
+                "tolerance": expected.tolerance,
             }
             for name, expected in wanted.items()
         },

@@ -59,7 +59,13 @@ def raw_reference(model: Any, function: str, batches: Sequence[Rows]) -> list[Ro
     return answers
 
 
-def compare(artefact: str, answers: Sequence[Rows], cases: Sequence[Case], wanted: Sequence[Rows]):
+def compare(
+    artefact: str,
+    answers: Sequence[Rows],
+    cases: Sequence[Case],
+    wanted: Sequence[Rows],
+    tolerance: float = TOLERANCE,
+) -> float:
     """Gives the largest |Δp| between an artefact's answers and the model's, or raises."""
     largest = 0.0
     for case, answer, expected in zip(cases, answers, wanted, strict=True):
@@ -75,10 +81,10 @@ def compare(artefact: str, answers: Sequence[Rows], cases: Sequence[Case], wante
             if task == USER:  # not a probability: a number can be large
                 difference = difference / (1 + np.abs(p[comparable]))
             worst = float(np.max(difference, initial=0.0))
-            if not worst <= TOLERANCE:  # NaN is refused too
+            if not worst <= tolerance:  # NaN is refused too
                 row = int(np.argwhere(comparable)[np.argmax(difference)][0])
                 raise ExportError(
-                    f"`{artefact}` should be within {TOLERANCE:g} of the model's probabilities. "
+                    f"`{artefact}` should be within {tolerance:g} of the model's probabilities. "
                     f"Received: a difference of {worst:.3g} for task `{task}` on row {row} of the "
                     f"check rows {case.name!r}"
                 )

@@ -1,6 +1,7 @@
 """Every check of a bundle on disk, by what it holds itself."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,9 @@ def verify_bundle(
             given = None if columns is None else Preprocessor(features)(columns)
             make = partial(wanted_of, model, functions, num_check_rows, check_seed, given, columns)
             wanted = checks.do("answers", KERAS_FILE, make, _of_answers) or wanted
+    if "weights" in manifest:
+        tolerance = manifest["check"]["tolerance"]
+        wanted = {name: replace(expected, tolerance=tolerance) for name, expected in wanted.items()}
     if wanted:
         checks.found += _check_artefacts(folder, manifest, wanted, modules)
     if model:

@@ -6,7 +6,7 @@ from typing import Any
 
 from kranking.export._check_rows import Case, Rows, make_cases
 from kranking.export._raw_rows import raw_cases
-from kranking.export._reference import raw_reference, reference
+from kranking.export._reference import TOLERANCE, raw_reference, reference
 from kranking.export._served import IDS, Served
 from kranking.export._signature import Signature
 
@@ -16,11 +16,13 @@ class Wanted:
     """A signature, rows for it, and the model's own answers to them.
 
     Without rows only the interface of an artefact can be checked: there is no model to compare with.
+    `tolerance` is that of an ONNX file: one with small weights has its own.
     """
 
     signature: Signature
     cases: Sequence[Case] = ()
     answers: Sequence[Rows] = ()
+    tolerance: float = TOLERANCE
 
     @property
     def size(self) -> int:

@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 from keras import ops
 
 from kranking.features import InputSpec
+
+
+def input_specs(specs: Mapping[str, InputSpec]) -> dict[str, keras.InputSpec]:
+    """Gives the declared inputs as Keras describes them, with a free batch axis."""
+    return {
+        name: keras.InputSpec(dtype=spec.dtype, shape=(None, *spec.shape), name=name)
+        for name, spec in specs.items()
+    }
 
 
 def checked_inputs(inputs: Any, specs: Mapping[str, InputSpec]) -> dict[str, Any]:

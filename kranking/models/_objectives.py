@@ -13,7 +13,21 @@ from kranking.metrics import BinnedAUC, Calibration, NormalizedEntropy
 _METRICS: tuple[Any, ...] = (NormalizedEntropy, Calibration, BinnedAUC)
 
 
-def losses_of(tasks: Iterable[Task], loss: Any) -> Any:
+def objectives_of(
+    tasks: tuple[Task, ...], loss: Any, loss_weights: Any, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Gives `compile` losses, their weights and weighted metrics; what is not given, from the tasks."""
+    losses = _losses(tasks, loss)
+    return {
+        "loss": losses,
+        "loss_weights": _weights(tasks, losses) if loss_weights is None else loss_weights,
+        "weighted_metrics": given["weighted_metrics"]
+        if "weighted_metrics" in given
+        else _metrics(tasks),
+    }
+
+
+def _losses(tasks: Iterable[Task], loss: Any) -> Any:
     """Gives a loss for each task; one loss serves all tasks, `None` is binary cross-entropy.
 
     Raises:
@@ -34,14 +48,13 @@ def losses_of(tasks: Iterable[Task], loss: Any) -> Any:
     return {task.name: loss for task in tasks}
 
 
-def weights_of(tasks: Iterable[Task], losses: Any) -> Any:
+def _weights(tasks: Iterable[Task], losses: Any) -> Any:
     """Gives each loss the weight of its task."""
     return {task.name: task.weight for task in tasks} if isinstance(losses, Mapping) else None
 
 
-def metrics_of(tasks: Iterable[Task]) -> dict[str, list[Any]]:
+def _metrics(tasks: tuple[Task, ...]) -> dict[str, list[Any]]:
     """Gives the metrics of each task, on logits."""
-    tasks = tuple(tasks)
     # Keras puts the output's name before the metric's only where there are several outputs.
     prefix = f"{tasks[0].name}_" if len(tasks) == 1 else ""
     return {

@@ -19,10 +19,10 @@ from kranking.features import (
 from kranking.layers import SharedBottom, Work
 from kranking.models._auxiliary import Auxiliary
 from kranking.models._distribution import check_distributable, resolve_jit
-from kranking.models._inputs import checked_inputs
+from kranking.models._inputs import checked_inputs, input_specs
 from kranking.models._later_view import given_to
 from kranking.models._loss_scale import watch_every_row
-from kranking.models._objectives import build_trackers, losses_of, metrics_of, weights_of
+from kranking.models._objectives import build_trackers, objectives_of
 from kranking.models._reader_errors import guarded
 from kranking.models._rows import check_labels, check_rows
 from kranking.models._stack import Given, assemble, build_all, works_of
@@ -197,17 +197,19 @@ class RankingModel(keras.Model):
 
     def fit(self, x=None, *args, **kwargs):
         """Trains as `keras.Model.fit`; rows that cannot be read raise the reader's own error."""
-        check_rows(x, self._preprocessor.inputs)
-        check_labels(args[0] if args else kwargs.get("y"), [task.name for task in self._tasks])
+        self._check(x, args[0] if args else kwargs.get("y"))
         with guarded(self, x, kwargs.get("validation_data")):
             return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate`, on logits."""
-        check_rows(x, self._preprocessor.inputs)
-        check_labels(args[0] if args else kwargs.get("y"), [task.name for task in self._tasks])
+        self._check(x, args[0] if args else kwargs.get("y"))
         with guarded(self, x):
             return super().evaluate(x, *args, **kwargs)
+
+    def _check(self, x, y):
+        check_rows(x, self._preprocessor.inputs)
+        check_labels(y, [task.name for task in self._tasks])
 
     def predict(self, x, *args, **kwargs) -> dict[str, Any]:
         """Gives probabilities, a dict of float32 arrays `(rows, 1)` by task name."""
@@ -241,16 +243,12 @@ class RankingModel(keras.Model):
         check_distributable(optimizer, kwargs)
         self._requested_jit = kwargs.get("jit_compile", "auto")
         kwargs["jit_compile"] = resolve_jit(self._requested_jit)
-        loss = losses_of(self._tasks, loss)
-        if loss_weights is None:
-            loss_weights = weights_of(self._tasks, loss)
-        if "weighted_metrics" not in kwargs:
-            kwargs["weighted_metrics"] = metrics_of(self._tasks)
+        kwargs |= objectives_of(self._tasks, loss, loss_weights, kwargs)
         self.build()
-        super().compile(optimizer, loss=loss, loss_weights=loss_weights, metrics=metrics, **kwargs)
+        super().compile(optimizer, metrics=metrics, **kwargs)
         watch_every_row(self.optimizer)
         build_trackers(self._compile_loss, self._tasks)
-        self._auxiliary = Auxiliary(self._tasks, loss_weights)
+        self._auxiliary = Auxiliary(self._tasks, kwargs["loss_weights"])
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Gives the tasks' weighted loss and, in training, what blocks with auxiliary logits add."""
@@ -267,6 +265,12 @@ class RankingModel(keras.Model):
         """Saves as `keras.Model.save`, with the weights that were not needed so far."""
         self.build()
         super().save(filepath, *args, **kwargs)
+
+    def export(self, filepath, *args, input_signature=None, **kwargs):
+        """Exports logits as `keras.Model.export`; `kranking.export` writes checked probabilities."""
+        self.build()
+        signature = input_signature or [input_specs(self._preprocessor.inputs)]
+        return super().export(filepath, *args, input_signature=signature, **kwargs)
 
     def compile_from_config(self, config):
         """Compiles as the saved model was, and restores the optimizer's slots."""

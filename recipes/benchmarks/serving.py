@@ -19,8 +19,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import keras
-
 import kranking as kr
 
 MODELS = ("pinterest_baseline", "pinterest_launch", "user_heavy")
@@ -87,11 +85,7 @@ def export(name: str, bundle: Path, scale: float) -> None:
     """Writes a bundle, and Keras's own ONNX file beside it."""
     model = build(name, bundle.parent, scale)
     kr.export.export_model(model, bundle)
-    takes = {
-        name: keras.InputSpec(dtype=x.dtype, shape=(None, *x.shape), name=name)
-        for name, x in model.preprocessor.inputs.items()
-    }
-    model.export(f"{bundle}.onnx", format="onnx", input_signature=[takes], verbose=False)
+    model.export(f"{bundle}.onnx", format="onnx", verbose=False)
 
 
 def build(name: str, folder: Path, scale: float) -> kr.RankingModel:

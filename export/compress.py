@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument(
         "--num-rows", type=int, default=100_000, help="how many of the log's first rows"
     )
+    parser.add_argument("--sample-weight", metavar="COL", help="column with the weights of rows")
     parser.add_argument("--modules", nargs="*", default=[], help="modules with custom layers")
     args = parser.parse_args()
     try:
@@ -35,6 +36,7 @@ def main() -> int:
             max_auc_loss=args.max_auc_loss,
             max_ne_rise=args.max_ne_rise,
             num_rows=args.num_rows,
+            sample_weight=args.sample_weight,
             modules=args.modules,
         )
     except (ValueError, ExportError) as error:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +10,24 @@ import numpy as np
 
 from kranking._core import check_choice, check_number, check_positive_int
 from kranking.data import read_parquet
-from kranking.export._bundle import FEATURES_FILE, load_bundle
+from kranking.export._bundle import FEATURES_FILE, Bundle, load_bundle
 from kranking.export._check_artefacts import check_onnx
+from kranking.export._describe import describe_check
 from kranking.export._error import ExportError
-from kranking.export._finding import refuse_failed
+from kranking.export._finding import Finding, refuse_failed
 from kranking.export._keras_file import KERAS_FILE, load_keras
+from kranking.export._log import first_rows, open_log
+from kranking.export._loosened import CEILING, loosened, reached_of, tolerances_of
 from kranking.export._manifest import describe_files, versions, write_manifest
 from kranking.export._onnx import save
 from kranking.export._publish import check_replaceable, published
 from kranking.export._served import IDS, ONNX_FILES, served
 from kranking.export._small_weights import WEIGHTS, with_small_weights
-from kranking.export._wanted import wanted_of
-from kranking.metrics import auc, normalized_entropy
+from kranking.export._wanted import Wanted, wanted_of
+from kranking.metrics import as_text, auc, normalized_entropy
 
 _ROWS = 4096  # of one run
-_LEAST_TOLERANCE = 1e-4  # of a later check: another processor rounds in another order
+_CHECK_ROWS = 1000  # random ones, and as many of the log
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ class Compression:
 
     >>> print(Compression(
     ...     Path("small"), "int8", {"model.onnx": (4_000, 1_100)},
-    ...     {"save": {"auc": (0.75, 0.7496), "normalized_entropy": (0.9, 0.9004)}}, 5_000, 0.004,
+    ...     {"save": {"auc": (0.75, 0.7496), "normalized_entropy": (0.9, 0.9004)}}, 5, 0.004,
     ... ))
-    small: weights in int8, 27.5 % of the bytes; on 5,000 rows probabilities moved by at most 0.004
+    small: weights in int8, 27.5 % of the ONNX files' bytes; on 5 rows probabilities moved by at most 0.004
     task  AUC     after   change   NE      after   change
     save  0.7500  0.7496  -0.0004  0.9000  0.9004  +0.04 %
     """
@@ -65,14 +68,16 @@ class Compression:
         lines = [("task", "AUC", "after", "change", "NE", "after", "change")]
         for task, measured in self.tasks.items():
             (a, b), (c, d) = measured["auc"], measured["normalized_entropy"]
-            ne = (f"{c:.4f}", f"{d:.4f}", f"{d / c - 1:+.2%}".replace("%", " %"))
-            lines.append((task, f"{a:.4f}", f"{b:.4f}", f"{b - a:+.4f}", *ne))
+            changes = [as_text(b - a, "+.4f"), as_text(d / c - 1, "+.2%").replace("%", " %")]
+            lines.append(
+                (task, as_text(a), as_text(b), changes[0], as_text(c), as_text(d), changes[1])
+            )
         widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         table = ["  ".join(f"{x:{w}}" for x, w in zip(line, widths)).rstrip() for line in lines]
         share = f"{self.share:.1%}".replace("%", " %")
         head = (
-            f"{self.directory}: weights in {self.weights}, {share} of the bytes; on {self.rows:,} rows "
-            f"probabilities moved by at most {self.moved:.2g}"
+            f"{self.directory}: weights in {self.weights}, {share} of the ONNX files' bytes; on "
+            f"{self.rows:,} rows probabilities moved by at most {self.moved:.2g}"
         )
         return "\n".join([head, *table])
 
@@ -96,15 +101,17 @@ def compress_bundle(
     max_auc_loss: float = 1e-3,
     max_ne_rise: float = 1e-3,
     num_rows: int = 100_000,
+    sample_weight: str | None = None,
     modules: Sequence[str] = (),
 ) -> Compression:
     """Writes a bundle anew with small weights, if a labelled log shows that little is lost.
 
     `"float16"` halves the ONNX files, and the tables in memory; products are computed in float32 as before.
-    `"int8"` quarters both, and computes products in integers, with a scale for each row of activations and
-    each column of weights: rows do not influence each other. Every signature's file is made small; a
-    SavedModel does not come along. The new bundle is loaded, verified and served as any other; its manifest
-    holds what was measured, under `compression`, and the tolerance of later checks.
+    `"int8"` takes a quarter to two fifths, and computes large products in integers, with a scale for each
+    row of activations and each column of weights: rows do not influence each other. Every signature's file
+    is made small; `model.keras` stays exact, a SavedModel does not come along. The new bundle is loaded,
+    verified and served as any other; its manifest holds what was measured, and the tolerances of later
+    checks, under `compression`. Takes memory of about five times the largest ONNX file.
 
     Args:
         source: A bundle with the format `"onnx"`; it stays as it is.
@@ -112,14 +119,16 @@ def compress_bundle(
         log: Parquet files with the features' columns and the tasks' labels, rows that the model was not
             trained on: path, folder, glob or a list of them.
         weights: `"float16"` or `"int8"`.
-        max_auc_loss: By how much each task's AUC may fall.
+        max_auc_loss: By how much each task's AUC may fall; 1 lets everything pass.
         max_ne_rise: By what share each task's normalized entropy may rise; 0.001 is 0.1 %.
         num_rows: How many of the log's first rows.
+        sample_weight: Column of the log with the weights of rows.
         modules: Modules that register the model's own layers.
 
     Raises:
         ValueError: An argument is wrong, or the source is no such bundle.
-        ExportError: A task would lose more, or has not both labels in these rows; nothing is written.
+        ExportError: A task would lose more, has not both labels in these rows, or an answer moves by more
+            than 0.1; nothing is written.
 
     >>> compress_bundle("nowhere", "small", "log.parquet")
     Traceback (most recent call last):
@@ -127,71 +136,85 @@ def compress_bundle(
     ValueError: `directory` should hold a bundle with a manifest.json. Received: directory='nowhere'
     """
     check_choice("weights", weights, WEIGHTS)
-    check_number("max_auc_loss", max_auc_loss, low=0.0)
+    check_number("max_auc_loss", max_auc_loss, low=0.0, high=1.0)
     check_number("max_ne_rise", max_ne_rise, low=0.0)
     check_positive_int("num_rows", num_rows)
     before, directory = load_bundle(source), Path(directory).resolve()
-    if "weights" in before.manifest:
-        raise ValueError(
-            "`source` should be a bundle as `export_model` writes it: its weights are rounded once only. "
-            f"Received: weights in {before.manifest['weights']} in {str(source)!r}"
-        )
+    _check_source(before, directory)
     check_replaceable(directory)
     model = load_keras(before.directory, modules)
+    reader = read_parquet(log, model, _ROWS, sample_weight=sample_weight)
+    wanted = _wanted(model, before.manifest, log)
     with published(directory) as folder:
-        names = _write(before.directory, folder, before.manifest, weights)
-        files = {name: (_bytes(before.directory / name), _bytes(folder / name)) for name in names}
-        reached = _check(folder, model, before.manifest)
-        described = {
+        files = _write(before, folder, weights)
+        manifest = {
             **before.manifest,
             "formats": ["onnx"],
             "weights": weights,
             "versions": versions(before.manifest["backend"]),
             "files": describe_files(folder),
         }
-        described["check"] = {
-            **before.manifest["check"],
-            "tolerance": max(2 * max(reached.values()), _LEAST_TOLERANCE),
-            "reached": reached,
-        }
-        write_manifest(folder, described)
-        tasks, rows, moved = _measure(before, load_bundle(folder), model, log, num_rows)
+        write_manifest(folder, manifest)
+        tasks, rows, moved = _measure(before, load_bundle(folder), model, reader, num_rows)
         made = Compression(directory, weights, files, tasks, rows, moved)
         _refuse(made, max_auc_loss, max_ne_rise)
-        write_manifest(folder, {**described, "compression": made.to_json()})
+        found = _check(folder, wanted, manifest["opset"])
+        manifest["check"] = describe_check(wanted[IDS], manifest["check"]["seed"], found)
+        tolerances = tolerances_of(reached_of(found, list(wanted)), moved)
+        manifest["check"]["tolerance"] = max(tolerances.values())
+        manifest["compression"] = {**made.to_json(), "tolerance": tolerances}
+        write_manifest(folder, manifest)
     return made
 
 
-def _write(source: Path, folder: Path, manifest: Mapping[str, Any], weights: str) -> list[str]:
+def _check_source(source: Bundle, directory: Path) -> None:
+    if "weights" in source.manifest:
+        raise ValueError(
+            "`source` should be a bundle as `export_model` writes it: its weights are rounded once only. "
+            f"Received: weights in {source.manifest['weights']} in {str(source.directory)!r}"
+        )
+    folder = source.directory.resolve()
+    if directory.is_relative_to(folder) or folder.is_relative_to(directory):
+        raise ValueError(
+            "`directory` should lie beside the source, which stays as it is. "
+            f"Received: directory={str(directory)!r}, source={str(folder)!r}"
+        )
+
+
+def _wanted(model: Any, manifest: Mapping[str, Any], log: Any) -> dict[str, Wanted]:
+    """Gives what every file must answer nearly as the model: random rows, edges and rows of the log."""
+    functions = served(model, [name for name in manifest["signatures"] if name != IDS])
+    preprocessor = model.preprocessor
+    columns = first_rows(open_log(log, model.features), preprocessor.columns, _CHECK_ROWS)
+    seed, given = manifest["check"]["seed"], preprocessor(columns)
+    wanted = wanted_of(model, functions, _CHECK_ROWS, seed, given, columns)
+    return loosened(wanted, dict.fromkeys(wanted, CEILING))
+
+
+def _write(source: Bundle, folder: Path, weights: str) -> dict[str, tuple[int, int]]:
+    """Writes the files of the smaller bundle; gives the bytes of each ONNX file before and after."""
     import onnx
 
     for name in (KERAS_FILE, FEATURES_FILE):
-        shutil.copyfile(source / name, folder / name)
-    names = [ONNX_FILES[signature] for signature in manifest["signatures"]]
-    for name in names:
-        save(with_small_weights(onnx.load(str(source / name)), weights), folder / name)
-    return names
+        shutil.copyfile(source.directory / name, folder / name)
+    sizes = {}
+    for name in (ONNX_FILES[signature] for signature in source.manifest["signatures"]):
+        old, new = source.directory / name, folder / name
+        save(with_small_weights(onnx.load(str(old)), weights), new)
+        sizes[name] = (old.stat().st_size, new.stat().st_size)
+    return sizes
 
 
-def _bytes(file: Path) -> int:
-    return file.stat().st_size
-
-
-def _check(folder: Path, model: Any, manifest: Mapping[str, Any]) -> dict[str, float]:
-    """Checks interfaces and that every answer is finite; gives how near the answers come to the model's."""
-    functions = served(model, [name for name in manifest["signatures"] if name != IDS])
-    found = []
-    for name, expected in wanted_of(model, functions, 64, manifest["check"]["seed"]).items():
-        expected = replace(expected, tolerance=float("inf"))
-        found += check_onnx(folder, name, manifest["opset"], expected)
+def _check(folder: Path, wanted: Mapping[str, Wanted], opset: int) -> list[Finding]:
+    found = [f for name in wanted for f in check_onnx(folder, name, opset, wanted[name])]
     refuse_failed(found)
-    return {finding.of: finding.value for finding in found if finding.value is not None}
+    return found
 
 
 def _measure(
-    before: Any, after: Any, model: Any, log: Any, num_rows: int
-) -> tuple[dict, int, float]:
-    reader = read_parquet(log, model, _ROWS)
+    before: Bundle, after: Bundle, model: Any, reader: Any, num_rows: int
+) -> tuple[dict[str, Any], int, float]:
+    """Gives by task AUC and normalized entropy before and after, the rows, and the largest move."""
     kept: dict[str, list[Any]] = {task.name: [] for task in model.tasks}
     moved, rows = 0.0, 0
     for x, y, weight in reader:
@@ -222,14 +245,21 @@ def _logits(p: np.ndarray) -> np.ndarray:
 
 
 def _refuse(made: Compression, max_auc_loss: float, max_ne_rise: float) -> None:
-    lost = []
+    lost, undefined = [], []
     for task, measured in made.tasks.items():
         (a, b), (c, d) = measured["auc"], measured["normalized_entropy"]
-        if not (a - b <= max_auc_loss and d <= c * (1 + max_ne_rise)):  # NaN is refused too
+        if not np.isfinite([a, b, c, d]).all():
+            undefined.append(task)
+        elif a - b > max_auc_loss or d > c * (1 + max_ne_rise):
             lost.append(task)
+    if undefined:
+        raise ExportError(
+            "Each task should have both labels in the log's rows, to be measured on: give more of them by "
+            f"`num_rows`, or another log. Received: {undefined} without; no bundle was written\n{made}"
+        )
     if lost:
         raise ExportError(
             f"Weights in {made.weights} should cost each task at most {max_auc_loss:g} of AUC and "
-            f"{max_ne_rise:.2%} of normalized entropy, measured on rows with both labels. "
-            f"Received: more, or nothing to measure, for {lost}; no bundle was written\n{made}"
+            f"{max_ne_rise:.2%} of normalized entropy. Received: more for {lost}; no bundle was written. "
+            f"float16 costs less than int8\n{made}"
         )

@@ -1,6 +1,6 @@
 """An ONNX graph with its weights in 16 or 8 bits; all that is no product stays float32."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ def with_small_weights(model: Any, weights: str) -> Any:
     `x W` as `(x̂ Ŵ) · sₓ · s_w`: `Ŵ` are integers with a scale for each column, `x̂ = round(x / sₓ)` with a
     scale for each row, `sₓ = max |x| / 127`. A scale for a whole batch, as ONNX's DynamicQuantizeLinear
     takes it, would let a row's answer depend on the rows beside it. Tables are kept as integers with a
-    scale for each row; what is neither is kept as float16.
+    scale for each row; what is neither is kept as float16. A row with a number that is not finite gives
+    NaN.
 
     Args:
         model: An `onnx.ModelProto` of opset 17 or 18.
@@ -50,97 +51,129 @@ class _Writer:
             for name, constant in self.kept.items()
             if constant.data_type == constant.FLOAT and np.prod(constant.dims) >= _SMALLEST
         }
+        self.prefix = _unused_prefix(self.graph)
         self.nodes: list[Any] = []
         self.made: dict[str, Any] = {}
 
     def write(self) -> None:
-        old = list(self.graph.node)
-        for node in old:
+        for node in list(self.graph.node):
             self.nodes += self._instead_of(node)
-        used = {name for node in self.nodes for name in node.input}
+        used = {name for node in self.nodes for name in _read_by(node)}
+        used |= {output.name for output in self.graph.output}
         widened = [name for name in self.large if name in used]
         first = [node for name in widened for node in self._widened(name)]
-        constants = [c for name, c in self.kept.items() if name not in self.large]
         narrowed = {node.output[0] for node in first}
+        constants = [c for name, c in self.kept.items() if name not in self.large]
         constants += [self.kept[name] for name in widened if name not in narrowed]
         del self.graph.node[:], self.graph.initializer[:]
         self.graph.node.extend(first + self.nodes)
         self.graph.initializer.extend([*constants, *self.made.values()])
 
     def _instead_of(self, node: Any) -> Iterator[Any]:
-        weight = (
-            self.large.get(node.input[0 if node.op_type == "Gather" else -1])
-            if node.input
-            else None
-        )
-        if node.op_type == "Gather" and weight is not None and _axis(node) == 0:
-            yield from self._gather(node, weight)
-        elif (
-            node.op_type == "MatMul" and self.in_bytes and weight is not None and _is_kernel(weight)
-        ):
-            yield from self._product(node, weight)
-        else:
+        position = {"Gather": 0, "MatMul": 1}.get(node.op_type)
+        weight = None if position is None else self.large.get(node.input[position])
+        if weight is None:
             yield node
+        elif node.op_type == "Gather":
+            yield from self._gather(node, weight) if _axis(node) == 0 else [node]
+        else:
+            yield from self._product(node, weight) if self._pays(weight) else [node]
+
+    def _pays(self, kernel: np.ndarray) -> bool:
+        large = kernel.size >= _LEAST_KERNEL and min(kernel.shape) >= _NARROWEST
+        return self.in_bytes and kernel.ndim == 2 and large and bool(np.isfinite(kernel).all())
 
     def _gather(self, node: Any, table: np.ndarray) -> Iterator[Any]:
         """Looks rows up while they are small, and widens those alone."""
         name, rows, output = node.input[0], node.input[1], node.output[0]
-        if self.in_bytes and table.ndim == 2 and table.shape[1] >= _SHORTEST:
+        wide = table.ndim == 2 and table.shape[1] >= _SHORTEST and bool(np.isfinite(table).all())
+        if self.in_bytes and wide:
             scale = _scale(table, 1, _LEVELS)
-            small = self._constant(f"{name}/int8", _integers(table, scale))
-            scales = self._constant(f"{name}/scale", scale)
-            yield _node("Gather", [small, rows], f"{output}/int8")
-            yield _node("Cast", [f"{output}/int8"], f"{output}/levels", to=1)
-            yield _node("Gather", [scales, rows], f"{output}/scale")
-            yield _node("Mul", [f"{output}/levels", f"{output}/scale"], output)
+            small = self._constant(f"{name}/rows", _integers(table, scale))
+            scales = self._constant(f"{name}/scale of rows", scale)
+            found = self._node("Gather", [small, rows], f"{output}/small")
+            levels = self._node("Cast", [found.output[0]], f"{output}/levels", to=1)
+            scaled = self._node("Gather", [scales, rows], f"{output}/scale")
+            yield from (found, levels, scaled)
+            yield _node("Mul", [levels.output[0], scaled.output[0]], output)
         elif _fits_half(table):
-            small = self._constant(f"{name}/float16", table.astype(np.float16))
-            yield _node("Gather", [small, rows], f"{output}/float16")
-            yield _node("Cast", [f"{output}/float16"], output, to=1)
+            found = self._node("Gather", [self._half(name), rows], f"{output}/small")
+            yield found
+            yield _node("Cast", [found.output[0]], output, to=1)
         else:
             yield node
 
     def _product(self, node: Any, kernel: np.ndarray) -> Iterator[Any]:
         name, x, output = node.input[1], node.input[0], node.output[0]
         scale = _scale(kernel, 0, _KERNEL_LEVELS)
-        small = self._constant(f"{name}/int8", _integers(kernel, scale))
-        scales = self._constant(f"{name}/scale", scale[0])
-        one = self._constant("small/one", np.float32(1))
-        levels = self._constant("small/levels", np.float32(_LEVELS))
-        least = self._constant("small/least", np.float32(1e-30))  # a row of zeros stays one
-        middle = self._constant("small/middle", np.uint8(128))
-        yield _node("Abs", [x], f"{output}/abs")
-        yield self._largest(f"{output}/abs", f"{output}/largest")
-        yield _node("Max", [f"{output}/largest", least], f"{output}/positive")
-        yield _node("Div", [levels, f"{output}/positive"], f"{output}/rate")
-        yield _node("Mul", [x, f"{output}/rate"], f"{output}/scaled")
-        yield _node("QuantizeLinear", [f"{output}/scaled", one, middle], f"{output}/levels")
-        yield _node("MatMulInteger", [f"{output}/levels", small, middle], f"{output}/integers")
-        yield _node("Cast", [f"{output}/integers"], f"{output}/sums", to=1)
-        yield _node("Mul", [f"{output}/sums", scales], f"{output}/columns")
-        yield _node("Div", [f"{output}/columns", f"{output}/rate"], output)
+        small = self._constant(f"{name}/columns", _integers(kernel, scale))
+        scales = self._constant(f"{name}/scale of columns", scale[0])
+        one = self._constant("one", np.float32(1))
+        most = self._constant("levels", np.float32(_LEVELS))
+        least = self._constant("least", np.float32(1e-30))  # a row of zeros stays one
+        middle = self._constant("middle", np.uint8(128))
+        last = self._constant("last axis", np.array([-1]))
+        made: list[Any] = []
 
-    def _largest(self, values: str, output: str) -> Any:
+        def step(operator: str, *inputs: str, **attributes: Any) -> str:
+            made.append(self._node(operator, inputs, f"{output}/{len(made)}", **attributes))
+            return made[-1].output[0]
+
+        size = step("Abs", x)
         if self.opset < 18:
-            return _node("ReduceMax", [values], output, axes=[-1], keepdims=1)
-        last = self._constant("small/last", np.array([-1]))
-        return _node("ReduceMax", [values, last], output, keepdims=1)
+            largest = step("ReduceMax", size, axes=[-1], keepdims=1)
+        else:
+            largest = step("ReduceMax", size, last, keepdims=1)
+        # A maximum can pass over NaN, and integers know neither that nor infinity: a sum less itself does.
+        total = step("ReduceSum", size, last, keepdims=1)
+        positive = step("Add", step("Max", largest, least), step("Sub", total, total))
+        rate = step("Div", most, positive)
+        levels = step("QuantizeLinear", step("Mul", x, rate), one, middle)
+        sums = step("Cast", step("MatMulInteger", levels, small, middle), to=1)
+        scaled = step("Mul", sums, scales)
+        yield from made
+        yield _node("Div", [scaled, rate], output)
 
     def _widened(self, name: str) -> Iterator[Any]:
         """Keeps a constant as float16; a runtime widens it once, when it loads the graph."""
         if _fits_half(self.large[name]):
-            small = self._constant(f"{name}/float16", self.large[name].astype(np.float16))
-            yield _node("Cast", [small], name, to=1)
+            yield _node("Cast", [self._half(name)], name, to=1)
+
+    def _half(self, name: str) -> str:
+        return self._constant(f"{name}/half", self.large[name].astype(np.float16))
 
     def _constant(self, name: str, value: Any) -> str:
         from onnx import numpy_helper
 
+        name = f"{self.prefix}/{name}"
         if name not in self.made:
             self.made[name] = numpy_helper.from_array(np.asarray(value), name)
         return name
 
+    def _node(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> Any:
+        return _node(operator, inputs, f"{self.prefix}/{output}", **attributes)
 
-def _node(operator: str, inputs: list[str], output: str, **attributes: Any) -> Any:
+
+def _read_by(node: Any) -> Iterator[str]:
+    """Gives what a node reads, the graphs inside it included."""
+    yield from node.input
+    for attribute in node.attribute:
+        # Reading an absent `g` would create it.
+        for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+            yield from (name for other in inner.node for name in _read_by(other))
+            yield from (output.name for output in inner.output)
+
+
+def _unused_prefix(graph: Any) -> str:
+    names = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
+    names |= {name for node in graph.node for name in (*_read_by(node), *node.output)}
+    prefix = "small"
+    while any(name.startswith(f"{prefix}/") for name in names):
+        prefix += "_"
+    return prefix
+
+
+def _node(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> Any:
     from onnx import helper
 
     return helper.make_node(operator, inputs, [output], name=output, **attributes)
@@ -148,11 +181,6 @@ def _node(operator: str, inputs: list[str], output: str, **attributes: Any) -> A
 
 def _axis(node: Any) -> int:
     return next((a.i for a in node.attribute if a.name == "axis"), 0)
-
-
-def _is_kernel(weight: np.ndarray) -> bool:
-    wide = weight.ndim == 2 and min(weight.shape) >= _NARROWEST and weight.size >= _LEAST_KERNEL
-    return wide and bool(np.isfinite(weight).all())
 
 
 def _fits_half(weight: np.ndarray) -> bool:

@@ -1,7 +1,6 @@
 """Every check of a bundle on disk, by what it holds itself."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,10 @@ from kranking.export._error import ExportError
 from kranking.export._finding import FAILED, OK, WARNING, Finding, find
 from kranking.export._keras_file import KERAS_FILE, load_keras
 from kranking.export._log import first_rows, open_log
+from kranking.export._loosened import loosened, read_tolerances
 from kranking.export._manifest import MANIFEST, file_within
 from kranking.export._process import in_tensorflow
+from kranking.export._reference import TOLERANCE
 from kranking.export._served import IDS, ONNX_FILES, Served, served
 from kranking.export._signature import Signature
 from kranking.export._verification import Verification
@@ -86,8 +87,10 @@ def verify_bundle(
             make = partial(wanted_of, model, functions, num_check_rows, check_seed, given, columns)
             wanted = checks.do("answers", KERAS_FILE, make, _of_answers) or wanted
     if "weights" in manifest:
-        tolerance = manifest["check"]["tolerance"]
-        wanted = {name: replace(expected, tolerance=tolerance) for name, expected in wanted.items()}
+        tolerances = checks.do(
+            "tolerances", MANIFEST, partial(read_tolerances, manifest), _of_tolerances
+        )
+        wanted = loosened(wanted, tolerances or dict.fromkeys(wanted, TOLERANCE))
     if wanted:
         checks.found += _check_artefacts(folder, manifest, wanted, modules)
     if model:
@@ -207,6 +210,10 @@ def _of_model(model: Any) -> str:
 
 def _of_functions(functions: Sequence[Served]) -> str:
     return ", ".join(function.name for function in functions)
+
+
+def _of_tolerances(tolerances: Mapping[str, float]) -> str:
+    return ", ".join(f"{value:.2g} for {name}" for name, value in tolerances.items())
 
 
 def _of_rows(columns: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 Command:  python recipes/benchmarks/small_weights.py --rows-file docs/results/small_weights.json
 Cost:     four minutes on 2 cores; `--smoke` under two.
-Expected: half and less than a third of the bytes; int8 faster where products are large, at published
+Expected: half the bytes, and a quarter to two fifths; int8 faster where products are large, at published
           widths, and level where they are small.
 
 The models of `serving.py`, untrained: quality is measured by `export/compress.py`, on a trained one.

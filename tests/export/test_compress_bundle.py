@@ -58,6 +58,7 @@ def test_a_smaller_bundle_answers_nearly_the_same(trained, tmp_path, weights, sh
     assert before > 0.8
     assert abs(before - after) < 1e-3
     manifest = json.loads((tmp_path / "small" / "manifest.json").read_text("utf-8"))
+    assert manifest["compression"].pop("tolerance").keys() == {"serve_ids", "serve"}
     assert manifest["compression"] == json.loads(json.dumps(made.to_json()))
     found = verify_bundle(tmp_path / "small", log=trained / "log.parquet", num_check_rows=30)
     assert found.passed, found
@@ -115,7 +116,9 @@ def test_a_task_without_both_labels_cannot_be_measured(trained, tmp_path):
         .rename_columns(["cover", "pin", "save"])
     )
     pq.write_table(table, tmp_path / "log.parquet")
-    with pytest.raises(ExportError, match=r"rows with both labels. Received: more, or nothing"):
+    with pytest.raises(
+        ExportError, match=r"both labels in the log's rows.*Received: \['save'\] without"
+    ):
         compress_bundle(trained / "full", tmp_path / "small", tmp_path / "log.parquet")
     assert not (tmp_path / "small").exists()
 
@@ -130,9 +133,47 @@ def test_bad_arguments(trained, tmp_path):
     ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             compress_bundle(trained / "full", tmp_path / "small", log, **wrong)
+    with pytest.raises(ValueError, match="should lie beside the source"):
+        compress_bundle(trained / "full", trained / "full", log)
+    with pytest.raises(ValueError, match="should lie beside the source"):
+        compress_bundle(trained / "full", trained / "full" / "small", log)
     compress_bundle(trained / "full", tmp_path / "small", log, "float16")
     with pytest.raises(ValueError, match="weights are rounded once only"):
         compress_bundle(tmp_path / "small", tmp_path / "smaller", log)
+
+
+def test_a_file_that_moves_unlike_the_others_is_refused(trained, tmp_path, monkeypatch):
+    """The gate looks at one file; the others are held to it."""
+    calls = []
+
+    def spoilt(model, weights):
+        made = with_small_weights(model, weights)
+        calls.append(made)
+        if len(calls) == 2:
+            from onnx import numpy_helper
+
+            scale = next(c for c in made.graph.initializer if c.name.endswith("scale of columns"))
+            scale.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(scale), scale.name))
+        return made
+
+    monkeypatch.setattr("kranking.export._compress.with_small_weights", spoilt)
+    with pytest.raises(ExportError, match="`onnx serve` should be within"):
+        compress_bundle(trained / "full", tmp_path / "small", trained / "log.parquet")
+    assert not (tmp_path / "small").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, [], {}, {"serve_ids": 0.1}, {"serve_ids": 0.1, "serve": "0.1"}, "huge"]
+)
+def test_a_manifest_without_credible_tolerances_fails_a_check(trained, tmp_path, wrong):
+    compress_bundle(trained / "full", tmp_path / "small", trained / "log.parquet", num_rows=500)
+    path = tmp_path / "small" / "manifest.json"
+    manifest = json.loads(path.read_text("utf-8"))
+    wrong = {"serve_ids": 0.1, "serve": 1e9} if wrong == "huge" else wrong
+    manifest["compression"] = {"tolerance": wrong} if wrong is not None else None
+    path.write_text(json.dumps(manifest), "utf-8")
+    found = verify_bundle(tmp_path / "small", num_check_rows=5)
+    assert "tolerances" in [finding.check for finding in found.failed]
 
 
 def graph(kernel, table, opset):
@@ -193,10 +234,65 @@ def test_what_float16_cannot_hold_stays():
     model = graph(kernel, table, 18)
     small = with_small_weights(model, "float16")
     kinds = {c.name: c.data_type for c in small.graph.initializer}
-    assert kinds == {"kernel": 1, "table/float16": 10}
+    assert kinds == {"kernel": 1, "small/table/half": 10}
     expected = table.astype("float16").astype("float32") @ kernel
     np.testing.assert_allclose(run(small, np.arange(40)), expected, rtol=1e-5, atol=1)
     assert {c.name for c in model.graph.initializer} == {
         "kernel",
         "table",
     }  # the source is as it was
+
+
+def test_what_is_not_finite_does_not_become_an_answer():
+    kernel = np.random.default_rng(0).standard_normal((256, 256)).astype("float32")
+    table = np.ones((6, 256), "float32")
+    table[1, 3], table[2, 3], table[3, 3:5] = np.nan, np.inf, [np.inf, -np.inf]
+    got = run(with_small_weights(graph(kernel, table, 18), "int8"), np.arange(6))
+    assert np.isnan(got[1:4]).all()
+    assert np.isfinite(got[[0, 4, 5]]).all()
+
+
+def test_a_table_that_is_a_kernel_as_well():
+    weight = np.random.default_rng(0).standard_normal((256, 256)).astype("float32")
+    model = graph(weight, weight, 18)
+    model.graph.node[1].input[1] = "table"
+    del model.graph.initializer[0]
+    expected = weight[:3] @ weight
+    for weights in ("float16", "int8"):
+        got = run(with_small_weights(model, weights), np.arange(3))
+        assert np.abs(got - expected).max() < 0.03 * np.abs(expected).max(), weights
+
+
+def test_constants_that_a_branch_or_a_caller_reads_stay():
+    from onnx import TensorProto, helper
+
+    kernel = np.ones((256, 256), "float32")
+    model = graph(kernel, np.ones((8, 256), "float32"), 18)
+    inner = [
+        helper.make_graph(
+            [helper.make_node(operator, ["y", "kernel"], [f"of {operator}"])],
+            operator,
+            [],
+            [helper.make_tensor_value_info(f"of {operator}", TensorProto.FLOAT, None)],
+        )
+        for operator in ("MatMul", "Add")
+    ]
+    model.graph.node.append(
+        helper.make_node("Size", ["ids"], ["small/one"])
+    )  # a name we might take
+    model.graph.node.append(helper.make_node("Cast", ["small/one"], ["some"], to=TensorProto.BOOL))
+    branch = helper.make_node("If", ["some"], ["z"], then_branch=inner[0], else_branch=inner[1])
+    model.graph.node.append(branch)
+    for name in ("z", "kernel"):
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    for weights in ("float16", "int8"):
+        import onnxruntime
+
+        small = with_small_weights(model, weights)
+        session = onnxruntime.InferenceSession(
+            small.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        y, z, same = session.run(["y", "z", "kernel"], {"ids": np.zeros(2, "int32")})
+        np.testing.assert_allclose(y, 256, rtol=0.02)
+        np.testing.assert_allclose(z, 256 * 256, rtol=0.02)
+        np.testing.assert_array_equal(same, kernel)

@@ -115,7 +115,8 @@ def _max(values, axis):
     """Takes the maximum, with a gradient that XLA cannot spoil.
 
     JAX's gradient of a maximum looks for the entries equal to it. XLA may compute both sides anew, the
-    one with a fused multiply-add and the other without: then none is equal, and 0 / 0 is NaN.
+    one with a fused multiply-add and the other without: then none is equal, and 0 / 0 is NaN. Of equal
+    entries the first has the gradient here; elsewhere they share it.
     """
     if keras.backend.backend() != "jax":
         return ops.max(values, axis=axis)

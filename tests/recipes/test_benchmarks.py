@@ -16,6 +16,17 @@ def test_guard_overhead(run, tmp_path):
     assert {"overhead_share", "step_ms"} <= set(result)
 
 
+@pytest.mark.slow
+def test_small_weights(tmp_path):
+    rows = tmp_path / "rows.json"
+    script = ROOT / "recipes/benchmarks/small_weights.py"
+    command = [sys.executable, str(script), "--smoke", "--models", "user_heavy"]
+    subprocess.run([*command, "--rows-file", str(rows)], check=True, capture_output=True)
+    found = {row["weights"]: row for row in json.loads(rows.read_text())}
+    assert found["int8"]["share"] < found["float16"]["share"] < 0.7
+    assert found["int8"]["speedup_1"] > 0
+
+
 def test_cost_model(tmp_path):
     """The committed rows, judged by the committed factors."""
     command = [

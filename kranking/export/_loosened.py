@@ -31,12 +31,17 @@ def loosened(wanted: Mapping[str, Wanted], tolerances: Mapping[str, float]) -> d
 
 
 def tolerances_of(reached: Mapping[str, float], moved: float) -> dict[str, float]:
-    """Gives each signature's tolerance from what it reached, or raises if one file moved unlike the others.
+    """Gives each signature's tolerance, or raises if a file moved too far, or unlike the others.
 
     Args:
         reached: The largest difference by signature.
         moved: That of the first on a log.
     """
+    if moved > CEILING:
+        raise ExportError(
+            f"Small weights should move no probability of the log by more than {CEILING:g}. "
+            f"Received: {moved:.2g}"
+        )
     most = _ALIKE * max(reached[IDS], moved, _LEAST)
     wrong = {name: reached[name] for name in (SERVE, RANK) if reached.get(name, 0.0) > most}
     if wrong:

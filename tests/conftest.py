@@ -7,6 +7,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports Te
 import keras
 import pytest
 
+ONCE = pytest.mark.skip(reason="does not depend on the backend: runs on tensorflow")
+
+
+def pytest_collection_modifyitems(items):
+    """Leaves tests that are the same on every backend to the default one."""
+    if keras.backend.backend() != "tensorflow":
+        for item in items:
+            if item.get_closest_marker("once"):
+                item.add_marker(ONCE)
+
 
 @pytest.fixture(autouse=True)
 def _seed():

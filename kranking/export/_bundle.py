@@ -10,9 +10,9 @@ import numpy as np
 from kranking.export._check_rows import check_rows, random_rows
 from kranking.export._manifest import check_files, read_manifest
 from kranking.export._onnx import ONNX_FILE, open_session
-from kranking.export._served import IDS, RANK, SERVE, TOWER, USER, rank_parts, tower_part
+from kranking.export._requests import request_tensors
+from kranking.export._served import IDS, RANK, SERVE, TOWER, USER, rank_parts
 from kranking.export._signature import Signature
-from kranking.features import RawColumns
 
 FEATURES_FILE = "features.json"
 
@@ -49,7 +49,7 @@ class Bundle:
         Args:
             columns: Every column that the features read: NumPy, Arrow or lists.
         """
-        return self.run(SERVE, RawColumns(self._declared)(columns))
+        return self.run(SERVE, self.tensors(SERVE, columns))
 
     def rank(self, request: Mapping[str, Any], items: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Gives each task's probabilities, `(items, 1)`, for one request; its side is computed once.
@@ -63,7 +63,16 @@ class Bundle:
 
     def user_tower(self, columns: Mapping[str, Any]) -> np.ndarray:
         """Gives the users' fields side by side, `(rows, width)`, from their columns."""
-        return self.run(TOWER, tower_part(self._declared).columns(columns))[USER]
+        return self.run(TOWER, self.tensors(TOWER, columns))[USER]
+
+    def tensors(self, name: str, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Gives what a signature on columns takes, for a runtime that is not this one.
+
+        Args:
+            name: `"serve"`, `"rank"` or `"user_tower"`; `rank` reads the first row of a request's columns.
+            columns: Every column that its features read, of one length: NumPy, Arrow or lists.
+        """
+        return request_tensors(self._declared, name, columns)
 
     def run(self, name: str, tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Answers a signature of the manifest, from its own tensors.

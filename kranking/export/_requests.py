@@ -19,7 +19,7 @@ def random_columns(features: Sequence[Feature], rows: int, seed: int = 0) -> dic
     return {name: c.take(first) if name in once else c for name, c in columns.items()}
 
 
-def tensors(
+def request_tensors(
     features: Sequence[Feature], name: str, columns: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
     """Gives what a signature on columns takes; of a request's own columns, `rank` reads the first row."""

@@ -13,7 +13,7 @@ from kranking.export._check_rows import Rows
 from kranking.export._keras_file import KERAS_FILE
 from kranking.export._latency import Latencies, latency_in_turns
 from kranking.export._matmul_rate import matmul_rate
-from kranking.export._requests import random_columns, tensors
+from kranking.export._requests import random_columns, request_tensors
 from kranking.export._saved_model import SAVED_MODEL, load_saved_model, run_saved_model
 from kranking.export._served import IDS, RANK, SERVE, is_of_request
 
@@ -163,7 +163,7 @@ def _artefacts(bundle: Bundle, saved: Any, batch: int, seed: int) -> dict[str, C
         timed[SAVED_MODEL] = _bound(run_saved_model(saved), rows)
     if SERVE in bundle.manifest.get("signatures", {}):
         features = bundle.features()
-        columns = tensors(features, SERVE, random_columns(features, batch, seed))
+        columns = request_tensors(features, SERVE, random_columns(features, batch, seed))
         timed[f"{ONNX} {SERVE}"] = _bound(_session(bundle, SERVE), columns)
         if saved is not None:
             timed[f"{SAVED_MODEL} {SERVE}"] = _bound(run_saved_model(saved, SERVE), columns)
@@ -185,7 +185,7 @@ def _rank(bundle: Bundle, count: int, seed: int) -> dict[str, Callable]:
     features = bundle.features()
     columns = random_columns(features, count, seed)
     return {
-        name: _bound(_session(bundle, name), tensors(features, name, columns))
+        name: _bound(_session(bundle, name), request_tensors(features, name, columns))
         for name in (RANK, SERVE)
     }
 

@@ -30,12 +30,15 @@ class Origin:
 
 def as_arrow(column: Any, name: str = "") -> pa.Array:
     """Makes an Arrow array of a column: NumPy, Arrow or a list; NaN of an object column is null."""
+    wanted = f"Column {name!r} must hold one value per row, all of one type. Received: "
+    if column is None or isinstance(
+        column, str | bytes | Mapping
+    ):  # Arrow takes a text for letters
+        raise ValueError(f"{wanted}{column!r:.100}")
     try:
         return _as_arrow(column)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise ValueError(
-            f"Column {name!r} must hold one value per row, all of one type. Received: {error}"
-        ) from error
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{wanted}{error}") from error
 
 
 def _as_arrow(column: Any) -> pa.Array:
@@ -135,6 +138,39 @@ def _expectation(feature: Feature, column: str) -> tuple[str, Any]:
             return "lists of times", lambda k: is_list(k) and is_time(k.value_type)
         return "lists of strings or integers", lambda k: is_list(k) and is_id(k.value_type)
     return "numbers", is_number
+
+
+def check_vocabulary_type(column: str, text: bool, kind: pa.DataType, origin: Origin) -> None:
+    """Raises `ValueError` unless a column's values are of the type of its vocabulary."""
+    if is_string(kind) != text:
+        raise ValueError(
+            f"Column {column!r} in {origin.file} must hold {'strings' if text else 'integers'}, "
+            f"as its vocabulary does. Received: {kind}"
+        )
+
+
+def check_widths(feature: Embedding, array: pa.Array, lengths: np.ndarray, origin: Origin) -> None:
+    """Raises `ValueError` unless every vector that is there has the feature's width."""
+    wrong = (lengths != feature.dim) & array.is_valid().to_numpy(zero_copy_only=False)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"Feature {feature.name!r} needs vectors of width {feature.dim} in column "
+            f"{feature.source!r}. Received: width {lengths[row]} in {origin.at(row)}"
+        )
+
+
+def check_parallel(
+    feature: Sequence, column: str, lengths: np.ndarray, own: np.ndarray, origin: Origin
+) -> None:
+    """Raises `ValueError` unless the lists of `column` are as long as those of the sequence's ids."""
+    if not np.array_equal(own, lengths):
+        row = int(np.argmax(own != lengths))
+        raise ValueError(
+            f"Column {column!r} of sequence {feature.name!r} must hold lists as long as those of "
+            f"{feature.source!r}. Expected: {lengths[row]} values. "
+            f"Received: {own[row]} in {origin.at(row)}"
+        )
 
 
 def list_parts(array: pa.Array) -> tuple[pa.Array, np.ndarray]:

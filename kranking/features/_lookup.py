@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from kranking.features._categorical import NULLS
-from kranking.features._columns import Origin, is_string
+from kranking.features._columns import Origin, check_vocabulary_type, is_string
 from kranking.features._hash import hash_integers, hash_strings
 
 
@@ -14,43 +14,35 @@ class Lookup:
     """Maps values to table rows: 0 for null and for what is not known, real values from 1.
 
     Args:
-        name: Name of the feature, for messages.
         vocabulary: The values in row order, or `None` to hash.
         hash_buckets: Number of buckets when hashing.
     """
 
-    def __init__(
-        self, name: str, vocabulary: tuple[Any, ...] | None, hash_buckets: int | None = None
-    ):
-        self.name = name
+    def __init__(self, vocabulary: tuple[Any, ...] | None, hash_buckets: int | None = None):
         self.hash_buckets = hash_buckets
         self._rows = {value: row for row, value in enumerate(vocabulary or (), start=1)}
         self._text = bool(vocabulary) and isinstance(vocabulary[0], str)
 
-    def __call__(self, values: pa.Array, origin: Origin) -> np.ndarray:
-        """Gives the row of each value, int32."""
+    def __call__(self, values: pa.Array, column: str, origin: Origin) -> np.ndarray:
+        """Gives the row of each value, int32; `column` and `origin` are for messages."""
         if pa.types.is_boolean(values.type):
             values = values.cast(pa.int8())
         coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
-        rows = self._rows_of(coded.dictionary, origin)
+        rows = self._rows_of(coded.dictionary, column, origin)
         # One more entry at the end, 0, is where nulls point.
         table = np.append(rows, np.int32(0))
         # A dictionary may be indexed by int8, which has no place for one more entry.
         codes = coded.indices.cast(pa.int64()).fill_null(len(rows))
         return table[codes.to_numpy(zero_copy_only=False)]
 
-    def _rows_of(self, values: pa.Array, origin: Origin) -> np.ndarray:
+    def _rows_of(self, values: pa.Array, column: str, origin: Origin) -> np.ndarray:
         if pa.types.is_null(values.type) or not len(values):
             return np.zeros(len(values), np.int32)
         text = is_string(values.type)
         if self.hash_buckets is not None:
             return self._buckets(values, text)
-        if self._rows and text != self._text:
-            raise ValueError(
-                f"Feature {self.name!r} in {origin.file} must hold "
-                f"{'strings' if self._text else 'integers'}, as its vocabulary does. "
-                f"Received: {values.type}"
-            )
+        if self._rows:
+            check_vocabulary_type(column, self._text, values.type, origin)
         get = self._rows.get
         return np.fromiter((get(v, 0) for v in values.to_pylist()), np.int32, len(values))
 

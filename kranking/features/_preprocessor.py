@@ -12,7 +12,9 @@ from kranking.features._columns import (
     Origin,
     as_arrow,
     check_lengths,
+    check_parallel,
     check_type,
+    check_widths,
     list_parts,
     numbers,
     pad_positions,
@@ -59,12 +61,12 @@ class Preprocessor:
             f.name: {"rows": 0, "nulls": 0, "out_of_vocabulary": 0} for f in self.features
         }
         self._lookups = {
-            f.name: Lookup(f.name, f.vocabulary, f.hash_buckets)
+            f.name: Lookup(f.vocabulary, f.hash_buckets)
             for f in self.features
             if isinstance(f, Categorical)
         }
         self._actions = {
-            f.name: Lookup(f.name, f.action_vocabulary)
+            f.name: Lookup(f.action_vocabulary)
             for f in self.features
             if isinstance(f, Sequence) and f.action is not None
         }
@@ -124,11 +126,11 @@ class Preprocessor:
         if feature.separator is not None:
             array = split_strings(array, feature.separator)
         if not feature.multivalued:
-            rows = lookup(array, origin)
+            rows = lookup(array, feature.source, origin)
             self._count(feature, nulls, np.count_nonzero(rows == 0) - nulls)
             return rows
         flat, lengths = list_parts(array)
-        rows = lookup(flat, origin)
+        rows = lookup(flat, feature.source, origin)
         self._count(feature, nulls, np.count_nonzero(rows == 0))
         positions, valid = pad_positions(lengths, feature.max_length or 0, newest_last=False)
         return padded(rows, positions, valid, -1)
@@ -150,13 +152,7 @@ class Preprocessor:
     def _embedding(self, feature: Embedding, array: pa.Array, origin: Origin) -> np.ndarray:
         flat, lengths = list_parts(array)
         missing = array.is_null().to_numpy(zero_copy_only=False)
-        wrong = (lengths != feature.dim) & ~missing
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise ValueError(
-                f"Feature {feature.name!r} needs vectors of width {feature.dim} in column "
-                f"{feature.source!r}. Received: width {lengths[row]} in {origin.at(row)}"
-            )
+        check_widths(feature, array, lengths, origin)
         out = np.zeros((len(array), feature.dim), np.float32)
         flat = numbers(flat)
         flat = np.where(np.abs(flat) <= FLOAT32_MAX, flat, np.nan)
@@ -183,18 +179,16 @@ class Preprocessor:
         places = pad_positions(
             lengths, feature.max_length, newest_last=feature.order == "newest_last"
         )
-        rows = self._lookups[feature.of](flat, origin)
+        rows = self._lookups[feature.of](flat, feature.source, origin)
         self._count(feature, columns[feature.source].null_count, np.count_nonzero(rows == 0))
         out = {feature.name: padded(rows, *places, -1)}
         if feature.action is not None:
-            kinds = self._parallel(feature, feature.action, columns, lengths, origin)
-            out[f"{feature.name}.action"] = padded(
-                self._actions[feature.name](kinds, origin), *places, -1
-            )
+            kinds = _parallel(feature, feature.action, columns, lengths, origin)
+            actions = self._actions[feature.name](kinds, feature.action, origin)
+            out[f"{feature.name}.action"] = padded(actions, *places, -1)
         if feature.time is not None and feature.request_time is not None:
-            times = seconds(
-                self._parallel(feature, feature.time, columns, lengths, origin), feature.time_unit
-            )
+            times = _parallel(feature, feature.time, columns, lengths, origin)
+            times = seconds(times, feature.time_unit)
             now = seconds(columns[feature.request_time], feature.time_unit)
             # A time that is not known is taken as now: the event stays, and nothing becomes NaN.
             ages = now[:, None] - padded(times, *places, np.nan)
@@ -202,23 +196,18 @@ class Preprocessor:
             out[f"{feature.name}.age"] = ages.astype(np.float32)
         return out
 
-    @staticmethod
-    def _parallel(
-        feature: Sequence,
-        column: str,
-        columns: Mapping[str, pa.Array],
-        lengths: np.ndarray,
-        origin: Origin,
-    ) -> pa.Array:
-        flat, own = list_parts(columns[column])
-        if not np.array_equal(own, lengths):
-            row = int(np.argmax(own != lengths))
-            raise ValueError(
-                f"Column {column!r} of sequence {feature.name!r} must hold lists as long as those of "
-                f"{feature.source!r}. Expected: {lengths[row]} values. "
-                f"Received: {own[row]} in {origin.at(row)}"
-            )
-        return flat
+
+def _parallel(
+    feature: Sequence,
+    column: str,
+    columns: Mapping[str, pa.Array],
+    lengths: np.ndarray,
+    origin: Origin,
+) -> pa.Array:
+    """Gives the values of a column whose lists are as long as those of the sequence's ids."""
+    flat, own = list_parts(columns[column])
+    check_parallel(feature, column, lengths, own, origin)
+    return flat
 
 
 def transform_numbers(feature: Any, values: np.ndarray, bad: np.ndarray) -> np.ndarray:

@@ -11,7 +11,10 @@ from kranking.features._columns import (
     Origin,
     as_arrow,
     check_lengths,
+    check_parallel,
     check_type,
+    check_vocabulary_type,
+    check_widths,
     is_string,
     list_parts,
     numbers,
@@ -131,17 +134,20 @@ class RawColumns:
             if feature.separator is not None:
                 array = split_strings(array, feature.separator)
             if not feature.multivalued:
-                return {"value": _ids(feature, array, origin)}
-            return _lists(_ids(feature, array.flatten(), origin), array, feature.max_length, False)
+                return {"value": _ids(feature, array, feature.source, origin)}
+            flat = _ids(feature, array.flatten(), feature.source, origin)
+            return _lists(flat, array, feature.max_length, False)
         newest_last, width = feature.order == "newest_last", feature.max_length
-        flat = _ids(self.tables[feature.of], array.flatten(), origin)
+        flat = _ids(self.tables[feature.of], array.flatten(), feature.source, origin)
         parts = _lists(flat, array, width, newest_last)
         for part, column in (("action", feature.action), ("time", feature.time)):
             if column is not None:
                 other = columns[column]
-                _check_parallel(feature, column, array, other, origin)
+                lengths, own = list_parts(array)[1], list_parts(other)[1]
+                check_parallel(feature, column, lengths, own, origin)
                 if part == "action":
-                    flat = _action_ids(feature, other.flatten(), origin)
+                    kinds = feature.action_vocabulary
+                    flat = _values(other.flatten(), dtype_of(kinds), False, kinds, column, origin)
                 else:
                     flat = _times(feature, other.flatten())
                 parts[part] = _lists(flat, other, width, newest_last)["value"]
@@ -160,17 +166,14 @@ def dtype_of(vocabulary: tuple[Any, ...] | None) -> str:
     return "int64" if vocabulary and isinstance(vocabulary[0], int) else "string"
 
 
-def _ids(feature: Categorical, values: pa.Array, origin: Origin) -> np.ndarray:
+def _ids(feature: Categorical, values: pa.Array, column: str, origin: Origin) -> np.ndarray:
     hashed = feature.hash_buckets is not None
-    return _values(feature.name, values, id_dtype(feature), hashed, feature.vocabulary, origin)
+    return _values(values, id_dtype(feature), hashed, feature.vocabulary, column, origin)
 
 
-def _action_ids(feature: Sequence, values: pa.Array, origin: Origin) -> np.ndarray:
-    kinds = feature.action_vocabulary
-    return _values(feature.name, values, dtype_of(kinds), False, kinds, origin)
-
-
-def _values(name: str, values: pa.Array, dtype: str, hashed: bool, vocabulary: Any, origin: Origin):
+def _values(
+    values: pa.Array, dtype: str, hashed: bool, vocabulary: Any, column: str, origin: Origin
+) -> np.ndarray:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()  # pyright: ignore
     if pa.types.is_boolean(values.type):
@@ -185,10 +188,7 @@ def _values(name: str, values: pa.Array, dtype: str, hashed: bool, vocabulary: A
     if text != (dtype == "string"):
         if not vocabulary:  # knows no value, whatever its type
             return np.full(len(values), "", object)
-        raise ValueError(
-            f"Feature {name!r} in {origin.file} must hold "
-            f"{'integers' if text else 'strings'}, as its vocabulary does. Received: {values.type}"
-        )
+        check_vocabulary_type(column, dtype == "string", values.type, origin)
     if text:
         return np.array([v or "" for v in values.to_pylist()] or [], object)
     missing = values.is_null().to_numpy(zero_copy_only=False)
@@ -211,17 +211,12 @@ def _lists(flat: np.ndarray, array: pa.Array, width: Any, newest_last: bool) -> 
 
 def _vectors(feature: Embedding, array: pa.Array, origin: Origin) -> np.ndarray:
     flat, lengths = list_parts(array)
-    missing = array.is_null().to_numpy(zero_copy_only=False)
-    wrong = (lengths != feature.dim) & ~missing
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            f"Feature {feature.name!r} needs vectors of width {feature.dim} in column "
-            f"{feature.source!r}. Received: width {lengths[row]} in {origin.at(row)}"
-        )
+    check_widths(feature, array, lengths, origin)
     out = np.full((len(array), feature.dim), np.nan, np.float32)
     with np.errstate(over="ignore"):
-        out[~missing] = numbers(flat).reshape(-1, feature.dim)
+        out[array.is_valid().to_numpy(zero_copy_only=False)] = numbers(flat).reshape(
+            -1, feature.dim
+        )
     return out
 
 
@@ -229,14 +224,3 @@ def _times(feature: Sequence, array: pa.Array) -> np.ndarray:
     if pa.types.is_timestamp(array.type):
         return seconds(array, "s") * _UNITS[feature.time_unit]
     return numbers(array)
-
-
-def _check_parallel(feature: Sequence, column: str, ids: pa.Array, other: pa.Array, origin: Origin):
-    expected, received = list_parts(ids)[1], list_parts(other)[1]
-    if not np.array_equal(expected, received):
-        row = int(np.argmax(expected != received))
-        raise ValueError(
-            f"Column {column!r} of sequence {feature.name!r} must hold lists as long as those of "
-            f"{feature.source!r}. Expected: {expected[row]} values. "
-            f"Received: {received[row]} in {origin.at(row)}"
-        )

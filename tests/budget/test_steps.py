@@ -12,7 +12,7 @@ from kranking.budget import analytic_cost, compiled_step, measured_step
 needs_jax = pytest.mark.skipif(find_spec("jax") is None, reason="XLA's account is JAX's")
 
 
-@needs_jax
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="its child is JAX's for everyone")
 def test_compiled_memory_holds_the_state_and_grows_with_the_batch(model):
     optimizer = keras.optimizers.SGD(momentum=0.9)
     small, large = (compiled_step(model, size, optimizer) for size in (256, 1024))
@@ -33,6 +33,7 @@ def test_measured_step_trains(model):
     assert found["device"] in ("cpu", "gpu")
 
 
+@pytest.mark.once
 def test_a_child_that_fails_says_why(model):
     with pytest.raises(ChildError, match="No module named 'not_there'"):
         measured_step(model, modules=("not_there",))

@@ -59,6 +59,7 @@ def report(log, tmp_path_factory):
     return run(log, out, variants, budget=budget), out, variants
 
 
+@pytest.mark.once
 def test_equal_models_differ_by_nothing(report):
     twin, small = report[0]["twin"], report[0]["small"]
     assert twin.difference.estimate == 0
@@ -147,6 +148,7 @@ def test_a_callable_is_known_by_its_model(log, tmp_path):
         run(log, tmp_path, {"small": SMALL, "own": build(5)}, **options)
 
 
+@pytest.mark.once
 def test_a_model_that_comes_twice_is_refused(log, tmp_path):
     model = kr.RankingModel(log.features, [kr.layers.MLP([3])], log.tasks)
     found = run(log, tmp_path, {"small": SMALL, "same": lambda: model})
@@ -162,6 +164,7 @@ def test_a_model_that_ends_in_nan_is_not_stable(log, tmp_path):
     assert "positives among" not in found.to_markdown()
 
 
+@pytest.mark.once
 def test_served_latency_in_turns(log, tmp_path):
     found = run(log, tmp_path, {"small": SMALL, "large": ("mlp", {"units": (512, 512)})}, seeds=1,
                 latency_batch=32, budget=Budget(latency="+0 %"))  # fmt: skip

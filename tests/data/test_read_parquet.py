@@ -288,7 +288,7 @@ def test_missing_column(tmp_path):
         ),
         ("save", r"Task 'save' has the wrong type in column 'save' of .*1.parquet. Expected: numb"),
         ("seen", r"'seen' of feature 'seen' has the wrong type in .*1.parquet. Expected: lists of"),
-        ("session", r"Feature 'id' in .*1.parquet must hold integers.*Received: string"),
+        ("session", r"Column 'session' in .*1.parquet must hold integers.*Received: string"),
     ],
 )
 def test_wrong_type(tmp_path, name, text):

@@ -11,6 +11,8 @@ import pytest
 from kranking.export import load_bundle
 from kranking.features import Numeric, Preprocessor, schema_hash
 
+pytestmark = pytest.mark.once
+
 CHECKOUT = Path(__file__).parents[2]
 
 

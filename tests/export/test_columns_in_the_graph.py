@@ -212,6 +212,7 @@ def test_bundle_gives_user_towers(model, bundle, columns):
     np.testing.assert_allclose(bundle.user_tower(columns), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.once
 def test_a_log_is_compared_as_well(bundle, columns, tmp_path):
     pq.write_table(pa.table(columns), tmp_path / "log.parquet")
     verification = verify_bundle(

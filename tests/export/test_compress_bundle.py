@@ -14,6 +14,8 @@ import kranking as kr
 from kranking.export import ExportError, compress_bundle, export_model, load_bundle, verify_bundle
 from kranking.export._small_weights import with_small_weights
 
+pytestmark = pytest.mark.once
+
 WIDTH = 260  # 260 × 260 weights: enough for a product in int8
 SCRIPT = Path(__file__).parents[2] / "export" / "compress.py"
 

@@ -127,6 +127,7 @@ def test_saved_model_answers_as_the_model(awkward, loaded, way, size):
     assert_parity(answers, awkward.model, rows)
 
 
+@pytest.mark.once
 def test_script_exports_a_file_and_replaces_an_earlier_bundle(tmp_path, awkward):
     import tensorflow as tf
 
@@ -267,6 +268,7 @@ def test_mixed_precision_is_refused_with_the_way_out(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("opset", [17, 18])
 def test_an_exact_gelu_is_exported(tmp_path, opset):
     """TensorFlow computes it by the complement of erf, for which ONNX has no operator."""

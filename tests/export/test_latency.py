@@ -2,6 +2,8 @@ import pytest
 
 from kranking.export import Latencies, latency_in_turns
 
+pytestmark = pytest.mark.once
+
 
 def test_every_round_runs_everything_in_turn():
     calls = []

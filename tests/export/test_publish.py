@@ -7,6 +7,8 @@ import pytest
 from kranking.export._manifest import FORMAT, FORMAT_VERSION, describe_files, write_manifest
 from kranking.export._publish import check_replaceable, published
 
+pytestmark = pytest.mark.once
+
 
 def publish(directory, content):
     with published(directory) as folder:

@@ -18,6 +18,8 @@ from kranking.export import load_bundle, score_parquet
 from kranking.export._log import LogRows
 from kranking.export._raw_rows import log_columns
 
+pytestmark = pytest.mark.once
+
 CHECKOUT = Path(__file__).parents[2]
 SCRIPT = CHECKOUT / "export" / "score.py"
 

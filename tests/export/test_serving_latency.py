@@ -11,6 +11,8 @@ import pytest
 from kranking.export import Latencies, ServingLatency, serving_latency
 from kranking.export._served import is_of_request
 
+pytestmark = pytest.mark.once
+
 SCRIPT = Path(__file__).parents[2] / "export" / "latency.py"
 
 

@@ -62,6 +62,7 @@ def test_a_model_too_large_for_one_file():
         check_size(2**31)
 
 
+@pytest.mark.once
 def test_import_stays_cheap():
     heavy = {"onnx", "onnxruntime", "tf2onnx", "tensorflow"}
     if keras.backend.backend() == "tensorflow":

@@ -25,6 +25,8 @@ from kranking.export._saved_model import load_saved_model, run_saved_model
 from kranking.export._tf_serving import batching_config, models_config
 from kranking.features import RawColumns
 
+pytestmark = pytest.mark.once
+
 pytest.importorskip("tensorflow_serving")
 SCRIPTS = Path(__file__).parents[2] / "export" / "tf_serving"
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"

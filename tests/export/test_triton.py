@@ -11,6 +11,8 @@ from kranking.export._signature import Signature, Value
 from kranking.export._triton import triton_config
 from kranking.export._triton_model import TritonPythonModel
 
+pytestmark = pytest.mark.once
+
 CHECKOUT = Path(__file__).parents[2]
 SIGNATURE = Signature(
     (

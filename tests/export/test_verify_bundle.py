@@ -18,6 +18,8 @@ from kranking.export._manifest import describe_files
 from kranking.export._onnx import rename_values
 from kranking.export._signature import Signature, Value
 
+pytestmark = pytest.mark.once
+
 SCRIPT = Path(__file__).parents[2] / "export" / "verify.py"
 OUTPUTS = (Value("click", "float32", (1,)),)
 

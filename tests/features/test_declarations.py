@@ -118,6 +118,7 @@ def test_hash_does_not_depend_on_the_order_of_keys():
     assert schema_hash([from_config(turned)]) == schema_hash([EVERY[3]])
 
 
+@pytest.mark.once
 def test_hash_is_the_same_in_another_process():
     code = (
         "import sys; from kranking.features import from_json, schema_hash; "

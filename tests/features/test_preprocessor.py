@@ -11,6 +11,7 @@ from kranking.features import (
     Numeric,
     Origin,
     Preprocessor,
+    RawColumns,
     Sequence,
     hash_integers,
     hash_strings,
@@ -441,6 +442,29 @@ def test_bad_columns(columns, message):
 def test_wrong_types(feature, values, expected):
     with pytest.raises(ValueError, match=expected):
         Preprocessor([feature])({"c": values})
+
+
+@pytest.mark.parametrize(
+    "column", ["DE", b"DE", None, {"a": 1}, 3, 2.5, np.array(1), [2**80], ["\ud800"]]
+)
+def test_what_is_no_column_is_refused_by_name(column):
+    """Arrow would take a text for its letters and a dict for its keys."""
+    for encode in (Preprocessor, RawColumns):
+        with pytest.raises(ValueError, match=r"Column 'c' must hold one value per row"):
+            encode([Categorical("c", vocabulary=("DE", "FR"))])({"c": column})
+
+
+def test_a_wrong_type_names_the_column_of_the_sequence():
+    features = [
+        Categorical("pin", vocabulary=(1, 2)),
+        Sequence("seen", of="pin", max_length=2, action="how", action_vocabulary=("save",)),
+    ]
+    columns = {"pin": [1], "seen": [[1]], "how": [["save"]]}
+    for encode in (Preprocessor(features), RawColumns(features)):
+        encode(columns)
+        for name, wrong in (("seen", [["1"]]), ("how", [[1]])):
+            with pytest.raises(ValueError, match=f"Column '{name}' in the given columns must hold"):
+                encode({**columns, name: wrong})
 
 
 def test_columns_of_unequal_length_are_refused():

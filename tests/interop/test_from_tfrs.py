@@ -19,6 +19,8 @@ import pytest
 import kranking as kr
 from kranking import interop
 
+pytestmark = pytest.mark.once
+
 CHILD = Path(__file__).with_name("tfrs_child.py")
 needs_tfrs = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow_recommenders") is None
@@ -48,7 +50,7 @@ def report(folder):
         env={**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])

@@ -27,6 +27,25 @@ def test_small_weights(tmp_path):
     assert found["int8"]["speedup_1"] > 0
 
 
+@pytest.mark.slow
+def test_fuzzed_requests(run, tmp_path):
+    result = run("benchmarks/fuzz_requests.py", tmp_path / "out")
+    assert result["neither"] == 0
+    assert min(result["answers"], result["clear_errors"]) > 20
+
+
+@pytest.mark.slow
+def test_parity(tmp_path):
+    rows = tmp_path / "rows.json"
+    script = ROOT / "recipes/benchmarks/parity.py"
+    for _ in range(2):  # the second finds the rows of the first
+        command = [sys.executable, str(script), "--smoke", "--rows-file", str(rows)]
+        subprocess.run(command, check=True, capture_output=True)
+    found = json.loads(rows.read_text())
+    assert [row["architecture"] for row in found] == ["lr", "transformer"]
+    assert all(len(row["reached"]) == 9 for row in found)  # the .keras file's own as well
+
+
 def test_cost_model(tmp_path):
     """The committed rows, judged by the committed factors."""
     command = [

@@ -75,6 +75,7 @@ def test_another_search_is_refused(found, space, log):
         run(space, log, out, method="bayesian", seed=1)
 
 
+@pytest.mark.once
 def test_changes_can_be_accepted(found, space, log, tmp_path):
     run(space, log, tmp_path, trials=2)
     tighter = run(
@@ -136,6 +137,7 @@ def test_a_limit_needs_a_unit():
         Budget(memory="12")
 
 
+@pytest.mark.once
 def test_a_refused_call_leaves_the_folder_free(space, log, tmp_path):
     with pytest.raises(NoFeasiblePoint):
         run(space, log, tmp_path, budget=Budget(parameters=5))
@@ -144,12 +146,14 @@ def test_a_refused_call_leaves_the_folder_free(space, log, tmp_path):
     assert len(run(space, log, tmp_path, trials=1).trained) == 1
 
 
+@pytest.mark.once
 def test_no_feasible_point_trains_nothing(space, log, tmp_path):
     with pytest.raises(NoFeasiblePoint, match="over the limit of 5"):
         run(space, log, tmp_path, budget=Budget(parameters=5))
     assert not (tmp_path / "baseline.json").exists()
 
 
+@pytest.mark.once
 def test_executions_give_a_spread(space, log, tmp_path):
     training = Training(executions=2, verbose=0)
     budget = Budget(parameters="+0 %", spread=1e-9)
@@ -160,6 +164,7 @@ def test_executions_give_a_spread(space, log, tmp_path):
         result.best()
 
 
+@pytest.mark.once
 def test_hyperband_trains_the_better_half_longer(space, log, tmp_path):
     training = Training(epochs=3, verbose=0)
     result = run(space, log, tmp_path, trials=5, training=training, method="hyperband")

@@ -16,7 +16,7 @@ from kranking.features._schema import check_features, field_widths, from_config,
 from kranking.features._sequence import Sequence, TransAct
 from kranking.features._tables import plan_tables, rows_within, valid_places
 from kranking.layers import UserSequenceTransformer, Work, work_of
-from kranking.ops import l2_normalize, masked_max, masked_mean, masked_sum
+from kranking.ops import l2_normalize, masked_max, masked_mean, masked_sum, take_rows
 
 _POOL: dict[str, Callable] = {"mean": masked_mean, "sum": masked_sum, "max": masked_max}
 
@@ -168,7 +168,7 @@ class FieldEncoder(keras.layers.Layer):
         return isinstance(feature, Numeric) and not feature.bucketized
 
     def _look_up(self, features, inputs) -> dict[str, Any]:
-        """Reads every table once; gives (batch, values, width) by input name."""
+        """Reads every table once; gives (batch, width), of a list (batch, values, width), by name."""
         requests: list[list[tuple[str, str]]] = [[] for _ in self._tables]
         for feature in features:
             owner = feature.of if isinstance(feature, Sequence) else feature.name
@@ -185,10 +185,11 @@ class FieldEncoder(keras.layers.Layer):
             offsets = [table.offsets[owner] for _, owner in pairs]
             rows = rows_within(ops.concatenate(ids, axis=1), np.repeat(limits, widths))
             rows = ops.add(rows, np.repeat(offsets, widths).astype("int32"))
-            found = ops.cast(ops.take(weights, rows, axis=0), self.compute_dtype)
+            found = ops.cast(take_rows(weights, rows), self.compute_dtype)
             starts = np.cumsum([0, *widths])
             for (name, _), start, width in zip(pairs, starts, widths):
-                vectors[name] = found[:, start : start + width]
+                listed = _is_list(self._by_name[name])
+                vectors[name] = found[:, start : start + width] if listed else found[:, start]
         return vectors
 
     def _field(self, feature: Any, inputs, vectors, training):
@@ -203,9 +204,9 @@ class FieldEncoder(keras.layers.Layer):
         if self._is_number(feature):
             value: Any = ops.cast(inputs[name], self.compute_dtype)
             return ops.expand_dims(value, 1) if len(value.shape) == 1 else value
-        if isinstance(feature, Categorical) and feature.multivalued:
+        if _is_list(feature):
             return _POOL[feature.pooling](vectors[name], valid_places(inputs[name]))
-        return vectors[name][:, 0]
+        return vectors[name]
 
     def _sequence(self, feature: Sequence, inputs, vectors, training):
         name = feature.name
@@ -213,11 +214,9 @@ class FieldEncoder(keras.layers.Layer):
         parts = [vectors[name]]
         if feature.action is not None:
             rows = rows_within(inputs[f"{name}.action"], feature.num_action_rows)
-            parts.append(
-                ops.cast(ops.take(self.action_tables[name], rows, axis=0), self.compute_dtype)
-            )
+            parts.append(ops.cast(take_rows(self.action_tables[name], rows), self.compute_dtype))
         if feature.candidate is not None:
-            candidate = vectors[feature.candidate][:, :1]
+            candidate = ops.expand_dims(vectors[feature.candidate], 1)
             parts.append(ops.repeat(candidate, feature.max_length, axis=1))
         tokens = ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
         if name not in self.transformers:
@@ -234,6 +233,12 @@ class FieldEncoder(keras.layers.Layer):
         token += self._by_name[feature.candidate].width if feature.candidate is not None else 0
         shapes = [(None, length, token), (None, length)]
         return shapes if feature.time is None else [*shapes, (None, length)]
+
+
+def _is_list(feature: Any) -> bool:
+    return isinstance(feature, Sequence) or (
+        isinstance(feature, Categorical) and feature.multivalued
+    )
 
 
 def _as_matrix(ids: Any) -> Any:

@@ -71,9 +71,10 @@ def rows_within(ids: Any, num_rows: Any) -> Any:
     `num_rows` is one number, or one for each column of ids.
     """
     ids = ops.convert_to_tensor(ids)
-    num_rows = np.asarray(num_rows, "int32")
-    # Compared before the cast: an int64 id past 2^31 would come back as another one's.
-    inside = ops.logical_and(ops.greater_equal(ids, 0), ops.less(ids, num_rows))
+    last = np.asarray(num_rows, "int32") - 1
+    # Compared before the cast: an int64 id past 2^31 would come back as another one's. Not by `less`,
+    # which tf2onnx does in float32, where the last of 2^24 rows and the one behind it are one number.
+    inside = ops.logical_and(ops.greater_equal(ids, 0), ops.less_equal(ids, last))
     return ops.where(inside, ops.cast(ids, "int32"), 0)
 
 

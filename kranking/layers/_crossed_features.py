@@ -84,7 +84,7 @@ class CrossedFeatures(keras.layers.Layer):
         # The pair's number keeps apart equal rows of different columns.
         salts = np.arange(self._columns.shape[1], dtype="int32")
         buckets = kops.hash_pairs(left, right, salts, self.num_buckets)  # (batch, pairs)
-        weights = ops.cast(ops.take(self.table, buckets, axis=0), kops.wide(self.compute_dtype))
+        weights = ops.cast(kops.take_rows(self.table, buckets), kops.wide(self.compute_dtype))
         return ops.cast(ops.sum(weights, axis=1), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):

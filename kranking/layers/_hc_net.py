@@ -188,7 +188,7 @@ class HCNet(keras.layers.Layer):
             ops.expand_dims(ops.take(ids, side, axis=1), -1) for side in (self._left, self._right)
         )
         rows = kops.hash_pairs(left, right, self._salts, self.num_codewords)  # (B, P, m)
-        codewords = ops.cast(ops.take(self.codebook, rows, axis=0), self.compute_dtype)
+        codewords = ops.cast(kops.take_rows(self.codebook, rows), self.compute_dtype)
         return ops.reshape(
             codewords, (-1, len(self._left), codewords.shape[2] * codewords.shape[3])
         )

@@ -8,6 +8,7 @@ from kranking.ops._masked import masked_mean as masked_mean
 from kranking.ops._masked import masked_softmax as masked_softmax
 from kranking.ops._masked import masked_sum as masked_sum
 from kranking.ops._precision import wide as wide
+from kranking.ops._take_rows import take_rows as take_rows
 
 __all__ = [
     "hash_pairs",
@@ -17,5 +18,6 @@ __all__ = [
     "masked_mean",
     "masked_softmax",
     "masked_sum",
+    "take_rows",
     "wide",
 ]

@@ -26,7 +26,7 @@ def l2_normalize(x, axis: int = -1, epsilon: float = 1e-12):
     x = ops.convert_to_tensor(x)
     values = ops.cast(x, wide(x.dtype))
     square = ops.sum(ops.square(values), axis=axis, keepdims=True)  # (..., 1)
-    alive = ops.cast(square > epsilon**2, values.dtype)
-    # The inner maximum keeps rsqrt away from 0, whose infinite slope would become NaN times 0.
-    scale = alive * ops.rsqrt(ops.maximum(square, max(epsilon**2, 1e-24)))
-    return ops.cast(values * scale, x.dtype)
+    # The inner maximum keeps the root away from 0, whose infinite slope would become NaN times 0.
+    length = ops.sqrt(ops.maximum(square, max(epsilon**2, 1e-24)))
+    length = ops.where(square > epsilon**2, length, float("inf"))
+    return ops.cast(values / length, x.dtype)

@@ -1,4 +1,4 @@
-"""Tracing: without translating Python, unless a layer branches on tensors by Python's own words."""
+"""Graphs: traced without translating Python where that can be, and true at the edges in ONNX."""
 
 import keras
 import numpy as np
@@ -7,9 +7,10 @@ import pytest
 from kranking.export._graph import graph_of
 from kranking.export._onnx import convert, run_onnx, save
 from kranking.export._signature import Signature, Value
+from kranking.features import rows_within
 
 pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="a layer of TensorFlow's alone"
+    keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's"
 )
 
 
@@ -63,3 +64,17 @@ def test_choices_of_every_type_run_as_onnx(dtype, tmp_path):
     x = np.array([[2.0, 0.5], [-2.0, -0.5]], "float32")
     answer = run_onnx(tmp_path / "m.onnx")({"x": x})["y"]
     assert np.array_equal(answer, np.array([[1, 0], [1, 0]], dtype))
+
+
+def test_the_last_row_of_a_large_table_is_found_in_onnx():
+    """tf2onnx compares integers by `less` in float32, where 2^24 and 2^24 + 1 are one number."""
+    import onnxruntime
+    import tensorflow as tf
+    import tf2onnx
+
+    specs = [tf.TensorSpec((None,), "int32", name="ids")]
+    function = tf.function(lambda ids: rows_within(ids, 2**24 + 1), specs)
+    model, _ = tf2onnx.convert.from_function(function, specs, opset=18)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    ids = np.int32([-1, 0, 2**24, 2**24 + 1, 2**31 - 1])
+    assert session.run(None, {"ids": ids})[0].tolist() == [0, 0, 2**24, 0, 0]

@@ -11,18 +11,29 @@ from pathlib import Path
 
 import numpy as np
 
-DTYPES = {"TYPE_INT32": ("INT32", "int32"), "TYPE_FP32": ("FP32", "float32")}
+DTYPES = {
+    "TYPE_INT32": ("INT32", "int32"),
+    "TYPE_INT64": ("INT64", "int64"),
+    "TYPE_FP32": ("FP32", "float32"),
+    "TYPE_FP64": ("FP64", "float64"),
+    "TYPE_STRING": ("BYTES", "object"),
+}
+NULL = {"TYPE_INT64": -(2**63), "TYPE_FP64": float("nan"), "TYPE_STRING": ""}
 
 
-def unknown_row(inputs: list[dict]) -> dict:
-    """Nobody, about nothing: unknown ids, empty sequences, average numbers."""
-    empty = {"TYPE_INT32": -1, "TYPE_FP32": 0.0}
-    return {
-        value["name"]: np.full(
-            [1, *map(int, value["dims"])], 0 if "reshape" in value else empty[value["data_type"]]
+def unknown_row(inputs: list[dict], batched: bool) -> dict:
+    """Nobody, about nothing: unknown ids, empty sequences, average numbers, nulls."""
+    empty = {**NULL, "TYPE_INT32": -1, "TYPE_FP32": 0.0}
+    row = {}
+    for value in inputs:
+        shape = [abs(int(n)) for n in value["dims"]]
+        single = "reshape" in value or (not batched and len(shape) == 1)
+        kind = value["data_type"]
+        fill = 0 if single and kind in ("TYPE_INT32", "TYPE_FP32") else empty[kind]
+        row[value["name"]] = np.full(
+            [1, *shape] if batched else shape, fill, DTYPES[kind][1]
         ).tolist()
-        for value in inputs
-    }
+    return row
 
 
 def main() -> None:
@@ -43,10 +54,11 @@ def main() -> None:
 
 def answer(client, triton, model: str, request: Path | None) -> dict:
     config = configuration(client, model)
+    batched = int(config.get("max_batch_size", 0)) > 0  # else a request has the rows that it has
     inputs = (
         json.loads(request.read_text("utf-8"))["inputs"]
         if request
-        else unknown_row(config["input"])
+        else unknown_row(config["input"], batched)
     )
     tensors = []
     for value in config["input"]:

@@ -13,10 +13,18 @@ def main() -> int:
     parser.add_argument("--name", default="ranker", help="the model's name in requests")
     parser.add_argument("--version", type=int, help="default: the next one")
     parser.add_argument("--backend", default="onnxruntime", choices=("onnxruntime", "python"))
+    parser.add_argument(
+        "--signature", default="serve_ids", help="serve, rank or user_tower: on a log's columns"
+    )
     args = parser.parse_args()
     try:
         folder = write_triton(
-            args.bundle, args.repository, name=args.name, version=args.version, backend=args.backend
+            args.bundle,
+            args.repository,
+            name=args.name,
+            version=args.version,
+            backend=args.backend,
+            signature=args.signature,
         )
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

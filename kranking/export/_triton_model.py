@@ -18,7 +18,12 @@ class TritonPythonModel:
         """Loads the ONNX file of this version."""
         import onnxruntime
 
-        parameters = json.loads(args["model_config"])["parameters"]
+        config = json.loads(args["model_config"])
+        parameters = config["parameters"]
+        self.batched = int(config.get("max_batch_size", 0)) > 0
+        self.finite = (
+            parameters.get("numbers", {"string_value": "finite"})["string_value"] == "finite"
+        )
         threads = parameters.get("intra_op_thread_count", {"string_value": "0"})
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(threads["string_value"])
@@ -33,14 +38,16 @@ class TritonPythonModel:
         """Answers the requests of one batch by one run; a request that is wrong fails alone."""
         import triton_python_backend_utils as triton
 
+        if not self.batched and len(requests) > 1:
+            return [self.execute([request])[0] for request in requests]
         rows = [self._rows(request, triton) for request in requests]
-        responses = [self._refusal(r, triton) for r in rows]
+        responses = [self._refusal(r, triton) if self.finite else None for r in rows]
         good = [i for i, response in enumerate(responses) if response is None]
         if good:
             batch = {name: np.concatenate([rows[i][name] for i in good]) for name in self.inputs}
             answers = self.session.run(self.outputs, batch)
-            ends = np.cumsum([len(next(iter(rows[i].values()))) for i in good])
-            for i, parts in zip(good, zip(*(np.split(a, ends[:-1]) for a in answers))):
+            ends = np.cumsum([len(next(iter(rows[i].values()))) for i in good[:-1]])
+            for i, parts in zip(good, zip(*(np.split(a, ends) for a in answers))):
                 tensors = [
                     triton.Tensor(n, np.ascontiguousarray(p)) for n, p in zip(self.outputs, parts)
                 ]
@@ -48,8 +55,14 @@ class TritonPythonModel:
         return responses
 
     def _rows(self, request: Any, triton: Any) -> dict[str, np.ndarray]:
-        columns = {name: triton.get_input_tensor_by_name(request, name) for name in self.inputs}
-        return {name: columns[name].as_numpy().reshape(-1, *self.inputs[name]) for name in columns}
+        rows = {}
+        for name, shape in self.inputs.items():
+            column = triton.get_input_tensor_by_name(request, name).as_numpy().reshape(-1, *shape)
+            if column.dtype == object:  # Triton's strings are bytes
+                texts = [text.decode("utf-8", "replace") for text in column.ravel()]
+                column = np.array(texts, object).reshape(column.shape)
+            rows[name] = column
+        return rows
 
     def _refusal(self, rows: dict[str, np.ndarray], triton: Any) -> Any:
         """Gives the error response to rows with a number that is not finite, or nothing."""

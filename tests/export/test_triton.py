@@ -36,6 +36,39 @@ def test_quotes_in_names_stay_inside_the_string():
     assert r'{ name: "a\"\\\n" data_type' in triton_config(signature, "ranker", "python")
 
 
+def test_a_request_with_candidates_is_no_batch():
+    signature = Signature(
+        (
+            Value("country", "string", (), 1),
+            Value("seen", "int64", (3,), 1),
+            Value("price", "float64", ()),
+            Value("cover", "float32", (4,)),
+        ),
+        (Value("save", "float32", (1,)),),
+    )
+    text = triton_config(signature, "ranking", "python", finite=False)
+    assert '{ name: "country" data_type: TYPE_STRING dims: [1] }' in text
+    assert '{ name: "seen" data_type: TYPE_INT64 dims: [1, 3] }' in text
+    assert '{ name: "price" data_type: TYPE_FP64 dims: [-1] }' in text
+    assert '{ name: "cover" data_type: TYPE_FP32 dims: [-1, 4] }' in text
+    assert '{ name: "save" data_type: TYPE_FP32 dims: [-1, 1] }' in text
+    assert "max_batch_size: 0" in text
+    assert "dynamic_batching" not in text
+    assert '{ key: "cover" value { data_type: TYPE_FP32 dims: [1, 4] zero_data: true } }' in text
+    assert 'parameters { key: "numbers" value { string_value: "any" } }' in text
+    assert '"numbers"' not in triton_config(signature, "ranking", "onnxruntime", finite=False)
+
+
+def test_a_signature_on_columns(awkward, tmp_path):
+    folder = write_triton(awkward.folder, tmp_path, name="scorer", signature="serve")
+    assert (folder / "model.onnx").read_bytes() == (awkward.folder / "serve.onnx").read_bytes()
+    with pytest.raises(ValueError, match="a signature that the bundle has as ONNX"):
+        write_triton(awkward.folder, tmp_path, name="ranking", signature="rank")
+    with pytest.raises(ValueError, match="should declare this bundle's inputs"):
+        write_triton(awkward.folder, tmp_path, name="scorer")
+    assert [path.name for path in tmp_path.iterdir()] == ["scorer"]
+
+
 @pytest.mark.parametrize(
     ("backend", "files"),
     [("onnxruntime", {"model.onnx"}), ("python", {"model.onnx", "model.py"})],

@@ -18,10 +18,12 @@ import export_samples
 import numpy as np
 import pytest
 
-from kranking.export import load_bundle, write_triton
+from kranking.export import export_model, load_bundle, write_triton
+from kranking.export._requests import random_columns
 
 SCRIPTS = Path(__file__).parents[2] / "export" / "triton"
 PYTHON = os.environ.get("TRITON_PYTHON")
+SIGNATURES = ("serve", "rank", "user_tower")
 
 pytestmark = pytest.mark.skipif(not PYTHON, reason="TRITON_PYTHON names no Python with Triton")
 
@@ -48,9 +50,22 @@ def is_ready(server):
 
 
 @pytest.fixture(scope="module")
-def server(awkward, tmp_path_factory):
+def sided(tmp_path_factory):
+    """A bundle that has every signature, and columns of one user and five candidates."""
+    folder = tmp_path_factory.mktemp("sided") / "bundle"
+    export_model(export_samples.sided_model(), folder, formats=["onnx"], num_check_rows=4)
+    bundle = load_bundle(folder)
+    return SimpleNamespace(bundle=bundle, columns=random_columns(bundle.features(), 5, seed=1))
+
+
+@pytest.fixture(scope="module")
+def server(awkward, sided, tmp_path_factory):
     repository = tmp_path_factory.mktemp("models")
     write_triton(awkward.folder, repository, name="ranker", backend="python")
+    for name in SIGNATURES:
+        write_triton(
+            sided.bundle.directory, repository, name=name, backend="python", signature=name
+        )
     ports = dict(zip(("http", "grpc", "metrics"), free_ports(3)))
     command = [PYTHON, SCRIPTS / "serve.py", repository]
     command += [f"--{name}-port={port}" for name, port in ports.items()]
@@ -70,12 +85,12 @@ def server(awkward, tmp_path_factory):
             process.wait(timeout=60)
 
 
-def ask(server, tmp_path, rows, protocol="grpc"):
+def ask(server, tmp_path, rows, protocol="grpc", model="ranker"):
     request = tmp_path / "request.json"
     request.write_text(json.dumps({"inputs": {k: v.tolist() for k, v in rows.items()}}), "utf-8")
     url = f"--url=127.0.0.1:{server.ports[protocol]}"
     return subprocess.run(
-        [PYTHON, SCRIPTS / "client.py", request, url, f"--protocol={protocol}"],
+        [PYTHON, SCRIPTS / "client.py", request, url, f"--protocol={protocol}", f"--model={model}"],
         capture_output=True,
         text=True,
         check=False,
@@ -92,6 +107,38 @@ def test_answers_are_the_models(server, awkward, tmp_path, protocol, size):
     assert reply["keras_imported"] is False
     for task, p in load_bundle(awkward.folder).predict(rows).items():
         np.testing.assert_allclose(reply["outputs"][task], p, atol=1e-5)
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_columns_get_the_bundles_answers(server, sided, tmp_path, name, protocol):
+    """Strings, nulls and values never seen among them; of `rank`, one user and five candidates."""
+    rows = sided.bundle.tensors(name, sided.columns)
+    done = ask(server, tmp_path, rows, protocol, model=name)
+    assert done.returncode == 0, done.stderr
+    outputs = json.loads(done.stdout)["outputs"]
+    for output, expected in sided.bundle.run(name, rows).items():
+        np.testing.assert_allclose(outputs[output], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_a_row_of_nulls_is_answered(server, name):
+    url = f"--url=127.0.0.1:{server.ports['grpc']}"
+    done = subprocess.run(
+        [PYTHON, SCRIPTS / "client.py", url, f"--model={name}"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for values in json.loads(done.stdout)["outputs"].values():
+        assert np.isfinite(values).all()
+
+
+def test_two_users_in_a_request_to_rank_are_refused(server, sided, tmp_path):
+    rows = sided.bundle.tensors("rank", sided.columns)
+    user = next(n for n, x in rows.items() if len(x) == 1)
+    rows[user] = np.repeat(rows[user], 2, axis=0)
+    done = ask(server, tmp_path, rows, model="rank")
+    assert done.returncode == 1
+    assert re.search(rf"{user}.*\[1\D", done.stderr), done.stderr
 
 
 def test_the_new_version_answers(server, awkward, tmp_path):

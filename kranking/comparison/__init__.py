@@ -9,6 +9,7 @@ from kranking.comparison._intervals import paired_difference as paired_differenc
 from kranking.comparison._intervals import paired_over_seeds as paired_over_seeds
 from kranking.comparison._intervals import spread as spread
 from kranking.comparison._intervals import wider as wider
+from kranking.comparison._latency import served_latencies as served_latencies
 from kranking.comparison._learning import learning_experiments as learning_experiments
 from kranking.comparison._learning_report import LearningReport as LearningReport
 from kranking.comparison._log import LogFiles as LogFiles
@@ -36,6 +37,7 @@ __all__ = [
     "paired_difference",
     "paired_over_seeds",
     "recurring_training",
+    "served_latencies",
     "spread",
     "wider",
 ]

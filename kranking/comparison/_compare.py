@@ -18,7 +18,7 @@ from kranking.comparison._intervals import (
     spread,
     wider,
 )
-from kranking.comparison._latency import latencies
+from kranking.comparison._latency import served_latencies
 from kranking.comparison._log import LogFiles, Protocol
 from kranking.comparison._report import Comparison, Row
 from kranking.comparison._trial import KEPT, sessions_of, trained
@@ -81,7 +81,10 @@ def compare(
     for seed in range(seeds):
         for variant in resolved:
             trials[variant.name].append(trained(variant, seed, log, protocol, out, verbose))
-    served = {} if latency_batch is None else latencies(resolved, baseline, out, latency_batch)
+    served = {}
+    if latency_batch is not None:
+        makers = {variant.name: variant.make for variant in resolved}
+        served = served_latencies(makers, baseline, out, latency_batch)
     rows = [
         _row(variant, trials, baseline, out, served.get(variant.name, {})) for variant in resolved
     ]

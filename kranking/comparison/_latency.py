@@ -1,14 +1,15 @@
 """Latency of the models as they are served, in turns with the baseline."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kranking.budget import Figure
-from kranking.comparison._variant import Variant
 from kranking.export import export_model, latency_in_turns, load_bundle
+from kranking.models import RankingModel
 
 BASELINE = (
     "baseline_"  # the baseline's figures from the same turns, for a machine's mood to fall out
@@ -16,38 +17,50 @@ BASELINE = (
 _ROUNDS, _THREADS = 200, 1
 
 
-def latencies(
-    variants: list[Variant], baseline: str, out: Path, batch: int
+def served_latencies(
+    models: Mapping[str, Callable[[], RankingModel]], baseline: str, out: Path, batch: int
 ) -> dict[str, dict[str, Figure] | str]:
-    """Exports each variant to ONNX and times it on ONNX Runtime, in turns with the baseline.
+    """Exports models to ONNX and times each on ONNX Runtime with one thread, in turns with one of them.
 
-    Weights do not change what a model's products cost, so untrained models are served. What was measured is
-    kept in `out`; of a variant that cannot be served, the reason is given and it is tried again.
+    Weights do not change what a model's products cost, so untrained models will do.
+
+    Args:
+        models: What makes each, by name; a name becomes a folder.
+        baseline: The name of the one that the others are measured beside.
+        out: Keeps bundles and figures: what was measured is not measured again.
+        batch: Rows of a request.
+
+    Returns:
+        By name `latency_p50`, `_p90`, `_p99`, the baseline's in the same turns as
+        `baseline_latency_p50`, …, and `latency_ratio` with the ends of its 95 % interval,
+        `latency_ratio_low` and `_high`. Of a model that cannot be served, the reason; it is tried again
+        the next time.
     """
     path = out / f"latency-batch{batch}.json"
     kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    base = next(v for v in variants if v.name == baseline)
     found: dict[str, dict[str, Figure] | str] = {}
-    for variant in variants:
-        if variant.name not in kept:
+    for name in models:
+        if name not in kept:
             try:
-                kept[variant.name] = _in_turns(variant, base, out, batch)
+                kept[name] = _in_turns(models, name, baseline, out, batch)
             except Exception as error:  # a user's layer, or a runtime's own error
-                found[variant.name] = f"{type(error).__name__}: {str(error)[:300]}"
+                found[name] = f"{type(error).__name__}: {str(error)[:300]}"
                 continue
             temporary = path.with_suffix(".tmp")
             temporary.write_text(json.dumps(kept), "utf-8")
             temporary.replace(path)
-        found[variant.name] = {n: Figure(**figure) for n, figure in kept[variant.name].items()}
+        found[name] = {n: Figure(**figure) for n, figure in kept[name].items()}
     return found
 
 
-def _in_turns(variant: Variant, base: Variant, out: Path, batch: int) -> dict[str, Any]:
+def _in_turns(
+    models: Mapping[str, Callable], name: str, baseline: str, out: Path, batch: int
+) -> dict[str, Any]:
     calls = {}
-    for who, one in (("variant", variant), ("baseline", base)):
-        folder = out / "served" / one.name
+    for who, one in (("variant", name), ("baseline", baseline)):
+        folder = out / "served" / one
         if not (folder / "manifest.json").exists():
-            export_model(one.make(), folder, formats=["onnx"], signatures=[])
+            export_model(models[one](), folder, formats=["onnx"], signatures=[])
         calls[who] = _call(load_bundle(folder, threads=_THREADS), batch)
     measured = latency_in_turns(calls, _ROUNDS, batch=batch, threads=_THREADS)
     conditions = f"ONNX Runtime, {batch} rows, {_THREADS} thread, {measured.machine}"

@@ -14,7 +14,7 @@ from kranking import architectures
 from kranking.budget import Cost
 from kranking.comparison import LogFiles
 from kranking.search._objective import Objective
-from kranking.search._space import SearchSpace, arguments_of
+from kranking.search._space import Chosen, SearchSpace, arguments_of
 from kranking.search._train import Training, fitted, start_afresh
 
 
@@ -51,7 +51,11 @@ class Baseline:
 
     def cost(self, space: SearchSpace) -> Cost:
         """Gives its cost, by formula."""
-        return space.cost(space.fixed(self.architecture, self.arguments))
+        return space.cost(self.chosen(space))
+
+    def chosen(self, space: SearchSpace) -> Chosen:
+        """Gives it as a configuration, with the space's common settings."""
+        return space.fixed(self.architecture, self.arguments)
 
     def to_json(self) -> dict[str, Any]:
         """Gives it as plain values."""
@@ -77,7 +81,7 @@ def trained_baseline(
     for execution in range(len(runs), max(2, training.executions)):
         start_afresh(seed + execution)
         with training.strategy.scope() if training.strategy is not None else nullcontext():
-            model = space.compiled(space.fixed(baseline.architecture, baseline.arguments))
+            model = space.compiled(baseline.chosen(space))
         options: dict[str, Any] = {"batch_size": space.batch_size, "seed": seed + execution}
         runs.append(fitted(model, log, training, objective, **options))
         temporary = path.with_suffix(".tmp")

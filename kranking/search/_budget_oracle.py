@@ -31,7 +31,9 @@ class BudgetOracle:
             `ValueError` means that there is no such model.
         baseline: The baseline's cost, for relative limits.
         confirm: Likewise from `hp` to `Cost`, but slow, such as a measurement: asked for what `cost` finds
-            within budget, before a trial is made. Its figures replace those of `cost`.
+            within budget, before a trial is made. Its figures replace those of `cost`. A `ValueError`
+            refuses the configuration.
+        confirmed_baseline: The baseline's cost as `confirm` finds it out, which its figures are held to.
         seed: Seed of the draws, for KerasTuner 1.4.8 takes 0 for "any". `None` keeps the oracle's.
         patience: Draws in a row; after them the nearest is taken a step at a time towards the budget.
 
@@ -61,13 +63,14 @@ class BudgetOracle:
         *,
         baseline: Cost | None = None,
         confirm: Callable[[Any], Cost] | None = None,
+        confirmed_baseline: Cost | None = None,
         seed: int | None = None,
         patience: int = 200,
     ):
         check_positive_int("seed", seed, optional=True, minimum=0)
         check_positive_int("patience", patience)
         self.budget, self.baseline = budget, baseline
-        self._cost, self._confirm = cost, confirm
+        self._cost, self._confirm, self._confirmed_baseline = cost, confirm, confirmed_baseline
         self._patience = patience
         self.rejected: list[Rejection] = []
         self.costs: dict[str, Cost] = {}
@@ -141,10 +144,21 @@ class BudgetOracle:
         if found:
             return Rejection.of(values, found)
         start = time.perf_counter()
-        self.costs[key] = cost = cost.with_figures(**self._confirm(hp).figures)
-        self.confirming_seconds += time.perf_counter() - start
-        found = budget.check(cost, self.baseline)
+        try:
+            self.costs[key] = cost = cost.with_figures(**self._confirm(hp).figures)
+        except ValueError as error:
+            return Rejection.unbuildable(values, error)
+        finally:
+            self.confirming_seconds += time.perf_counter() - start
+        found = budget.check(cost, self.against)
         return Rejection.of(values, found) if found else None
+
+    @property
+    def against(self) -> Cost | None:
+        """The baseline's cost, with what was confirmed of it."""
+        if self.baseline is None or self._confirmed_baseline is None:
+            return self.baseline
+        return self.baseline.with_figures(**self._confirmed_baseline.figures)
 
     def _without(self, *names: str) -> Budget:
         return Budget(**{k: v for k, v in self.budget.to_json().items() if k not in names})
@@ -160,7 +174,7 @@ class BudgetOracle:
             return math.log1p(self.excess(values))
         cost, shares = self.costs[self._compute_values_hash(_own(values))], [-math.inf]
         for limit in self._without("spread").limits:
-            received, most = _received(cost, limit.figure), limit.most(self.baseline)
+            received, most = _received(cost, limit.figure), limit.most(self.against)
             shares.append(math.log(max(received, 1e-12) / most) if most > 0 else 0.0)
         return max(shares)
 

@@ -11,6 +11,7 @@ from kranking.budget import Budget, Figure
 from kranking.comparison import LogFiles
 from kranking.search._baseline import Baseline, trained_baseline
 from kranking.search._budget_oracle import BudgetOracle
+from kranking.search._measured import Measured
 from kranking.search._objective import Objective
 from kranking.search._result import SearchResult
 from kranking.search._settings import check_same_search, write_settings
@@ -53,7 +54,9 @@ def search(
         training: How each is trained.
         objective: Such as `"save_auc"`; `None` takes the AUC of the first task.
         seed: Of draws and trainings, 0 included.
-        confirm: A slower `hp -> Cost`, such as a measurement, asked before a trial is made.
+        confirm: `"measured"` measures latency and memory, where limited, of what the formulas accept,
+            before a trial is made: on the exported ONNX file, and in steps. Or a slower `hp -> Cost` of
+            your own.
         out: Folder of trials and report.
         accept_changes: Go on with another space, budget or training in a used folder; what was trained
             before stays, judged by the new budget.
@@ -76,6 +79,8 @@ def search(
             "A limit on `spread` needs Training(executions=2) or more, to measure it. Received: "
             f"executions={training.executions}"
         )
+    if isinstance(confirm, str):
+        check_choice("confirm", confirm, ("measured",))
     sought = Objective.of(objective, space.tasks, training.hit)
     base = None if baseline is None else Baseline.of(baseline, space)
     settings = {
@@ -90,16 +95,25 @@ def search(
         "backend": keras.backend.backend(),
         "versions": versions("keras", "keras-tuner", keras.backend.backend()),
     }
+    if confirm is not None:
+        settings["confirm"] = confirm if isinstance(confirm, str) else "own"
     settings = json.loads(json.dumps(settings, default=str))
     if not accept_changes:
         check_same_search(out, settings)
     cost = None if base is None else base.cost(space)
+    measured = None
+    if confirm == "measured":
+        chosen = None if base is None else base.chosen(space)
+        confirm = Measured(space, budget, out / "measured", chosen)
+        if chosen is not None and not is_worker():
+            measured = confirm(chosen)
     oracle = BudgetOracle(
         make_oracle(method, space, sought, trials, training.epochs),
         budget,
         space.cost,
         baseline=cost,
         confirm=confirm,
+        confirmed_baseline=measured,
         seed=seed,
     )
     row, common = None, {"log": log, "training": training, "objective": sought, "seed": seed}
@@ -110,6 +124,7 @@ def search(
         if base is not None:
             row = trained_baseline(base, space, out, **common)
             oracle.baseline = cost.with_figures(spread=Figure(row["spread"], "", "measured"))
+            row |= {"cost": oracle.against.to_json()}
     tuner.search(verbose=1 if training.verbose == "auto" else training.verbose)
     if is_worker():
         return None

@@ -5,18 +5,24 @@ Cost:     four minutes on 2 cores; `--smoke` under two.
 Expected: half the bytes, and a quarter to two fifths; int8 faster where products are large, at published
           widths, and level where they are small.
 
-The models of `serving.py`, untrained: quality is measured by `export/compress.py`, on a trained one.
+The models of `serving.py`, untrained: quality is measured by `export/compress.py`, on a trained one. What
+stands in `--rows-file` is not measured again.
 """
 
 import argparse
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1]))
+import training
 from serving import MODELS, build, in_a_process
 
 import kranking as kr
+
+WEIGHTS = ("float16", "int8")
 
 
 def main() -> None:
@@ -31,15 +37,18 @@ def main() -> None:
     args = parser.parse_args()
     if args.smoke:
         args.rounds, args.scale = 5, 0.25
-    rows = []
+    rows = json.loads(args.rows_file.read_text()) if args.rows_file.exists() else []
+    done = {(row["model"], row["weights"]) for row in rows}
+    args.rows_file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         for name in args.models:
-            in_a_process(export, name, Path(folder), args.scale)
-            for weights in ("float16", "int8"):
+            wanted = [weights for weights in WEIGHTS if (name, weights) not in done]
+            if wanted:
+                in_a_process(export, name, Path(folder), args.scale)
+            for weights in wanted:
                 rows.append(in_a_process(measure, name, Path(folder), weights, args.rounds))
+                training.replace(args.rows_file, json.dumps(rows, indent=1) + "\n")
                 print(json.dumps(rows[-1]), flush=True)
-    args.rows_file.parent.mkdir(parents=True, exist_ok=True)
-    args.rows_file.write_text(json.dumps(rows, indent=1) + "\n")
     print(table(rows))
 
 

@@ -36,6 +36,7 @@ def test_latency_is_told_beside_the_baselines(wide, tmp_path):
     assert len(list((tmp_path / "measured" / "served").iterdir())) == 1  # the baseline's bundle
 
 
+@pytest.mark.slow
 def test_no_training_is_spent_on_what_measures_over_the_limit(wide, log, tmp_path):
     """The formula is not asked: the space predicts no latency."""
     result = search(

@@ -10,6 +10,7 @@ import numpy as np
 
 from kranking.export._check_rows import Rows
 from kranking.export._error import ExportError
+from kranking.export._fuse import fuse_layer_norms
 from kranking.export._graph import graph_of
 from kranking.export._signature import Signature
 
@@ -59,6 +60,7 @@ def convert(serve: Callable, signature: Signature, opset: int) -> Any:
             model, _ = tf2onnx.convert.from_function(**made)
     except Exception:  # a pass that fails is left out where it worked on a copy
         model, _ = tf2onnx.convert.from_function(**made)
+    fuse_layer_norms(model.graph)
     _rename(model.graph, signature, plain)
     model.ir_version = _IR_VERSION
     model.doc_string = ""

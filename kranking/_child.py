@@ -87,4 +87,7 @@ def _environment(backend: str, accelerators: bool) -> dict[str, str]:
         environment.pop("XLA_FLAGS", None)
     if not accelerators:
         environment |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+    else:  # taking all of a GPU at once, which the parent may hold in part, would fail
+        environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+        environment.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     return environment

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from kranking._core import check_positive_int
 from kranking.budget import Figure
+from kranking.comparison._variant import check_file_name
 from kranking.export import export_model, latency_in_turns, load_bundle
 from kranking.models import RankingModel
 
@@ -15,19 +17,20 @@ BASELINE = (
     "baseline_"  # the baseline's figures from the same turns, for a machine's mood to fall out
 )
 _ROUNDS, _THREADS = 200, 1
+_BESIDE = "beside"
 
 
 def served_latencies(
-    models: Mapping[str, Callable[[], RankingModel]], baseline: str, out: Path, batch: int
+    models: Mapping[str, Callable[[], RankingModel]], baseline: str, out: str | Path, batch: int
 ) -> dict[str, dict[str, Figure] | str]:
     """Exports models to ONNX and times each on ONNX Runtime with one thread, in turns with one of them.
 
     Weights do not change what a model's products cost, so untrained models will do.
 
     Args:
-        models: What makes each, by name; a name becomes a folder.
+        models: What makes each, by name; a name becomes a folder, and stands for one model in it.
         baseline: The name of the one that the others are measured beside.
-        out: Keeps bundles and figures: what was measured is not measured again.
+        out: Keeps bundles and figures: what was measured beside this baseline is not measured again.
         batch: Rows of a request.
 
     Returns:
@@ -35,21 +38,36 @@ def served_latencies(
         `baseline_latency_p50`, …, and `latency_ratio` with the ends of its 95 % interval,
         `latency_ratio_low` and `_high`. Of a model that cannot be served, the reason; it is tried again
         the next time.
+
+    Raises:
+        ValueError: `baseline` is none of the models, or a name cannot be a folder.
     """
+    check_positive_int("batch", batch)
+    if baseline not in models:
+        raise ValueError(
+            f"`baseline` must be one of {list(models)}. Received: baseline={baseline!r}"
+        )
+    for name in models:
+        check_file_name("A model's name", name)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
     path = out / f"latency-batch{batch}.json"
     kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     found: dict[str, dict[str, Figure] | str] = {}
     for name in models:
-        if name not in kept:
+        if kept.get(name, {}).get(_BESIDE) != baseline:
             try:
-                kept[name] = _in_turns(models, name, baseline, out, batch)
+                kept[name] = {_BESIDE: baseline, **_in_turns(models, name, baseline, out, batch)}
+            except (OSError, ImportError, MemoryError):
+                raise  # of this machine, and not of the model
             except Exception as error:  # a user's layer, or a runtime's own error
                 found[name] = f"{type(error).__name__}: {str(error)[:300]}"
                 continue
             temporary = path.with_suffix(".tmp")
             temporary.write_text(json.dumps(kept), "utf-8")
             temporary.replace(path)
-        found[name] = {n: Figure(**figure) for n, figure in kept[name].items()}
+        figures = ((n, figure) for n, figure in kept[name].items() if n != _BESIDE)
+        found[name] = {n: Figure(**figure) for n, figure in figures}
     return found
 
 

@@ -70,7 +70,7 @@ class Bundle:
 
         Args:
             name: `"serve"`, `"rank"` or `"user_tower"`; `rank` reads the first row of a request's columns.
-            columns: Every column that its features read, of one length: NumPy, Arrow or lists.
+            columns: Every column that its features read: NumPy, Arrow or lists.
         """
         return request_tensors(self._declared, name, columns)
 
@@ -89,9 +89,9 @@ class Bundle:
         """Gives the `onnxruntime.InferenceSession` of a signature of the manifest, opened once."""
         described = self.manifest.get("signatures", {})
         if "onnx" not in described.get(name, {}):
+            known = sorted(known for known in described if "onnx" in described[known])
             raise ValueError(
-                f"`name` should be a signature that the bundle has as ONNX, one of {sorted(described)}. "
-                f"Received: {name!r}"
+                f"The bundle should have the signature as ONNX; it has {known}. Received: {name!r}"
             )
         if name not in self._sessions:
             path = self.directory / described[name]["onnx"]

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from kranking.export._raw_rows import log_columns
-from kranking.export._served import RANK, SERVE, TOWER, is_of_request, rank_parts, tower_part
+from kranking.export._served import SERVE, TOWER, is_of_request, possible, rank_parts, tower_part
 from kranking.features import Feature, RawColumns
 
 
@@ -23,11 +23,17 @@ def request_tensors(
     features: Sequence[Feature], name: str, columns: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
     """Gives what a signature on columns takes; of a request's own columns, `rank` reads the first row."""
+    if name not in possible(features):
+        raise ValueError(
+            f"`name` must be one of {list(possible(features))}, which these features allow on columns. "
+            f"Received: {name!r}"
+        )
     if name == SERVE:
         return RawColumns(features)(columns)
     if name == TOWER:
         return tower_part(features).columns(columns)
-    if name != RANK:
-        raise ValueError(f"`name` must be a signature on columns. Received: {name!r}")
     once, each = (part.columns for part in rank_parts(features))
-    return {**{n: x[:1] for n, x in once(columns).items()}, **each(columns)}
+    request = {n: x[:1] for n, x in once(columns).items()}
+    if not all(map(len, request.values())):
+        raise ValueError("`rank` must have one request row in `columns`. Received: none")
+    return {**request, **each(columns)}

@@ -28,5 +28,6 @@ def l2_normalize(x, axis: int = -1, epsilon: float = 1e-12):
     square = ops.sum(ops.square(values), axis=axis, keepdims=True)  # (..., 1)
     # The inner maximum keeps the root away from 0, whose infinite slope would become NaN times 0.
     length = ops.sqrt(ops.maximum(square, max(epsilon**2, 1e-24)))
-    length = ops.where(square > epsilon**2, length, float("inf"))
+    # Asked this way round, a NaN is a length and makes all of its vector NaN.
+    length = ops.where(square <= epsilon**2, float("inf"), length)
     return ops.cast(values / length, x.dtype)

@@ -29,5 +29,5 @@ def take_rows(table, rows):
     if keras.backend.backend() == "torch":
         import torch
 
-        return torch.nn.functional.embedding(rows, table)
+        return torch.nn.functional.embedding(rows.long(), table)
     return ops.take(table, rows, axis=0)

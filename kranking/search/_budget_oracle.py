@@ -1,5 +1,6 @@
 """KerasTuner's oracles, kept within a budget."""
 
+import contextlib
 import json
 import math
 import os
@@ -13,6 +14,12 @@ from kranking.budget import Budget, Cost
 from kranking.search._bayesian import propose
 from kranking.search._nearest import completed, descend
 from kranking.search._rejection import NoFeasiblePoint, Rejection
+
+_MOST_CONFIRMATIONS = 20  # measurements that one trial is worth: a worker waits for it meanwhile
+
+
+class _EnoughMeasured(Exception):
+    """So many configurations were over budget when they were measured that no more will be."""
 
 
 class BudgetOracle:
@@ -31,8 +38,8 @@ class BudgetOracle:
             `ValueError` means that there is no such model.
         baseline: The baseline's cost, for relative limits.
         confirm: Likewise from `hp` to `Cost`, but slow, such as a measurement: asked for what `cost` finds
-            within budget, before a trial is made. Its figures replace those of `cost`. A `ValueError`
-            refuses the configuration.
+            within budget, before a trial is made, 20 times at most; then the nearest is sought by `cost`.
+            Its figures replace those of `cost`. A `ValueError` refuses the configuration.
         confirmed_baseline: The baseline's cost as `confirm` finds it out, which its figures are held to.
         seed: Seed of the draws, for KerasTuner 1.4.8 takes 0 for "any". `None` keeps the oracle's.
         patience: Draws in a row; after them the nearest is taken a step at a time towards the budget.
@@ -77,12 +84,17 @@ class BudgetOracle:
         self.seconds = 0.0  # in the oracle, without `confirm`
         self.confirming_seconds = 0.0
         self._verdicts: dict[str, Rejection | None] = {}
+        self._formulas: dict[str, tuple[Cost | None, Rejection | None]] = {}
+        self._confirmations = 0  # since a trial was asked for
+        costs = (baseline, confirmed_baseline)
+        self._judged_by = [confirm is not None, *(c and c.to_json() for c in costs)]
         if seed is not None:
             self.seed = self._seed_state = seed
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Gives the values of the next trial, within the budget."""
         start, before = time.perf_counter(), self.confirming_seconds
+        self._confirmations = 0
         try:
             return self._populate(trial_id)
         finally:
@@ -90,8 +102,9 @@ class BudgetOracle:
             self.seconds += time.perf_counter() - start - confirmed
 
     def _populate(self, trial_id: str) -> dict[str, Any]:
-        if hasattr(self, "gpr") and (values := propose(self)) is not None:
-            return {"status": "RUNNING", "values": values}
+        with contextlib.suppress(_EnoughMeasured):
+            if hasattr(self, "gpr") and (values := propose(self)) is not None:
+                return {"status": "RUNNING", "values": values}
         last = None
         for _ in range(self._patience):
             found = super().populate_space(trial_id)
@@ -112,8 +125,11 @@ class BudgetOracle:
             values = super()._random_values()
             if values is None:
                 break
-            if self.rejection(values) is None:
-                return values
+            try:
+                if self.rejection(values) is None:
+                    return values
+            except _EnoughMeasured:
+                break
             drawn.append(values)
         return self._nearest(drawn)
 
@@ -122,36 +138,57 @@ class BudgetOracle:
         values = _own(values)
         key = self._compute_values_hash(values)
         if key not in self._verdicts:
-            self._verdicts[key] = verdict = self._judge(values, key)
+            cost, verdict = self._by_formula(values, key)
+            if cost is not None:
+                self.costs[key] = cost
+                if verdict is None and self._confirm is not None:
+                    verdict = self._confirmed(values, key, cost)
+            self._verdicts[key] = verdict
             if verdict is not None:
                 self.rejected.append(verdict)
         return self._verdicts[key]
 
-    def _judge(self, values: Mapping[str, Any], key: str) -> Rejection | None:
-        hp = self.hyperparameters.copy()
-        hp.values = dict(values)
-        try:
-            cost = self._cost(hp)
-        except ValueError as error:
-            return Rejection.unbuildable(values, error)
-        self.costs[key] = cost
-        budget = self._without("spread")
-        if self._confirm is None:
-            found = budget.check(cost, self.baseline)
-            return Rejection.of(values, found) if found else None
-        missing = [limit.name for limit in budget.limits if not _holds(cost, limit.figure)]
-        found = self._without("spread", *missing).check(cost, self.baseline)
-        if found:
-            return Rejection.of(values, found)
+    def _by_formula(
+        self, values: Mapping[str, Any], key: str
+    ) -> tuple[Cost | None, Rejection | None]:
+        """Gives what a configuration costs by `cost`, and why that refuses it if it does."""
+        if key not in self._formulas:
+            try:
+                cost = self._cost(self._hp(values))
+            except ValueError as error:
+                self._formulas[key] = None, Rejection.unbuildable(values, error)
+                return self._formulas[key]
+            budget, found = self._without("spread"), []
+            if self._confirm is None:
+                found = budget.check(cost, self.baseline)
+            else:
+                missing = [m.name for m in budget.limits if not _holds(cost, m.figure)]
+                # What could not be counted is an error once the figures are confirmed, not before.
+                with contextlib.suppress(ValueError):
+                    found = self._without("spread", *missing).check(cost, self.baseline)
+            self._formulas[key] = cost, Rejection.of(values, found) if found else None
+        return self._formulas[key]
+
+    def _confirmed(self, values: Mapping[str, Any], key: str, cost: Cost) -> Rejection | None:
+        """Says why a configuration that the formula accepts is refused."""
+        assert self._confirm is not None
+        if self._confirmations >= _MOST_CONFIRMATIONS:
+            raise _EnoughMeasured
+        self._confirmations += 1
         start = time.perf_counter()
         try:
-            self.costs[key] = cost = cost.with_figures(**self._confirm(hp).figures)
+            self.costs[key] = cost = cost.with_figures(**self._confirm(self._hp(values)).figures)
         except ValueError as error:
             return Rejection.unbuildable(values, error)
         finally:
             self.confirming_seconds += time.perf_counter() - start
-        found = budget.check(cost, self.against)
+        found = self._without("spread").check(cost, self.against)
         return Rejection.of(values, found) if found else None
+
+    def _hp(self, values: Mapping[str, Any]) -> Any:
+        hp = self.hyperparameters.copy()
+        hp.values = dict(values)
+        return hp
 
     @property
     def against(self) -> Cost | None:
@@ -167,6 +204,10 @@ class BudgetOracle:
         """Says how far over budget a configuration is, as a share of the limit; 0 within it."""
         verdict = self.rejection(values)
         return 0.0 if verdict is None else verdict.excess
+
+    def _excess_by_formula(self, values: Mapping[str, Any]) -> float:
+        verdict = self._by_formula(values, self._compute_values_hash(values))[1]
+        return 0.0 if verdict is None else self.excess(values)  # noted among what was refused
 
     def margin(self, values: Mapping[str, Any]) -> float:
         """Gives `ln(received / limit)` of the limit that a configuration is nearest to or furthest over."""
@@ -185,7 +226,8 @@ class BudgetOracle:
         for values in sorted(drawn, key=self.excess):
             starts.setdefault(values.get("architecture"), values)
         for start in (*starts.values(), completed(space, {})):
-            end = dict(descend(space, start, self.excess))
+            end = dict(descend(space, start, self._excess_by_formula))
+            self._confirmations = 0  # one more for each architecture
             if self.rejection(end) is None and not self._duplicate(end):
                 return end
         if any(verdict is None for verdict in self._verdicts.values()):
@@ -195,7 +237,7 @@ class BudgetOracle:
 
     def ensure_feasible(self) -> None:
         """Raises `NoFeasiblePoint` if the space holds none; draws nothing that a trial would get."""
-        before = self._seed_state
+        before, self._confirmations = self._seed_state, 0
         self._random_values()
         self._seed_state = before
 
@@ -227,6 +269,7 @@ class BudgetOracle:
         feasible = [key for key, verdict in self._verdicts.items() if verdict is None]
         own = {
             "budget": self.budget.to_json(),
+            "judged_by": self._judged_by,
             "rejected": [rejection.to_json() for rejection in self.rejected],
             "feasible": {key: self.costs[key].to_json() for key in feasible},
             "seconds": self.seconds,
@@ -241,7 +284,7 @@ class BudgetOracle:
         super().set_state(state)
         own = state["budget_oracle"]
         self.seconds, self.confirming_seconds = own["seconds"], own["confirming_seconds"]
-        if own["budget"] != self.budget.to_json():
+        if (own["budget"], own.get("judged_by")) != (self.budget.to_json(), self._judged_by):
             return  # every verdict is another one now
         self.rejected = [Rejection(**values) for values in own["rejected"]]
         self.costs = {key: Cost.from_json(values) for key, values in own["feasible"].items()}

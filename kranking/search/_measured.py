@@ -9,26 +9,33 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import keras
+
+from kranking._child import ChildError
+from kranking._core import versions
 from kranking.budget import Budget, Cost, Figure, compiled_step, measured_step
 from kranking.comparison import served_latencies
 from kranking.models import without_weights
 from kranking.search._space import Chosen, SearchSpace
 
+_BATCH = 100  # rows of a request, where the space does not say
+_PERCENTILES = ("latency_p50", "latency_p90", "latency_p99")
+
 
 class Measured:
     """Finds out what a budget limits by running it: half a minute for each configuration.
 
-    Latency is that of the exported ONNX file with one thread, in turns with the baseline's, and told as
-    the baseline's latency times the ratio, so that a busy machine does not decide. Memory is the
-    allocator's peak of real steps on a GPU; on a processor, where a resident set says little, it is XLA's
-    account of the compiled step if JAX is installed, and else stays what the formula gives. Other figures
-    are by formula.
+    Latency is that of the exported ONNX file with one thread, for requests of `latency_batch` rows, 100
+    where the space has none, in turns with the baseline's, and told as the baseline's latency times the
+    ratio, so that a busy machine does not decide. Memory is the allocator's peak of real steps on a GPU;
+    on a processor, where a resident set says little, it is XLA's account of the compiled step if JAX is
+    installed, and else stays what the formula gives. Other figures are by formula.
 
     Args:
         space: What configurations are from.
         budget: Which of latency and memory are limited.
-        folder: Keeps what was measured.
-        baseline: What latencies are measured beside; `None` takes the first configuration asked for.
+        folder: Keeps what was measured, for the same declarations and versions.
+        baseline: What latencies are measured beside; `None` measures each alone.
     """
 
     def __init__(
@@ -36,7 +43,10 @@ class Measured:
     ):
         self._space, self._folder, self._baseline = space, folder, baseline
         self._limited = {limit.name for limit in budget.limits}
-        self._on_gpu: bool | None = None
+        self._setting = [
+            {k: space.to_json()[k] for k in ("declarations", "tasks", "optimizer", "batch_size")},
+            versions("keras", "onnxruntime", "tensorflow"),
+        ]
 
     def __call__(self, hp: Any) -> Cost:
         """Gives the cost of a configuration.
@@ -45,7 +55,7 @@ class Measured:
             hp: `keras_tuner.HyperParameters`, or what `SearchSpace.chosen` gave.
 
         Raises:
-            ValueError: It cannot be served.
+            ValueError: It cannot be served or trained.
         """
         chosen = hp if isinstance(hp, Chosen) else self._space.chosen(hp)
         cost = self._space.cost(chosen)
@@ -56,44 +66,66 @@ class Measured:
         return cost
 
     def _latency(self, chosen: Chosen) -> dict[str, Figure]:
-        if self._baseline is None:
-            self._baseline = chosen
-        self._folder.mkdir(parents=True, exist_ok=True)
-        own, base = _name(chosen), _name(self._baseline)
-        models = {
-            _name(one): partial(self._space.compiled, one) for one in (self._baseline, chosen)
-        }
-        found = served_latencies(models, base, self._folder, self._space.latency_batch or 100)
-        if own != base:
-            shutil.rmtree(self._folder / "served" / own, ignore_errors=True)
-        turns, alone = found[own], found[base]
+        base = self._baseline or chosen
+        names = [self._name(one) for one in (base, chosen)]
+        models = dict(zip(names, (partial(self._space.compiled, one) for one in (base, chosen))))
+        batch = self._space.latency_batch or _BATCH
+        found = served_latencies(models, names[0], self._folder, batch)
+        if chosen is not self._baseline and (self._baseline is None or names[0] != names[1]):
+            shutil.rmtree(self._folder / "served" / names[1], ignore_errors=True)
+        alone, turns = (found[name] for name in names)
         if isinstance(turns, str) or isinstance(alone, str):
             reason = turns if isinstance(turns, str) else alone
             raise ValueError(f"A configuration must be served to be measured. Received: {reason}")
-        return {
-            name: replace(
-                alone[name],
-                value=alone[name].value * turns[name].value / turns[f"baseline_{name}"].value,
-            )
-            for name in ("latency_p50", "latency_p90", "latency_p99")
+        ratios = {
+            name: turns[name].value / turns[f"baseline_{name}"].value for name in _PERCENTILES
         }
+        if names[0] == names[1]:
+            return {name: alone[name] for name in _PERCENTILES}
+        return {n: replace(alone[n], value=alone[n].value * ratio) for n, ratio in ratios.items()}
 
     def _memory(self, chosen: Chosen) -> Figure | None:
+        path = self._folder / "memory.json"
+        kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        name = self._name(chosen)
+        if name not in kept:
+            try:
+                figure = self._peak(chosen)
+            except ChildError as error:
+                raise ValueError(
+                    f"A step of a configuration must run to be measured. Received: {error}"
+                ) from error
+            if figure is None:
+                return None
+            kept[name] = figure.to_json()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_suffix(".tmp").write_text(json.dumps(kept), "utf-8")
+            path.with_suffix(".tmp").replace(path)
+        return Figure(**kept[name])
+
+    def _peak(self, chosen: Chosen) -> Figure | None:
         with without_weights():
             model = self._space.compiled(chosen)
         step = (model, self._space.batch_size, self._space.optimizer)
-        if self._on_gpu is not False:
+        if _has_gpu():
             found = measured_step(*step)
-            self._on_gpu = found["device"] == "gpu"
-            if self._on_gpu:
-                return Figure(found["memory"], "bytes", "measured", "peak of the allocator")
+            return Figure(found["memory"], "bytes", "measured", f"peak of the {found['source']}")
         if find_spec("jax") is None:
             return None
         return Figure(compiled_step(*step)["memory"], "bytes", "compiled", "XLA on a processor")
 
+    def _name(self, chosen: Chosen) -> str:
+        """Gives the name of what is measured: a learning rate changes nothing of it."""
+        common = {k: v for k, v in chosen.common.items() if k != "learning_rate"}
+        settings = [chosen.architecture, chosen.arguments, common, *self._setting]
+        text = json.dumps(settings, sort_keys=True, default=str)
+        return f"{chosen.architecture}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
-def _name(chosen: Chosen) -> str:
-    """Gives a name to a configuration's folder: equal ones have one, whatever else the space holds."""
-    settings = [chosen.architecture, chosen.arguments, chosen.common]
-    text = json.dumps(settings, sort_keys=True, default=str)
-    return f"{chosen.architecture}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+def _has_gpu() -> bool:
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    devices = keras.distribution.list_devices()
+    return any(device.lower().startswith(("gpu", "cuda", "rocm")) for device in devices)

@@ -39,9 +39,9 @@ def search(
 ) -> SearchResult | None:
     """Searches a space for the best model within a budget; every training is spent on one that is.
 
-    The same call goes on where a killed one stopped; more `trials` add to it. Another space, budget, log or
-    training in the same folder is refused. With KerasTuner's environment variables set, the process is its
-    chief or one of its workers; they share `out`.
+    The same call goes on where a killed one stopped; more `trials` add to it. Another space, budget, log,
+    training or way of confirming in the same folder is refused. With KerasTuner's environment variables
+    set, the process is its chief or one of its workers; they share `out`.
 
     Args:
         space: What is chosen from.
@@ -56,14 +56,15 @@ def search(
         seed: Of draws and trainings, 0 included.
         confirm: `"measured"` measures latency and memory, where limited, of what the formulas accept,
             before a trial is made: on the exported ONNX file, and in steps. Or a slower `hp -> Cost` of
-            your own.
+            your own, whose figures are held to absolute limits, or to the baseline's by formula.
         out: Folder of trials and report.
         accept_changes: Go on with another space, budget or training in a used folder; what was trained
             before stays, judged by the new budget.
 
     Returns: The result; `None` in a worker.
 
-    Raises: `NoFeasiblePoint` at once, if the space holds none; `ValueError` for a folder of another search.
+    Raises: `NoFeasiblePoint` before anything is trained, if the space holds none; `ValueError` for a
+    folder of another search.
     """
     check_choice("method", method, _METHODS)
     check_positive_int("trials", trials)
@@ -92,11 +93,12 @@ def search(
         "method": method,
         "objective": sought.name,
         "seed": seed,
+        "confirm": confirm,
         "backend": keras.backend.backend(),
         "versions": versions("keras", "keras-tuner", keras.backend.backend()),
     }
-    if confirm is not None:
-        settings["confirm"] = confirm if isinstance(confirm, str) else "own"
+    if confirm is not None and not isinstance(confirm, str):
+        settings["confirm"] = "own"
     settings = json.loads(json.dumps(settings, default=str))
     if not accept_changes:
         check_same_search(out, settings)

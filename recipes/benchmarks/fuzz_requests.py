@@ -10,8 +10,9 @@ damaged: types, widths, nulls, NaN, huge numbers and ids, Unicode, lists that ar
 columns that are absent. Of every four, one goes past the checks of kranking to ONNX Runtime, and one to the
 SavedModel: tensors of another type or shape, or with values at the edges of their type.
 
-A clear error is a ValueError that names a damaged column, or what a runtime raises. An answer is finite and
-has a row for each of the request's; probabilities are within 0 and 1. Requests are numbered:
+A clear error is a ValueError that names a damaged column or says that columns differ in length, or what a
+runtime raises. An answer is finite and, of columns, has a row for each of the request's; probabilities are
+within 0 and 1. Requests are numbered:
 `--first N --requests 1` repeats one.
 """
 
@@ -104,12 +105,12 @@ class Target:
         if way == "columns":
             given = table.to_pydict()
             damaged = damage_columns(given, random)
-            how = self.judge(name, lambda: self.by_columns(name, given), damaged)
+            how = self.judge(name, lambda: self.by_columns(name, given), rows, damaged)
         else:
             given = self.bundle.tensors(name, table.to_pydict())
             damaged = damage_tensors(given, random)
             run = self.by_onnx if way == "onnx" else self.by_saved_model
-            how = self.judge(name, lambda: run(name, given), None)
+            how = self.judge(name, lambda: run(name, given))
         if how not in (ANSWER, ERROR):
             print(f"\nrequest {number}, {name} by {way}, damaged {damaged}: {how}", flush=True)
         return name, way, how
@@ -134,16 +135,22 @@ class Target:
         answers = self.saved.signatures[name](**{n: tf.constant(x) for n, x in given.items()})
         return {output: answer.numpy() for output, answer in answers.items()}
 
-    def judge(self, name: str, run: Callable, damaged: Sequence[str] | None) -> str:
-        """Says how a request ended; a runtime, unlike kranking, need not name what was damaged."""
+    def judge(
+        self, name: str, run: Callable, rows: int = 0, damaged: Sequence[str] | None = None
+    ) -> str:
+        """Says how a request ended; runtimes need not name what was damaged, and may broadcast rows."""
         try:
             answers = run()
         except Exception as error:
             if damaged is None:
                 return ERROR
-            clear = isinstance(error, ValueError) and any(repr(n) in str(error) for n in damaged)
+            said = str(error).partition("Received:")[0]  # what was received lists every column
+            clear = isinstance(error, ValueError) and any(repr(n) in said for n in damaged)
+            clear = clear or "must have equal lengths" in said or "same number of rows" in said
             return ERROR if clear else f"{type(error).__name__}: {error}"[:300]
         for output, x in answers.items():
+            if damaged is not None and len(x) != rows:
+                return f"{output} has {len(x)} rows for {rows}"
             if not np.isfinite(x).all() or (
                 name != "user_tower" and not ((x >= 0) & (x <= 1)).all()
             ):

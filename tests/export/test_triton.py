@@ -62,7 +62,10 @@ def test_a_request_with_candidates_is_no_batch():
 def test_a_signature_on_columns(awkward, tmp_path):
     folder = write_triton(awkward.folder, tmp_path, name="scorer", signature="serve")
     assert (folder / "model.onnx").read_bytes() == (awkward.folder / "serve.onnx").read_bytes()
-    with pytest.raises(ValueError, match="a signature that the bundle has as ONNX"):
+    with pytest.raises(
+        ValueError,
+        match=r"^The bundle should have the signature as ONNX; it has \['serve', 'serve_ids'\]. Rec",
+    ):
         write_triton(awkward.folder, tmp_path, name="ranking", signature="rank")
     with pytest.raises(ValueError, match="should declare this bundle's inputs"):
         write_triton(awkward.folder, tmp_path, name="scorer")

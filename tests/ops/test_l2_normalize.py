@@ -38,6 +38,13 @@ def test_a_row_of_zeros_stays_zero_and_its_gradient_finite():
     np.testing.assert_array_equal(weights[0], [0, 0])
 
 
+def test_nan_makes_all_of_its_vector_nan():
+    values = keras.ops.convert_to_numpy(
+        l2_normalize(np.array([[np.nan, 1.0], [3.0, 4.0]], "float32"))
+    )
+    assert np.isnan(values).tolist() == [[True, True], [False, False]]
+
+
 def test_zero_stays_zero_whatever_the_threshold():
     outputs = l2_normalize(np.array([[3.0, 4.0], [0.0, 0.0]], "float32"), epsilon=0.0)
     values = keras.ops.convert_to_numpy(outputs)

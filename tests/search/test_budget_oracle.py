@@ -134,6 +134,20 @@ def test_confirming_rejects_before_a_trial_exists(tmp_path):
     assert oracle.confirming_seconds > 0
 
 
+def test_confirming_gives_up_after_twenty(tmp_path):
+    """What is over by measurement and within by formula: slow questions must not go on for ever."""
+    asked = []
+
+    def confirm(hp):
+        asked.append(dict(hp.values))
+        return Cost(1, "adam", "float32", {"memory": Figure(1e9, "bytes", "measured")})
+
+    oracle = make(ORACLES.RandomSearchOracle, confirm=confirm)
+    with pytest.raises(NoFeasiblePoint):
+        run(oracle, tmp_path, 1)
+    assert 20 <= len(asked) <= 23
+
+
 def test_what_cannot_be_built_is_drawn_again(tmp_path):
     def picky(hp):
         if hp["depth"] % 2:

@@ -153,7 +153,6 @@ def test_no_feasible_point_trains_nothing(space, log, tmp_path):
     assert not (tmp_path / "baseline.json").exists()
 
 
-@pytest.mark.once
 def test_executions_give_a_spread(space, log, tmp_path):
     training = Training(executions=2, verbose=0)
     budget = Budget(parameters="+0 %", spread=1e-9)
@@ -164,7 +163,6 @@ def test_executions_give_a_spread(space, log, tmp_path):
         result.best()
 
 
-@pytest.mark.once
 def test_hyperband_trains_the_better_half_longer(space, log, tmp_path):
     training = Training(epochs=3, verbose=0)
     result = run(space, log, tmp_path, trials=5, training=training, method="hyperband")

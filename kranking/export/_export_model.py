@@ -25,7 +25,7 @@ from kranking.export._manifest import (
 from kranking.export._onnx import OPSETS, check_size
 from kranking.export._process import in_tensorflow
 from kranking.export._publish import check_replaceable, published
-from kranking.export._served import IDS, ON_COLUMNS, possible, served
+from kranking.export._served import IDS, ON_COLUMNS, TOWER, possible, served
 from kranking.export._signature import Signature
 from kranking.export._wanted import wanted_of
 from kranking.export._write import write_artefacts
@@ -133,7 +133,7 @@ def export_model(
     _check_precision(model)
     if "onnx" in formats:
         check_size(model.count_params() * 4)
-    functions = served(model, _signatures(signatures, model.features))
+    functions = served(model, _signatures(signatures, model))
     wanted = wanted_of(model, functions, num_check_rows, check_seed, given=check_rows)
     with published(directory) as folder:
         if source is None:
@@ -163,8 +163,11 @@ def export_model(
     return ExportReport(directory, manifest)
 
 
-def _signatures(given: Sequence[str] | None, features: Any) -> list[str]:
-    allowed = possible(features)
+def _signatures(given: Sequence[str] | None, model: Any) -> list[str]:
+    features = model.features
+    # A model that reads ids alone, such as logistic regression, has no fields to give.
+    fields = model.stack[0].needs_fields
+    allowed = [name for name in possible(features) if fields or name != TOWER]
     names = list(allowed if given is None else given)
     if isinstance(given, str) or not set(names) <= set(ON_COLUMNS):
         raise ValueError(
@@ -174,7 +177,7 @@ def _signatures(given: Sequence[str] | None, features: Any) -> list[str]:
         sides = {f.name: f.side for f in features}
         raise ValueError(
             f"`signatures` must be among {list(allowed)}: `rank` needs features of an item and others, "
-            f"`user_tower` features of a user. Received: signatures={names} for sides {sides}"
+            f"`user_tower` fields of a user. Received: signatures={names} for sides {sides}"
         )
     return names
 

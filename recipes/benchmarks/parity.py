@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rows-file", type=Path, default=Path("runs/parity.json"))
     args = parser.parse_args(arguments)
     if args.smoke:
-        args.architectures = ["lr", "transformer"]
+        args.architectures = ["dcn_v2", "transformer"]
     kept = json.loads(args.rows_file.read_text()) if args.rows_file.exists() else []
     args.rows_file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -42,7 +42,7 @@ def test_parity(tmp_path):
         command = [sys.executable, str(script), "--smoke", "--rows-file", str(rows)]
         subprocess.run(command, check=True, capture_output=True)
     found = json.loads(rows.read_text())
-    assert [row["architecture"] for row in found] == ["lr", "transformer"]
+    assert [row["architecture"] for row in found] == ["dcn_v2", "transformer"]
     assert all(len(row["reached"]) == 9 for row in found)  # the .keras file's own as well
 
 

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import pytest
 
+import kranking as kr
 from kranking.export import ExportError, export_model, load_bundle
-from kranking.features import from_json, schema_hash
+from kranking.features import Categorical, from_json, schema_hash
 from kranking.layers import MLP
 
 CHECKOUT = Path(__file__).parents[2]
@@ -275,3 +276,14 @@ def test_an_exact_gelu_is_exported(tmp_path, opset):
     model = export_samples.plain_model(MLP([8], activation="gelu"))
     report = export_model(model, tmp_path / "served", formats=["onnx"], signatures=(), opset=opset)
     assert report.reached["onnx"] <= 1e-5
+
+
+def test_a_model_without_fields_has_no_user_tower(tmp_path):
+    features = [
+        Categorical("user", side="user", vocabulary=("a", "b")),
+        Categorical("pin", side="item", vocabulary=("x", "y")),
+    ]
+    model = kr.architectures.get("lr").build(features, [kr.Task("save")])
+    with pytest.raises(ValueError, match=r"among \['serve', 'rank'\]"):
+        export_model(model, tmp_path / "served", signatures=["user_tower"])
+    assert not list(tmp_path.iterdir())

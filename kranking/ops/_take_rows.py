@@ -25,6 +25,8 @@ def take_rows(table, rows):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
+        if rows.dtype not in (tf.int32, tf.int64):  # the only two that every kernel of it takes
+            rows = tf.cast(rows, tf.int32 if rows.dtype.size < 4 else tf.int64)
         return tf.gather(table, rows)
     if keras.backend.backend() == "torch":
         import torch

@@ -7,7 +7,7 @@ from kranking.ops import take_rows
 TABLE = np.arange(12.0, dtype="float32").reshape(4, 3)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64"])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint16", "int32", "uint32", "int64"])
 @pytest.mark.parametrize("shape", [(), (5,), (2, 3)])
 def test_gives_rows(dtype, shape):
     rows = np.random.default_rng(0).integers(0, 4, shape).astype(dtype)

@@ -15,12 +15,16 @@ import onnxruntime  # the one thing this file is about
 
 def load(bundle: Path) -> tuple[dict, onnxruntime.InferenceSession]:
     manifest = json.loads((bundle / "manifest.json").read_text("utf-8"))
-    weights = (bundle / "model.onnx").read_bytes()
-    expected = manifest["files"]["model.onnx"]["sha256"]
-    received = hashlib.sha256(weights).hexdigest()
-    if received != expected:
-        raise SystemExit(f"model.onnx should have SHA-256 {expected}. Received: {received}")
-    return manifest, onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
+    for name in {"model.onnx", "weights.bin"} & manifest["files"].keys():
+        expected = manifest["files"][name]["sha256"]
+        with (bundle / name).open("rb") as file:
+            received = hashlib.file_digest(file, "sha256").hexdigest()
+        if received != expected:
+            raise SystemExit(f"{name} should have SHA-256 {expected}. Received: {received}")
+    session = onnxruntime.InferenceSession(
+        str(bundle / "model.onnx"), providers=["CPUExecutionProvider"]
+    )
+    return manifest, session
 
 
 def unknown_row(inputs: list[dict]) -> dict:

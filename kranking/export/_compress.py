@@ -24,6 +24,7 @@ from kranking.export._publish import check_replaceable, published
 from kranking.export._served import IDS, ONNX_FILES, served
 from kranking.export._small_weights import WEIGHTS, with_small_weights
 from kranking.export._wanted import Wanted, wanted_of
+from kranking.export._weights_file import WEIGHTS_FILE, WeightsFile
 from kranking.metrics import as_text, auc, normalized_entropy
 
 _ROWS = 4096  # of one run
@@ -37,7 +38,7 @@ class Compression:
     Attributes:
         directory: The smaller bundle.
         weights: How weights are kept.
-        files: By ONNX file, its bytes before and after.
+        files: By ONNX file, and the file of weights that they share, its bytes before and after.
         tasks: By task, `auc` and `normalized_entropy`, each before and after.
         rows: Rows of the log that they were measured on.
         moved: The largest |Δp| over these rows and tasks.
@@ -192,16 +193,23 @@ def _wanted(model: Any, manifest: Mapping[str, Any], log: Any) -> dict[str, Want
 
 
 def _write(source: Bundle, folder: Path, weights: str) -> dict[str, tuple[int, int]]:
-    """Writes the files of the smaller bundle; gives the bytes of each ONNX file before and after."""
+    """Writes the files of the smaller bundle; gives the bytes of each that ONNX needs before and after."""
     import onnx
 
     for name in (KERAS_FILE, FEATURES_FILE):
         shutil.copyfile(source.directory / name, folder / name)
-    sizes = {}
+    sizes, weights_file = {}, WeightsFile(folder)
+    shared = WEIGHTS_FILE in source.manifest["files"]
     for name in (ONNX_FILES[signature] for signature in source.manifest["signatures"]):
         old, new = source.directory / name, folder / name
-        save(with_small_weights(onnx.load(str(old)), weights), new)
+        small = with_small_weights(onnx.load(str(old)), weights)
+        if shared:
+            weights_file.take_from(small.graph)
+        save(small, new)
         sizes[name] = (old.stat().st_size, new.stat().st_size)
+    if shared:
+        paths = (source.directory / WEIGHTS_FILE, folder / WEIGHTS_FILE)
+        sizes[WEIGHTS_FILE] = tuple(p.stat().st_size if p.exists() else 0 for p in paths)
     return sizes
 
 

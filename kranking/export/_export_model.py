@@ -22,7 +22,7 @@ from kranking.export._manifest import (
     versions,
     write_manifest,
 )
-from kranking.export._onnx import OPSETS, check_size
+from kranking.export._onnx import OPSETS, check_size, fits
 from kranking.export._process import in_tensorflow
 from kranking.export._publish import check_replaceable, published
 from kranking.export._served import IDS, ON_COLUMNS, TOWER, possible, served
@@ -71,6 +71,7 @@ def export_model(
     formats: Sequence[str] = FORMATS,
     signatures: Sequence[str] | None = None,
     opset: int = 18,
+    external_data: bool | None = None,
     num_check_rows: int = 64,
     check_seed: int = 0,
     check_rows: Mapping[str, Any] | None = None,
@@ -97,6 +98,8 @@ def export_model(
             rows), `"rank"` (one user, many candidates) and `"user_tower"`. `None` takes those that the
             features' sides allow; an empty list none.
         opset: ONNX operator set, 17 or 18.
+        external_data: Whether weights of a MiB and more lie in `weights.bin`, once for all ONNX files, and
+            always beside them. `None`: where one file could not hold them, above 2 GiB.
         num_check_rows: Random rows of the comparison; rows at the edges of every input come on top.
         check_seed: Seed of the random rows.
         check_rows: Model inputs from a real log, compared as well.
@@ -124,15 +127,18 @@ def export_model(
     True
     """
     directory = Path(os.path.realpath(directory))
-    _check_arguments(formats, opset, num_check_rows, modules)
+    _check_arguments(formats, opset, external_data, num_check_rows, modules)
     notes = {"seed": seed, "counts": dict(counts or {}), "metadata": dict(metadata or {})}
     _check_json(notes)
     check_replaceable(directory)
     source, model = _load(model)
     signature = Signature.of(model)
     _check_precision(model)
-    if "onnx" in formats:
-        check_size(model.count_params() * 4)
+    num_bytes = model.count_params() * 4
+    if external_data is None:
+        external_data = not fits(num_bytes)
+    elif not external_data and "onnx" in formats:
+        check_size(num_bytes)
     functions = served(model, _signatures(signatures, model))
     wanted = wanted_of(model, functions, num_check_rows, check_seed, given=check_rows)
     with published(directory) as folder:
@@ -141,7 +147,9 @@ def export_model(
         else:
             shutil.copyfile(source, folder / KERAS_FILE)
         (folder / FEATURES_FILE).write_text(to_json(model.features) + "\n", "utf-8")
-        found = in_tensorflow(write_artefacts, folder, formats, opset, wanted, modules)
+        found = in_tensorflow(
+            write_artefacts, folder, formats, opset, wanted, modules, external_data=external_data
+        )
         refuse_failed(found)
         manifest = {
             "format": FORMAT,
@@ -182,12 +190,13 @@ def _signatures(given: Sequence[str] | None, model: Any) -> list[str]:
     return names
 
 
-def _check_arguments(formats, opset, num_check_rows, modules) -> None:
+def _check_arguments(formats, opset, external_data, num_check_rows, modules) -> None:
     if isinstance(formats, str) or not formats or not set(formats) <= set(FORMATS):
         raise ValueError(
             f"`formats` must be one or more of {list(FORMATS)}. Received: formats={formats!r}"
         )
     check_choice("opset", opset, OPSETS)
+    check_choice("external_data", external_data, (None, True, False))
     check_positive_int("num_check_rows", num_check_rows)
     if isinstance(modules, str) or not all(isinstance(module, str) for module in modules):
         raise ValueError(

@@ -43,7 +43,9 @@ class _Graph:
     def __init__(self, graph: Any):
         from onnx import numpy_helper
 
-        self.constants = {c.name: numpy_helper.to_array(c) for c in graph.initializer}
+        self.constants = {
+            c.name: numpy_helper.to_array(c) for c in graph.initializer if not c.external_data
+        }
         self.made_by = {output: node for node in graph.node for output in node.output}
         self.reads = _reads(graph)
 

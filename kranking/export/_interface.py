@@ -6,6 +6,7 @@ from typing import Any
 
 from kranking.export._error import ExportError
 from kranking.export._signature import BATCH, Signature, Value
+from kranking.export._weights_file import WEIGHTS_FILE, places
 
 
 def check_interface(artefact: str, declared: Signature, found: Signature) -> str:
@@ -43,19 +44,18 @@ def onnx_signature(model: Any) -> Signature:
 
 
 def read_onnx(path: Path) -> Any:
-    """Reads an ONNX file after checking its structure, and that its weights are inside of it."""
+    """Reads an ONNX file after checking its structure, and that its weights are in the bundle."""
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
-    outside = [
-        t.name for t in model.graph.initializer if onnx.external_data_helper.uses_external_data(t)
-    ]
+    outside = sorted(places(model) - {WEIGHTS_FILE})
     if outside:
         raise ExportError(
-            f"{path.name} should hold its weights itself. Received: {outside[:5]} in other files"
+            f"{path.name} should hold its weights itself, or in {WEIGHTS_FILE} beside it. "
+            f"Received: some in {outside[:5]}"
         )
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(str(path), full_check=True)
     except Exception as error:  # the checker's classes are many and not public
         raise ExportError(
             f"{path.name} should be a valid ONNX model; an operation of one of its layers may have no "

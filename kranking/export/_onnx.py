@@ -2,10 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from kranking.export._check_rows import Rows
@@ -13,6 +14,7 @@ from kranking.export._error import ExportError
 from kranking.export._fuse import fuse_layer_norms
 from kranking.export._graph import graph_of
 from kranking.export._signature import Signature
+from kranking.export._weights_file import WeightsFile
 
 ONNX_FILE = "model.onnx"
 OPSETS = (17, 18)
@@ -23,25 +25,47 @@ _MAX_BYTES = 2**31 - 2**24
 _IR_VERSION = 8
 
 
+def fits(num_bytes: int) -> bool:
+    """Says whether one ONNX file can hold weights of so many bytes."""
+    return num_bytes <= _MAX_BYTES
+
+
 def check_size(num_bytes: int) -> None:
-    """Raises before any work is done for a model that one ONNX file cannot hold."""
-    if num_bytes > _MAX_BYTES:
+    """Raises before any work is done for weights that one ONNX file cannot hold."""
+    if not fits(num_bytes):
         raise ExportError(
             "An ONNX file should hold less than 2 GiB of weights. "
             f"Received: a model of {num_bytes / 2**30:.2f} GiB. "
-            'Export it with formats=("saved_model",), or make its tables smaller'
+            "Leave `external_data` to None: large weights then lie in a file of their own"
         )
 
 
-def convert(serve: Callable, signature: Signature, opset: int) -> Any:
-    """Makes an ONNX model of `serve`, a function of a dict of tensors."""
+def convert(
+    serve: Callable,
+    signature: Signature,
+    opset: int,
+    outside: Sequence[Any] = (),
+    weights: WeightsFile | None = None,
+) -> Any:
+    """Makes an ONNX model of `serve`, a function of a dict of tensors.
+
+    Args:
+        serve: The function.
+        signature: Its names, types and shapes.
+        opset: ONNX operator set.
+        outside: Keras variables that it reads, which go into `weights`: they are inputs of the function
+            that is converted, so that no protocol buffer ever holds them.
+        weights: The file for them.
+    """
     import tensorflow as tf
     import tf2onnx
 
     names = [value.name for value in signature.inputs]
 
     def positional(*tensors):
-        answers = serve(dict(zip(names, tensors, strict=True)))
+        inputs, values = tensors[: len(names)], tensors[len(names) :]
+        with keras.StatelessScope(state_mapping=list(zip(outside, values, strict=True))):
+            answers = serve(dict(zip(names, inputs, strict=True)))
         return [answers[value.name] for value in signature.outputs]
 
     plain = [f"input_{i:06d}" for i in range(len(names))]
@@ -49,6 +73,8 @@ def convert(serve: Callable, signature: Signature, opset: int) -> Any:
         tf.TensorSpec((value.rows, *value.shape), value.dtype, name=name)
         for name, value in zip(plain, signature.inputs, strict=True)
     ]
+    given = {f"weight_{i:06d}": variable for i, variable in enumerate(outside)}
+    specs += [tf.TensorSpec(v.shape, v.dtype, name=name) for name, v in given.items()]
     made = {
         "function": graph_of(positional, specs),
         "input_signature": specs,
@@ -60,6 +86,8 @@ def convert(serve: Callable, signature: Signature, opset: int) -> Any:
             model, _ = tf2onnx.convert.from_function(**made)
     except Exception:  # a pass that fails is left out where it worked on a copy
         model, _ = tf2onnx.convert.from_function(**made)
+    if weights is not None:
+        _put_outside(model.graph, given, weights)
     fuse_layer_norms(model.graph)
     _rename(model.graph, signature, plain)
     model.ir_version = _IR_VERSION
@@ -67,12 +95,23 @@ def convert(serve: Callable, signature: Signature, opset: int) -> Any:
     return model
 
 
+def _put_outside(graph: Any, given: Mapping[str, Any], weights: WeightsFile) -> None:
+    """Makes constants of the inputs that stand for weights, as far as the graph reads them."""
+    inputs = [value for value in graph.input if value.name not in given]
+    read = {name for node in graph.node for name in node.input}
+    for name in given.keys() & read:
+        graph.initializer.append(weights.tensor(name, np.asarray(given[name].value)))
+    copies = [type(value).FromString(value.SerializeToString()) for value in inputs]
+    del graph.input[:]
+    graph.input.extend(copies)
+
+
 def save(model: Any, path: Path) -> None:
-    """Writes an ONNX model after checking its structure."""
+    """Writes an ONNX model, and checks the structure of what then lies there."""
     import onnx
 
-    onnx.checker.check_model(model, full_check=True)
     onnx.save_model(model, str(path))
+    onnx.checker.check_model(str(path), full_check=True)  # with the files beside it
 
 
 def run_onnx(path: Path) -> Callable[[Rows], dict[str, np.ndarray]]:

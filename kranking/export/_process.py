@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,16 +20,18 @@ def in_tensorflow(
     opset: int,
     wanted: Mapping[str, Wanted],
     modules: Sequence[str] = (),
+    **options: Any,
 ) -> list[Finding]:
     """Runs `write_artefacts` or `check_artefacts` in this process if it can, or else in a child."""
     if _is_here():
-        return task(folder, formats, opset, wanted, modules)
+        return task(folder, formats, opset, wanted, modules, **options)
     request = {
         "task": task.__name__,
         "folder": str(folder),
         "formats": list(formats),
         "opset": opset,
         "modules": list(modules),
+        **options,
         # Names of features may not be names of files inside an archive: they travel in the JSON.
         "wanted": {
             name: {

@@ -31,7 +31,8 @@ def with_small_weights(model: Any, weights: str) -> Any:
         model: An `onnx.ModelProto` of opset 17 or 18.
         weights: `"float16"` or `"int8"`.
     """
-    made = type(model).FromString(model.SerializeToString())
+    made = type(model)()
+    made.CopyFrom(model)  # by its bytes it could have 2 GiB at most
     _Writer(made, weights).write()
     return made
 

@@ -11,6 +11,7 @@ from kranking.export._publish import published
 from kranking.export._served import IDS
 from kranking.export._signature import Signature, Value
 from kranking.export._versions import check_name, next_version
+from kranking.export._weights_file import WEIGHTS_FILE
 
 BACKENDS = ("onnxruntime", "python")
 CONFIG = "config.pbtxt"
@@ -80,6 +81,8 @@ folder and a part of a URL. Received: name='../ranker'
     target = next_version(folder, version)
     with published(target) as staging:
         shutil.copyfile(loaded.directory / described["onnx"], staging / ONNX_FILE)
+        if WEIGHTS_FILE in loaded.manifest["files"]:
+            shutil.copyfile(loaded.directory / WEIGHTS_FILE, staging / WEIGHTS_FILE)
         if backend == "python":
             shutil.copyfile(_MODEL, staging / "model.py")
         if not (folder / CONFIG).exists():

@@ -19,6 +19,7 @@ from kranking.export._reference import full_precision
 from kranking.export._saved_model import SAVED_MODEL, write_saved_model
 from kranking.export._served import IDS, ONNX_FILES, SERVE, Served, run_keras, served
 from kranking.export._wanted import Wanted
+from kranking.export._weights_file import WeightsFile, is_large
 
 
 def write_artefacts(
@@ -27,10 +28,11 @@ def write_artefacts(
     opset: int,
     wanted: Mapping[str, Wanted],
     modules: Sequence[str] = (),
+    external_data: bool = False,
 ) -> list[Finding]:
     """Writes the artefacts beside `model.keras` in `folder`, and checks what then lies there.
 
-    Takes what `check_artefacts` takes, and gives what that finds.
+    Takes what `check_artefacts` takes and where large weights go, and gives what that finds.
     """
     model = load_keras(folder, modules)
     functions = served(model, [name for name in wanted if name != IDS])
@@ -42,7 +44,10 @@ def write_artefacts(
                 _write_saved_model(model, functions, folder / SAVED_MODEL)
         if "onnx" in formats:
             with _refusing("`onnx` should be written"):
-                _write_onnx(functions, opset, folder)
+                outside = [
+                    v for v in model.variables if external_data and is_large(v.shape, v.dtype)
+                ]
+                _write_onnx(functions, opset, folder, outside)
     return check_artefacts(folder, formats, opset, wanted, modules)
 
 
@@ -53,14 +58,18 @@ def _write_saved_model(model: Any, functions: Sequence[Served], folder: Path) ->
     write_saved_model(found, kept, operations.tables, folder)
 
 
-def _write_onnx(functions: Sequence[Served], opset: int, folder: Path) -> None:
-    first = convert(functions[0].function, functions[0].ids, opset)
+def _write_onnx(
+    functions: Sequence[Served], opset: int, folder: Path, outside: Sequence[Any]
+) -> None:
+    weights = WeightsFile(folder)
+    first = convert(functions[0].function, functions[0].ids, opset, outside, weights)
     for function in functions:
         model = first
         if function.parts:
             # `serve` is the first function with columns in front; the others are functions of their own.
             own = function.name != SERVE
-            model = convert(function.function, function.ids, opset) if own else first
+            if own:
+                model = convert(function.function, function.ids, opset, outside, weights)
             model = prepended(model, function.fronts())
         save(model, folder / ONNX_FILES[function.name])
 

@@ -1,0 +1,73 @@
+"""Large weights in one file that all ONNX files of a bundle share: ONNX's external data."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+WEIGHTS_FILE = "weights.bin"
+
+_LEAST = 2**20  # bytes: what is smaller stays in the graph, where runtimes rearrange it
+_PAGE = 4096  # offsets are whole pages, so that a runtime can map the file instead of reading it
+
+
+def is_large(shape: Any, dtype: Any = "float32") -> bool:
+    """Says whether a weight is worth a place in the file."""
+    return int(np.prod(shape)) * np.dtype(dtype).itemsize >= _LEAST
+
+
+class WeightsFile:
+    """Writes arrays one behind another, those with the same bytes once; nothing is written until asked.
+
+    Args:
+        folder: Where the ONNX files lie.
+    """
+
+    def __init__(self, folder: Path):
+        self._path = folder / WEIGHTS_FILE
+        self._end = 0
+        self._places: dict[bytes, int] = {}
+
+    def tensor(self, name: str, array: np.ndarray) -> Any:
+        """Gives an ONNX constant of this name whose content is in the file, and puts it there."""
+        from onnx import TensorProto, helper
+
+        array = np.ascontiguousarray(array)
+        key = hashlib.sha256(array.data).digest()
+        if key not in self._places:
+            with self._path.open("r+b" if self._end else "wb") as file:
+                file.seek(self._end)
+                file.write(array.data)
+            self._places[key] = self._end
+            self._end += -(-array.nbytes // _PAGE) * _PAGE
+        made = TensorProto(
+            name=name,
+            data_type=helper.np_dtype_to_tensor_dtype(array.dtype),
+            dims=array.shape,
+            data_location=TensorProto.EXTERNAL,
+        )
+        place = {"location": WEIGHTS_FILE, "offset": self._places[key], "length": array.nbytes}
+        for word, value in place.items():
+            made.external_data.add(key=word, value=str(value))
+        return made
+
+    def take_from(self, graph: Any) -> None:
+        """Moves the large constants of a graph into the file."""
+        from onnx import numpy_helper
+
+        for constant in graph.initializer:
+            if constant.data_type == constant.STRING or constant.external_data:
+                continue
+            if is_large(len(constant.raw_data), "uint8"):  # bytes, whatever they mean
+                constant.CopyFrom(self.tensor(constant.name, numpy_helper.to_array(constant)))
+
+
+def places(model: Any) -> set[str]:
+    """Names the files that an ONNX model's constants lie in beside its own."""
+    return {
+        entry.value
+        for constant in model.graph.initializer
+        for entry in constant.external_data
+        if entry.key == "location"
+    }

@@ -14,6 +14,8 @@ from kranking.export._score_parquet import Scores as Scores
 from kranking.export._score_parquet import score_parquet as score_parquet
 from kranking.export._serving_latency import ServingLatency as ServingLatency
 from kranking.export._serving_latency import serving_latency as serving_latency
+from kranking.export._split_tables import Split as Split
+from kranking.export._split_tables import split_tables as split_tables
 from kranking.export._tf_serving import write_tf_serving as write_tf_serving
 from kranking.export._triton import write_triton as write_triton
 from kranking.export._verification import Verification as Verification
@@ -28,6 +30,7 @@ __all__ = [
     "Latencies",
     "Scores",
     "ServingLatency",
+    "Split",
     "Verification",
     "compress_bundle",
     "export_model",
@@ -35,6 +38,7 @@ __all__ = [
     "load_bundle",
     "score_parquet",
     "serving_latency",
+    "split_tables",
     "verify_bundle",
     "write_tf_serving",
     "write_triton",

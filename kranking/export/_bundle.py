@@ -13,6 +13,7 @@ from kranking.export._onnx import ONNX_FILE, open_session
 from kranking.export._requests import request_tensors
 from kranking.export._served import IDS, RANK, SERVE, TOWER, USER, rank_parts
 from kranking.export._signature import Signature
+from kranking.export._tables_apart import open_tables
 
 FEATURES_FILE = "features.json"
 
@@ -25,6 +26,7 @@ class Bundle:
         manifest: The content of `manifest.json`.
         signature: Names, dtypes and shapes of inputs and outputs.
         session: The `onnxruntime.InferenceSession` behind `predict`.
+        tables: Embedding tables that lie beside the graphs, or `None`: see `split_tables`.
 
     `export_model` shows an example.
     """
@@ -37,6 +39,7 @@ class Bundle:
         self.signature = Signature.from_json(manifest["signature"])
         self.session = session
         self.threads = threads
+        self.tables = open_tables(directory, threads)
         self._sessions: dict[str, Any] = {IDS: session}
 
     @functools.cached_property
@@ -49,7 +52,7 @@ class Bundle:
         Args:
             columns: Every column that the features read: NumPy, Arrow or lists.
         """
-        return self.run(SERVE, self.tensors(SERVE, columns))
+        return self.run(SERVE, request_tensors(self._declared, SERVE, columns))
 
     def rank(self, request: Mapping[str, Any], items: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Gives each task's probabilities, `(items, 1)`, for one request; its side is computed once.
@@ -63,7 +66,7 @@ class Bundle:
 
     def user_tower(self, columns: Mapping[str, Any]) -> np.ndarray:
         """Gives the users' fields side by side, `(rows, width)`, from their columns."""
-        return self.run(TOWER, self.tensors(TOWER, columns))[USER]
+        return self.run(TOWER, request_tensors(self._declared, TOWER, columns))[USER]
 
     def tensors(self, name: str, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Gives what a signature on columns takes, for a runtime that is not this one.
@@ -72,7 +75,7 @@ class Bundle:
             name: `"serve"`, `"rank"` or `"user_tower"`; `rank` reads the first row of a request's columns.
             columns: Every column that its features read: NumPy, Arrow or lists.
         """
-        return request_tensors(self._declared, name, columns)
+        return self._taken(name, request_tensors(self._declared, name, columns))
 
     def run(self, name: str, tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Answers a signature of the manifest, from its own tensors.
@@ -81,9 +84,13 @@ class Bundle:
         """
         session = self.open(name)
         signature = Signature.from_json(self.manifest["signatures"][name])
-        rows = check_rows(signature, tensors, finite=name == IDS)
+        rows = self._taken(name, check_rows(signature, tensors, finite=name == IDS))
         names = [value.name for value in signature.outputs]
         return dict(zip(names, session.run(names, rows), strict=True))
+
+    def _taken(self, name: str, tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Gives what a signature's graph takes: rows of its tables too, where they lie apart."""
+        return dict(tensors) if self.tables is None else self.tables.inputs(name, tensors)
 
     def open(self, name: str) -> Any:
         """Gives the `onnxruntime.InferenceSession` of a signature of the manifest, opened once."""
@@ -108,7 +115,7 @@ class Bundle:
         Raises:
             ValueError: An input is missing, unknown, of another dtype or shape, or not finite.
         """
-        rows = check_rows(self.signature, inputs)
+        rows = self._taken(IDS, check_rows(self.signature, inputs))
         names = [value.name for value in self.signature.outputs]
         return dict(zip(names, self.session.run(names, rows), strict=True))
 

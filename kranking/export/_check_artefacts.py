@@ -14,16 +14,15 @@ from kranking.export._finding import Finding, find
 from kranking.export._interface import (
     check_interface,
     check_opset,
-    onnx_signature,
     read_onnx,
     saved_model_signature,
 )
 from kranking.export._keras_file import load_keras
 from kranking.export._manifest import file_within
-from kranking.export._onnx import run_onnx
 from kranking.export._reference import TOLERANCE, compare, full_precision
 from kranking.export._saved_model import DEFAULT, SAVED_MODEL, load_saved_model, run_saved_model
 from kranking.export._served import IDS, ONNX_FILES, run_keras
+from kranking.export._tables_apart import read_interface, run_signature
 from kranking.export._wanted import Wanted
 
 Run = Callable[[Rows], Rows]
@@ -76,15 +75,15 @@ def _check_saved_model(folder: Path, wanted: Mapping[str, Wanted]) -> Iterator[F
 def check_onnx(folder: Path, name: str, opset: int, expected: Wanted) -> Iterator[Finding]:
     """Checks the ONNX file of one signature: interface, operator set, and answers within its tolerance."""
     artefact = _named("onnx", name)
-    read = functools.cache(lambda: read_onnx(file_within(folder, ONNX_FILES[name])))
+    path = lambda: file_within(folder, ONNX_FILES[name])  # noqa: E731
     yield find(
         "interface",
         artefact,
-        lambda: check_interface(artefact, expected.signature, onnx_signature(read())),
+        lambda: check_interface(artefact, expected.signature, read_interface(folder, name)),
     )
-    yield find("opset", artefact, lambda: check_opset(artefact, read(), opset))
+    yield find("opset", artefact, lambda: check_opset(artefact, read_onnx(path()), opset))
     if expected.cases:
-        load = lambda: run_onnx(file_within(folder, ONNX_FILES[name]))  # noqa: E731
+        load = lambda: run_signature(folder, name)  # noqa: E731
         yield _parity(artefact, expected, load, expected.tolerance)
 
 

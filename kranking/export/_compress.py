@@ -174,6 +174,11 @@ def _check_source(source: Bundle, directory: Path) -> None:
             "`source` should be a bundle as `export_model` writes it: its weights are rounded once only. "
             f"Received: weights in {source.manifest['weights']} in {str(source.directory)!r}"
         )
+    if source.tables is not None:
+        raise ValueError(
+            "`source` should have its tables in the graphs: make weights small before you split them off. "
+            f"Received: {str(source.directory)!r}, whose tables lie apart"
+        )
     folder = source.directory.resolve()
     if directory.is_relative_to(folder) or folder.is_relative_to(directory):
         raise ValueError(

@@ -194,7 +194,10 @@ def _session(bundle: Bundle, name: str) -> Call:
     """Gives the runtime's own call, without the checks of `Bundle.run`."""
     session = bundle.open(name)
     outputs = [output.name for output in session.get_outputs()]
-    return lambda rows: session.run(outputs, rows)
+    if bundle.tables is None:
+        return lambda rows: session.run(outputs, rows)
+    tables = bundle.tables
+    return lambda rows: session.run(outputs, tables.inputs(name, rows))
 
 
 def _bound(call: Call, rows: Rows) -> Callable[[], Any]:

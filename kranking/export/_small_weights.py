@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from kranking.export._nodes import axis_of, read_by
+
 WEIGHTS = ("float16", "int8")
 
 _SMALLEST = 1024  # elements: a smaller constant costs more in operators than it saves in bytes
@@ -59,7 +61,7 @@ class _Writer:
     def write(self) -> None:
         for node in list(self.graph.node):
             self.nodes += self._instead_of(node)
-        used = {name for node in self.nodes for name in _read_by(node)}
+        used = {name for node in self.nodes for name in read_by(node)}
         used |= {output.name for output in self.graph.output}
         widened = [name for name in self.large if name in used]
         first = [node for name in widened for node in self._widened(name)]
@@ -76,7 +78,7 @@ class _Writer:
         if weight is None:
             yield node
         elif node.op_type == "Gather":
-            yield from self._gather(node, weight) if _axis(node) == 0 else [node]
+            yield from self._gather(node, weight) if axis_of(node) == 0 else [node]
         else:
             yield from self._product(node, weight) if self._pays(weight) else [node]
 
@@ -155,19 +157,9 @@ class _Writer:
         return _node(operator, inputs, f"{self.prefix}/{output}", **attributes)
 
 
-def _read_by(node: Any) -> Iterator[str]:
-    """Gives what a node reads, the graphs inside it included."""
-    yield from node.input
-    for attribute in node.attribute:
-        # Reading an absent `g` would create it.
-        for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-            yield from (name for other in inner.node for name in _read_by(other))
-            yield from (output.name for output in inner.output)
-
-
 def _unused_prefix(graph: Any) -> str:
     names = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
-    names |= {name for node in graph.node for name in (*_read_by(node), *node.output)}
+    names |= {name for node in graph.node for name in (*read_by(node), *node.output)}
     prefix = "small"
     while any(name.startswith(f"{prefix}/") for name in names):
         prefix += "_"
@@ -178,10 +170,6 @@ def _node(operator: str, inputs: Sequence[str], output: str, **attributes: Any) 
     from onnx import helper
 
     return helper.make_node(operator, inputs, [output], name=output, **attributes)
-
-
-def _axis(node: Any) -> int:
-    return next((a.i for a in node.attribute if a.name == "axis"), 0)
 
 
 def _fits_half(weight: np.ndarray) -> bool:

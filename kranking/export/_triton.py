@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kranking._core import check_choice
 from kranking.export._bundle import load_bundle
+from kranking.export._interface import onnx_signature, read_onnx
 from kranking.export._onnx import ONNX_FILE
 from kranking.export._publish import published
 from kranking.export._served import IDS
@@ -75,7 +76,8 @@ folder and a part of a URL. Received: name='../ranker'
     loaded = load_bundle(bundle, threads=1)
     loaded.open(signature)
     described = loaded.manifest["signatures"][signature]
-    interface = Signature.from_json(described)
+    # Where tables lie apart, the graph takes their rows: what it takes stands in its file.
+    interface = onnx_signature(read_onnx(loaded.directory / described["onnx"]))
     folder = Path(repository) / name
     _check_config(folder / CONFIG, interface, backend)
     target = next_version(folder, version)

@@ -34,6 +34,10 @@ def fuse_layer_norms(graph: Any) -> int:
     ]
     del graph.node[:]
     graph.node.extend(kept)
+    reads = _reads(graph)  # of a constant that nothing reads, runtimes warn
+    for i in reversed(range(len(graph.initializer))):
+        if not reads[graph.initializer[i].name]:
+            del graph.initializer[i]
     return len(fused)
 
 

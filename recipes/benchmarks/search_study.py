@@ -17,6 +17,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def main() -> None:
                 row = run(space, log, limit, args.trials, seed, Path(folder) / f"{arm}{seed}")
                 row |= {"arm": arm, "seed": seed, "trials": args.trials, "limit": limit}
                 row["seconds"] = round(time.perf_counter() - start, 1)
-                row["test"] = judged(space, log, row["values"], [seed + 100 * i for i in (1, 2, 3)])
+                seeds = [seed + 100 * i for i in (1, 2, 3)]
+                row["test"] = judged(maker(space, row["values"]), log, seeds)
                 kept.append(row)
                 args.rows_file.parent.mkdir(parents=True, exist_ok=True)
                 replace(args.rows_file, json.dumps(kept, indent=1) + "\n")
@@ -158,20 +160,24 @@ def ours(
     }
 
 
-def judged(
-    space: SearchSpace, log: LogFiles, values: dict[str, Any], seeds: list[int]
-) -> list[float]:
-    """Gives the AUC on the test rows of a configuration, trained anew with each seed."""
+def judged(make: Callable[[], Any], log: LogFiles, seeds: Iterable[int]) -> list[float]:
+    """Gives the AUC on the test rows of a model, made and trained anew with each seed."""
     found = []
     for seed in seeds:
+        keras.backend.clear_session()
         keras.utils.set_random_seed(seed)
-        hp = space.hyperparameters()
-        hp.values = values
-        model = space(hp)
+        model = make()
         model.fit(rows(model, log, seed), verbose=0)
         scores = evaluation(model, log.test, log).evaluate(model)
         found.append(float(scores[f"val_{log.main_task}_auc"]))
     return found
+
+
+def maker(space: SearchSpace, values: dict[str, Any]) -> Callable[[], Any]:
+    """Gives a function that makes the compiled model of a configuration."""
+    hp = space.hyperparameters()
+    hp.values = dict(values)
+    return lambda: space(hp)
 
 
 def rows(model: Any, log: LogFiles, seed: int) -> Any:

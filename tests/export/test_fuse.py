@@ -50,6 +50,8 @@ def test_a_layer_norm_becomes_one_operator(tmp_path):
     assert not {"ReduceMean", "Sqrt", "Reciprocal", "Neg"} & set(kinds(model))
     (fused, _) = (node for node in model.graph.node if node.op_type == "LayerNormalization")
     assert {a.name: a.f for a in fused.attribute}["epsilon"] == pytest.approx(EPSILON)
+    read = {name for node in model.graph.node for name in node.input}
+    assert {constant.name for constant in model.graph.initializer} <= read
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ class BudgetOracle:
         self._verdicts: dict[str, Rejection | None] = {}
         self._formulas: dict[str, tuple[Cost | None, Rejection | None]] = {}
         self._confirmations = 0  # since a trial was asked for
+        self.left_at_work: list[str] = []  # tuners that had a trial when the state was written
         costs = (baseline, confirmed_baseline)
         self._judged_by = [confirm is not None, *(c and c.to_json() for c in costs)]
         if seed is not None:
@@ -282,6 +283,7 @@ class BudgetOracle:
         known = set(state["start_order"])
         self.trials = {name: trial for name, trial in self.trials.items() if name in known}
         super().set_state(state)
+        self.left_at_work = list(state["ongoing_trials"])
         own = state["budget_oracle"]
         self.seconds, self.confirming_seconds = own["seconds"], own["confirming_seconds"]
         if (own["budget"], own.get("judged_by")) != (self.budget.to_json(), self._judged_by):

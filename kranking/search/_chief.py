@@ -55,9 +55,10 @@ class Chief:
         self.oracle, self.on_end = oracle, on_end
         self.failure: Exception | None = None
         self._exhausted = False
-        self._heard: dict[str, float] = {}  # worker to time of its last word
         self._lock = threading.Lock()
         self._busy = 0.0
+        # Worker to time of its last word; those that an earlier chief left at work are waited for.
+        self._heard = dict.fromkeys(oracle.left_at_work, self._now())
 
     def finished(self) -> bool:
         """Whether every trial has ended and every worker that lives knows it."""

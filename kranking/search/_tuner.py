@@ -74,6 +74,8 @@ class TrainsOnLog:
         self._asked = False
         options["distribution_strategy"] = training.strategy
         super().__init__(**options)
+        if self._is_worker():
+            _worker.persist(self.oracle)
 
     def search(self, *, verbose: Any = 1) -> None:
         """Runs trials until there are enough: here, or as the chief of workers, or as one of them."""

@@ -1,6 +1,8 @@
 """What a worker tells the chief beside KerasTuner's own calls: that it lives, and why a trial failed."""
 
 import io
+import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -10,6 +12,31 @@ WORKER = "kranking-worker"  # names of the metadata of a call
 MESSAGE = "kranking-message-bin"
 BEAT = 5.0  # seconds between signs of life
 _LONGEST = 4000  # bytes of a message: gRPC refuses metadata of more than 8 KiB
+_RETRIES = {
+    "maxAttempts": 5,  # gRPC allows no more; each waits until somebody answers at the address
+    "initialBackoff": "1s",
+    "maxBackoff": "10s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+
+def persist(client: Any) -> None:
+    """Has a worker repeat a call during which the chief died; a chief that is asked twice does things once.
+
+    Args:
+        client: A worker's oracle, KerasTuner's `OracleClient`, whose own calls wait for a chief but do not
+            survive one.
+    """
+    import grpc
+    from keras_tuner.src import protos
+
+    address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
+    config = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": _RETRIES}]})
+    # By itself gRPC would look for a new chief every two minutes at last: the search could be over by then.
+    often = ("grpc.max_reconnect_backoff_ms", 2000)
+    channel = grpc.insecure_channel(address, options=[("grpc.service_config", config), often])
+    client.stub = protos.get_service_grpc().OracleStub(channel)
 
 
 @contextmanager

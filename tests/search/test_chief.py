@@ -115,6 +115,20 @@ def test_a_chief_started_again_leaves_trials_to_who_trains_them(team):
     assert not team.oracle._retry_queue
 
 
+def test_a_chief_started_again_waits_for_those_it_knew(team):
+    team = team(1)
+    lost = team.ask("a")
+    team.oracle.reload()
+    team.chief = team.started()
+    again = team.ask("b")
+    assert again.trial_id == lost.trial_id
+    team.end(again)
+    assert team.ask("b") == "STOPPED"
+    assert not team.chief.finished()  # a may yet come and ask
+    team.seconds = 100
+    assert team.chief.finished()
+
+
 def test_a_search_that_has_all_trials_ends_without_workers(team):
     team = team(1)
     team.end(team.ask("a"))

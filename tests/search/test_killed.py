@@ -89,10 +89,29 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(undisturbed, start, space
     same(result.found, undisturbed.found)
 
 
-def test_a_killed_worker_loses_no_trial(undisturbed, start, space, log, tmp_path):
+def address():
+    """Gives KerasTuner's variables of a chief on this machine."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    team = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(port)}
+    return {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(port)}
+
+
+def test_workers_go_on_with_a_chief_that_was_killed(undisturbed, start, space, log, tmp_path):
+    team = address()
+    chief = start(**team, KERASTUNER_TUNER_ID="chief")
+    workers = [start(**team, KERASTUNER_TUNER_ID=f"worker{i}") for i in range(2)]
+    wait_for(tmp_path / "out" / "tuner" / "trial_2" / "trial.json", chief, *workers)
+    kill(chief)
+    time.sleep(1)  # workers meet nobody
+    again = start(**team, KERASTUNER_TUNER_ID="chief")
+    codes = (again.wait(), *(worker.wait() for worker in workers))
+    assert codes == (0, 0, 0), (tmp_path / "child3.txt").read_text()[-3000:]
+    result = here(space, log, tmp_path / "out")  # trains nothing: all is there
+    same(result.found, undisturbed.found)
+
+
+def test_a_killed_worker_loses_no_trial(undisturbed, start, space, log, tmp_path):
+    team = address()
     chief = start(**team, KERASTUNER_TUNER_ID="chief")
     victim = start(2, tmp_path / "second_has_begun", **team, KERASTUNER_TUNER_ID="worker0")
     wait_for(tmp_path / "second_has_begun", chief, victim)

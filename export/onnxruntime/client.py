@@ -13,18 +13,35 @@ import numpy as np
 import onnxruntime  # the one thing this file is about
 
 
-def load(bundle: Path) -> tuple[dict, onnxruntime.InferenceSession]:
+def load(bundle: Path) -> dict:
+    """Reads the manifest, and checks the files that an answer comes from."""
     manifest = json.loads((bundle / "manifest.json").read_text("utf-8"))
-    for name in {"model.onnx", "weights.bin"} & manifest["files"].keys():
-        expected = manifest["files"][name]["sha256"]
+    for name, expected in manifest["files"].items():
+        if Path(name).suffix not in {".onnx", ".bin", ".npy"} and name != "tables.json":
+            continue
         with (bundle / name).open("rb") as file:
             received = hashlib.file_digest(file, "sha256").hexdigest()
-        if received != expected:
-            raise SystemExit(f"{name} should have SHA-256 {expected}. Received: {received}")
-    session = onnxruntime.InferenceSession(
-        str(bundle / "model.onnx"), providers=["CPUExecutionProvider"]
-    )
-    return manifest, session
+        if received != expected["sha256"]:
+            raise SystemExit(
+                f"{name} should have SHA-256 {expected['sha256']}. Received: {received}"
+            )
+    return manifest
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def with_rows(bundle: Path, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Looks up the rows of tables that lie beside the graph: what `tables.json` is for."""
+    split = json.loads((bundle / "tables.json").read_text("utf-8"))["signatures"]["serve_ids"]
+    asking = session(bundle / split["indices"])
+    given = {value.name: feed[value.name] for value in asking.get_inputs()}
+    found = asking.run([one["indices"] for one in split["lookups"]], given)
+    taken = {name: feed[name] for name in split["inputs"]}
+    for one, indices in zip(split["lookups"], found, strict=True):
+        taken[one["rows"]] = np.load(bundle / one["table"], mmap_mode="r")[indices]
+    return taken
 
 
 def unknown_row(inputs: list[dict]) -> dict:
@@ -43,7 +60,7 @@ def main() -> None:
     parser.add_argument("bundle", type=Path, help="the directory that export_model wrote")
     parser.add_argument("request", nargs="?", type=Path, help="JSON file; default: an unknown row")
     args = parser.parse_args()
-    manifest, session = load(args.bundle)
+    manifest = load(args.bundle)
     signature = manifest["signature"]
     if args.request:
         inputs = json.loads(args.request.read_text("utf-8"))["inputs"]
@@ -55,7 +72,9 @@ def main() -> None:
         raise SystemExit(f"The request should hold every input. Received: missing {missing}")
     feed = {name: np.asarray(inputs[name], dtype) for name, dtype in dtypes.items()}
     tasks = [value["name"] for value in signature["outputs"]]
-    answers = session.run(tasks, feed)
+    if "tables.json" in manifest["files"]:
+        feed = with_rows(args.bundle, feed)
+    answers = session(args.bundle / "model.onnx").run(tasks, feed)
     outputs = {task: np.round(p, 6).tolist() for task, p in zip(tasks, answers, strict=True)}
     reply = {"outputs": outputs, "keras_imported": "keras" in sys.modules}
     print(json.dumps(reply, ensure_ascii=False))

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from kranking.export._check_rows import check_rows, random_rows
-from kranking.export._manifest import check_files, read_manifest
+from kranking.export._manifest import check_file, check_files, read_manifest
 from kranking.export._onnx import ONNX_FILE, open_session
 from kranking.export._requests import request_tensors
 from kranking.export._served import IDS, RANK, SERVE, TOWER, USER, rank_parts
 from kranking.export._signature import Signature
-from kranking.export._tables_apart import open_tables
+from kranking.export._tables_apart import TABLES_FILE, TablesApart
+from kranking.export._weights_file import WEIGHTS_FILE
 
 FEATURES_FILE = "features.json"
 
@@ -39,7 +40,8 @@ class Bundle:
         self.signature = Signature.from_json(manifest["signature"])
         self.session = session
         self.threads = threads
-        self.tables = open_tables(directory, threads)
+        split, files = TABLES_FILE in manifest["files"], manifest["files"]
+        self.tables = TablesApart(directory, threads, files) if split else None
         self._sessions: dict[str, Any] = {IDS: session}
 
     @functools.cached_property
@@ -78,7 +80,7 @@ class Bundle:
         return self._taken(name, request_tensors(self._declared, name, columns))
 
     def run(self, name: str, tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Answers a signature of the manifest, from its own tensors.
+        """Answers a signature of the manifest, from the tensors that it describes.
 
         On columns, numbers that are not finite are imputed inside the graph, as training learnt.
         """
@@ -101,8 +103,12 @@ class Bundle:
                 f"The bundle should have the signature as ONNX; it has {known}. Received: {name!r}"
             )
         if name not in self._sessions:
-            path = self.directory / described[name]["onnx"]
-            self._sessions[name] = open_session(path, self.threads)
+            files, file = self.manifest["files"], described[name]["onnx"]
+            for used in {file, WEIGHTS_FILE} & files.keys():
+                check_file(
+                    self.directory, used, files[used]
+                )  # or another bundle took this one's place
+            self._sessions[name] = open_session(self.directory / file, self.threads)
         return self._sessions[name]
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:

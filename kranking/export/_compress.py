@@ -20,7 +20,7 @@ from kranking.export._log import first_rows, open_log
 from kranking.export._loosened import CEILING, loosened, reached_of, tolerances_of
 from kranking.export._manifest import describe_files, versions, write_manifest
 from kranking.export._onnx import save
-from kranking.export._publish import check_replaceable, published
+from kranking.export._publish import check_beside, check_replaceable, published
 from kranking.export._served import IDS, ONNX_FILES, served
 from kranking.export._small_weights import WEIGHTS, with_small_weights
 from kranking.export._wanted import Wanted, wanted_of
@@ -112,7 +112,8 @@ def compress_bundle(
     row of activations and each column of weights: rows do not influence each other. Every signature's file
     is made small; `model.keras` stays exact, a SavedModel does not come along. The new bundle is loaded,
     verified and served as any other; its manifest holds what was measured, and the tolerances of later
-    checks, under `compression`. Takes memory of about five times the largest ONNX file.
+    checks, under `compression`. Takes memory of about five times the largest ONNX file
+    with its weights.
 
     Args:
         source: A bundle with the format `"onnx"`; it stays as it is.
@@ -179,12 +180,7 @@ def _check_source(source: Bundle, directory: Path) -> None:
             "`source` should have its tables in the graphs: make weights small before you split them off. "
             f"Received: {str(source.directory)!r}, whose tables lie apart"
         )
-    folder = source.directory.resolve()
-    if directory.is_relative_to(folder) or folder.is_relative_to(directory):
-        raise ValueError(
-            "`directory` should lie beside the source, which stays as it is. "
-            f"Received: directory={str(directory)!r}, source={str(folder)!r}"
-        )
+    check_beside(directory, source.directory)
 
 
 def _wanted(model: Any, manifest: Mapping[str, Any], log: Any) -> dict[str, Wanted]:
@@ -214,7 +210,8 @@ def _write(source: Bundle, folder: Path, weights: str) -> dict[str, tuple[int, i
         sizes[name] = (old.stat().st_size, new.stat().st_size)
     if shared:
         paths = (source.directory / WEIGHTS_FILE, folder / WEIGHTS_FILE)
-        sizes[WEIGHTS_FILE] = tuple(p.stat().st_size if p.exists() else 0 for p in paths)
+        before, after = (path.stat().st_size if path.exists() else 0 for path in paths)
+        sizes[WEIGHTS_FILE] = (before, after)
     return sizes
 
 

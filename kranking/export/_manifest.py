@@ -13,6 +13,7 @@ MANIFEST = "manifest.json"
 FORMAT = "kranking bundle"
 FORMAT_VERSION = 1
 
+_READ_IF_THERE = ("weights.bin", "tables.json")
 _PACKAGES = ("kranking", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
 
@@ -77,6 +78,12 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Raises unless every file of the manifest is there with its size and its SHA-256."""
     for name, expected in manifest["files"].items():
         check_file(folder, name, expected)
+    for name in _READ_IF_THERE:
+        if (folder / name).exists() and name not in manifest["files"]:
+            raise ValueError(
+                f"{folder / MANIFEST} should list every file that answers depend on. "
+                f"Received: {name} in the bundle, but not in the list"
+            )
     for name, described in manifest.get("signatures", {}).items():
         if "onnx" in described and described["onnx"] not in manifest["files"]:
             raise ValueError(

@@ -13,6 +13,7 @@ from kranking.export._check_rows import Rows
 from kranking.export._error import ExportError
 from kranking.export._fuse import fuse_layer_norms
 from kranking.export._graph import graph_of
+from kranking.export._nodes import read_by
 from kranking.export._signature import Signature
 from kranking.export._weights_file import WeightsFile
 
@@ -98,8 +99,8 @@ def convert(
 def _put_outside(graph: Any, given: Mapping[str, Any], weights: WeightsFile) -> None:
     """Makes constants of the inputs that stand for weights, as far as the graph reads them."""
     inputs = [value for value in graph.input if value.name not in given]
-    read = {name for node in graph.node for name in node.input}
-    for name in given.keys() & read:
+    read = {name for node in graph.node for name in read_by(node)}
+    for name in sorted(given.keys() & read):
         graph.initializer.append(weights.tensor(name, np.asarray(given[name].value)))
     copies = [type(value).FromString(value.SerializeToString()) for value in inputs]
     del graph.input[:]

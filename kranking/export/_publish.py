@@ -27,6 +27,16 @@ def check_replaceable(directory: Path) -> None:
         )
 
 
+def check_beside(directory: Path, source: Path) -> None:
+    """Raises if a bundle that is made of another would lie in it, around it or in its place."""
+    directory, folder = directory.resolve(), source.resolve()
+    if directory.is_relative_to(folder) or folder.is_relative_to(directory):
+        raise ValueError(
+            "`directory` should lie beside the source, which stays as it is. "
+            f"Received: directory={str(directory)!r}, source={str(folder)!r}"
+        )
+
+
 @contextlib.contextmanager
 def published(directory: Path) -> Iterator[Path]:
     """Gives a new folder that becomes `directory` when the block ends well, and vanishes if not.

@@ -57,15 +57,18 @@ def indices_of(model: Any, named: Mapping[str, str]) -> Any:
     return shape_inference.infer_shapes(part)
 
 
-def rest_of(model: Any, given: Mapping[str, Any]) -> Any:
+def rest_of(model: Any, indices: Any, given: Mapping[str, Any]) -> Any:
     """Gives the part of a model behind its tables.
 
     Args:
         model: The whole.
+        indices: The part that computes which rows are wanted: an input that neither reads stays here.
         given: By value of the model that holds rows, the input that it becomes.
     """
     part = _part(model, [value.name for value in model.graph.output], given)
     part.graph.output.extend(model.graph.output)
+    read = {value.name for value in (*indices.graph.input, *part.graph.input)}
+    part.graph.input.extend(value for value in model.graph.input if value.name not in read)
     return part
 
 

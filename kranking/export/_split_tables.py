@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +18,14 @@ from kranking.export._describe import describe_check
 from kranking.export._finding import refuse_failed
 from kranking.export._keras_file import KERAS_FILE, load_keras
 from kranking.export._loosened import loosened, read_tolerances
-from kranking.export._manifest import describe_files, write_manifest
+from kranking.export._manifest import describe_files, versions, write_manifest
 from kranking.export._onnx import open_session, save
-from kranking.export._publish import check_replaceable, published
+from kranking.export._publish import check_beside, check_replaceable, published
 from kranking.export._served import IDS, ONNX_FILES, served
 from kranking.export._split_graph import Lookup, indices_of, lookups, rest_of
-from kranking.export._tables_apart import TABLES_FILE, plain
+from kranking.export._tables_apart import FORMAT_VERSION, TABLES_FILE, plain
 from kranking.export._wanted import Wanted, wanted_of
+from kranking.export._weights_file import WEIGHTS_FILE, WeightsFile
 
 _CHECK_ROWS = 64
 
@@ -35,7 +37,7 @@ class Split:
     Attributes:
         directory: The bundle.
         tables: By file below it, the shape of a table.
-        files: By ONNX file, its bytes before and after.
+        files: By ONNX file, and the file of weights that they share, its bytes before and after.
 
     >>> print(Split(Path("apart"), {"tables/0.npy": (1000, 16)}, {"model.onnx": (70_000, 6_000)}))
     apart: 1 tables apart
@@ -68,7 +70,8 @@ def split_tables(
     A signature's answer then takes three steps: `NAME.indices.onnx` computes which rows are wanted, the
     client looks them up, and the signature's own file takes them, with the other inputs that it reads, to
     the answers. `Bundle` does all three, from files that are mapped into memory; `tables.json` says what
-    belongs together, for a client with a store of its own. The runtime holds what is dense alone.
+    belongs together, for a client with a store of its own. The runtime then holds small tables and what
+    is dense, and a table whose rows hang on another's.
 
     The new bundle is loaded, verified and scored with as any other, and written for Triton, whose model
     then takes the rows: `Bundle.tensors` gives them. A SavedModel does not come along.
@@ -95,6 +98,7 @@ def split_tables(
             "`source` should be a bundle with its tables in the graphs. Received: one whose tables lie "
             f"apart, {str(source)!r}"
         )
+    check_beside(directory, before.directory)
     check_replaceable(directory)
     manifest = before.manifest
     model = load_keras(before.directory, modules)
@@ -113,7 +117,12 @@ def split_tables(
         refuse_failed(found)
         check = describe_check(wanted[IDS], manifest["check"]["seed"], found)
         check["tolerance"] = manifest["check"]["tolerance"]
-        new = {"formats": ["onnx"], "check": check, "files": describe_files(folder)}
+        new = {
+            "formats": ["onnx"],
+            "versions": versions(manifest["backend"]),
+            "check": check,
+            "files": describe_files(folder),
+        }
         write_manifest(folder, {**manifest, **new})
     return Split(directory, writer.tables, writer.sizes)
 
@@ -125,39 +134,51 @@ class _Writer:
         self.source, self.folder, self.least = source, folder, least
         self.tables: dict[str, tuple[int, ...]] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
+        self.weights = WeightsFile(folder)
         self._files: dict[bytes, str] = {}
         self._split: dict[str, Any] = {}
 
     def write(self, name: str, expected: Wanted) -> None:
-        """Writes a signature's files; one of its cases shows the shapes of what is looked up."""
+        """Writes a signature's files; its cases show the shapes of what is looked up."""
         import onnx
 
         old, new = self.source / ONNX_FILES[name], self.folder / ONNX_FILES[name]
-        model = onnx.load(str(old))
-        prefix = _unused(model.graph)
-        found = lookups(model.graph, self.least)
-        cuts = {f"{prefix}_{i}": cut for i, cut in enumerate(found)}
-        shapes = _shapes(model, cuts, expected, self.folder / f"{name}.indices.onnx")
-        cuts = {key: cut for key, cut in cuts.items() if key in shapes}
-        if cuts:
-            model = self._cut(name, model, cuts, shapes)
-        save(model, new)
+        model = onnx.load(str(old), load_external_data=False)  # tables come one at a time
+        cuts = _named(model.graph, lookups(model.graph, self.least))
+        while cuts:
+            path = self.folder / f"{name}.indices.onnx"
+            asked = indices_of(model, {f"{key}_indices": cut.indices for key, cut in cuts.items()})
+            self._save(asked, path)
+            shapes = _shapes(path, list(cuts), expected)
+            if shapes.keys() == cuts.keys():
+                model = self._cut(name, model, asked, cuts, shapes)
+                break
+            cuts = {key: cuts[key] for key in shapes}  # the others do not go with the rows asked
+            path.unlink()
+        self._save(model, new)
         self.sizes[new.name] = (old.stat().st_size, new.stat().st_size)
 
-    def _cut(self, name: str, model: Any, cuts: Mapping[str, Lookup], shapes: Mapping) -> Any:
+    def _save(self, model: Any, path: Path) -> None:
+        if (self.source / WEIGHTS_FILE).exists():
+            self.weights.take_from(model.graph, self.source)
+        save(model, path)
+
+    def _cut(
+        self, name: str, model: Any, asked: Any, cuts: Mapping[str, Lookup], shapes: Mapping
+    ) -> Any:
         """Gives the graph behind the tables, and notes how to get there."""
         from onnx import helper, numpy_helper
 
         constants = {c.name: c for c in model.graph.initializer}
         given, steps = {}, []
         for key, cut in cuts.items():
-            table = numpy_helper.to_array(constants[cut.table])
+            table = numpy_helper.to_array(constants[cut.table], str(self.source))
             kind = helper.np_dtype_to_tensor_dtype(table.dtype)
             shape = [*shapes[key], *table.shape[1:]]
             given[cut.rows] = helper.make_tensor_value_info(f"{key}_rows", kind, shape)
             step = {"indices": f"{key}_indices", "table": self._file(table), "rows": f"{key}_rows"}
             steps.append(step)
-        rest = rest_of(model, given)
+        rest = rest_of(model, asked, given)
         rows = {step["rows"] for step in steps}
         self._split[name] = {
             "indices": f"{name}.indices.onnx",
@@ -173,11 +194,16 @@ class _Writer:
                 f"`source` should have an embedding table of {self.least:,} bytes or more in its graphs. "
                 "Received: none"
             )
-        text = json.dumps({"format_version": 1, "signatures": self._split}, indent=1)
-        (self.folder / TABLES_FILE).write_text(text + "\n", "utf-8")
+        described = {"format_version": FORMAT_VERSION, "signatures": self._split}
+        (self.folder / TABLES_FILE).write_text(json.dumps(described, indent=1) + "\n", "utf-8")
+        if (self.source / WEIGHTS_FILE).exists():
+            paths = (self.source / WEIGHTS_FILE, self.folder / WEIGHTS_FILE)
+            before, after = (path.stat().st_size if path.exists() else 0 for path in paths)
+            self.sizes[WEIGHTS_FILE] = (before, after)
 
     def _file(self, table: np.ndarray) -> str:
-        key = hashlib.sha256(np.ascontiguousarray(table).data).digest()
+        kind = f"{table.dtype} {table.shape} ".encode()  # zeros of another shape are another table
+        key = hashlib.sha256(kind + np.ascontiguousarray(table).tobytes()).digest()
         if key not in self._files:
             name = self._files[key] = f"tables/{len(self._files)}.npy"
             (self.folder / "tables").mkdir(exist_ok=True)
@@ -186,34 +212,29 @@ class _Writer:
         return self._files[key]
 
 
-def _shapes(
-    model: Any, cuts: Mapping[str, Lookup], expected: Wanted, path: Path
-) -> dict[str, list[Any]]:
-    """Writes what computes the wanted rows, and gives their shapes where they go with the rows asked."""
-    rows, kept = expected.cases[0].rows, cuts
+def _shapes(path: Path, keys: Sequence[str], expected: Wanted) -> dict[str, list[Any]]:
+    """Gives the shapes of the wanted rows' numbers, of those whose first axis goes with the rows asked."""
     counted = next(value for value in expected.signature.inputs if value.rows is None)
-    axes = {1: 1, len(rows[counted.name]): counted.axis}
-    while kept:
-        save(indices_of(model, {f"{key}_indices": cut.indices for key, cut in kept.items()}), path)
-        session = open_session(path)
+    sizes = {len(case.rows[counted.name]): case.rows for case in expected.cases}
+    first, second = [size for size in sizes if size > 1][:2]
+    session, found = open_session(path), []
+    for rows in (sizes[first], sizes[second]):
         given = {value.name: plain(rows[value.name]) for value in session.get_inputs()}
-        found = dict(zip(kept, session.run(None, given), strict=True))
-        shapes = {
-            key: [axes[len(x)], *x.shape[1:]]
-            for key, x in found.items()
-            if x.ndim and len(x) in axes
-        }
-        if shapes.keys() == kept.keys():
-            return shapes
-        kept = {key: kept[key] for key in shapes}
-        path.unlink()
-    return {}
+        found.append(session.run([f"{key}_indices" for key in keys], given))
+    axes = {(first, second): counted.axis, (1, 1): 1}
+    shapes = {}
+    for key, *pair in zip(keys, *found, strict=True):
+        lengths = tuple(x.shape[0] if x.ndim else 0 for x in pair)
+        if lengths in axes:
+            shapes[key] = [axes[lengths], *pair[0].shape[1:]]
+    return shapes
 
 
-def _unused(graph: Any) -> str:
+def _named(graph: Any, cuts: Sequence[Lookup]) -> dict[str, Lookup]:
+    """Gives lookups by what inputs and outputs of theirs are called, like nothing else in the graph."""
     names = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
     names |= {name for node in graph.node for name in node.output}
     prefix = "table"
-    while any(name.startswith(prefix) for name in names):
+    while any(re.fullmatch(rf"{prefix}_\d+_(rows|indices)", name) for name in names):
         prefix += "_"
-    return prefix
+    return {f"{prefix}_{i}": cut for i, cut in enumerate(cuts)}

@@ -1,7 +1,7 @@
 """Reading a bundle whose embedding tables lie beside its graphs."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,45 @@ from kranking.export._served import ONNX_FILES
 from kranking.export._signature import Signature
 
 TABLES_FILE = "tables.json"
+FORMAT_VERSION = 1
 
 
 class TablesApart:
     """The tables of a bundle that `split_tables` wrote, and how a request's rows are found in them.
 
+    All of them are opened at once: a bundle that is put in this one's place later changes no answer.
+
     Args:
         folder: The bundle.
         threads: Threads of ONNX Runtime, which computes the rows that are wanted.
+        files: The bundle's files as its manifest lists them, if it has one yet.
+
+    Raises: `ValueError` for another format, or a file that is not the bundle's.
     """
 
-    def __init__(self, folder: Path, threads: int | None = None):
-        self._folder, self._threads = folder, threads
-        self._split = json.loads((folder / TABLES_FILE).read_text("utf-8"))["signatures"]
-        self._sessions: dict[str, Any] = {}
-        self._tables: dict[str, np.ndarray] = {}
+    def __init__(
+        self, folder: Path, threads: int | None = None, files: Collection[str] | None = None
+    ):
+        self._split = read_split(folder)
+        used = {one["indices"] for one in self._split.values()}
+        used |= {one["table"] for split in self._split.values() for one in split["lookups"]}
+        unknown = sorted(used - set(used if files is None else files))
+        if unknown:
+            raise ValueError(
+                f"{folder / TABLES_FILE} should name files that the bundle's manifest lists. "
+                f"Received: {unknown}"
+            )
+        paths = {name: file_within(folder, name) for name in sorted(used)}
+        self._sessions = {
+            name: open_session(paths[split["indices"]], threads)
+            for name, split in self._split.items()
+        }
+        # Mapped: of a table of many GiB, memory holds the pages that requests have touched.
+        self._tables = {
+            name: np.load(path, mmap_mode="r", allow_pickle=False)
+            for name, path in paths.items()
+            if path.suffix == ".npy"
+        }
 
     def inputs(self, name: str, tensors: Mapping[str, Any]) -> Rows:
         """Gives what the graph of a signature takes: the rows of its tables, and tensors that it reads.
@@ -40,37 +64,33 @@ class TablesApart:
         """
         if name not in self._split:
             return dict(tensors)
-        described = self._split[name]
-        if name not in self._sessions:
-            path = file_within(self._folder, described["indices"])
-            self._sessions[name] = open_session(path, self._threads)
-        session = self._sessions[name]
+        described, session = self._split[name], self._sessions[name]
         given = {v.name: plain(tensors[v.name]) for v in session.get_inputs()}
         indices = session.run([one["indices"] for one in described["lookups"]], given)
         rows = {n: x for n, x in tensors.items() if n in described["inputs"]}
         for one, found in zip(described["lookups"], indices, strict=True):
-            rows[one["rows"]] = self._table(one["table"])[found]
+            rows[one["rows"]] = self._tables[one["table"]][found]
         return rows
 
-    def _table(self, name: str) -> np.ndarray:
-        if name not in self._tables:
-            path = file_within(self._folder, name)
-            # Mapped: of a table of many GiB, memory holds the pages that requests have touched.
-            self._tables[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return self._tables[name]
 
-
-def open_tables(folder: Path, threads: int | None = None) -> TablesApart | None:
-    """Gives the tables of a bundle that has them apart, else nothing."""
-    return TablesApart(folder, threads) if (folder / TABLES_FILE).exists() else None
+def read_split(folder: Path) -> dict[str, Any]:
+    """Reads by signature what lies apart; nothing where no table does."""
+    path = folder / TABLES_FILE
+    if not path.exists():
+        return {}
+    read = json.loads(path.read_text("utf-8"))
+    if not isinstance(read, dict) or read.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} should be of format version {FORMAT_VERSION}, as `split_tables` writes it. "
+            f"Received: {str(read)[:100]}"
+        )
+    return read["signatures"]
 
 
 def read_interface(folder: Path, name: str) -> Signature:
     """Reads what a signature takes and gives off its file, or off both files where tables lie apart."""
     whole = onnx_signature(read_onnx(file_within(folder, ONNX_FILES[name])))
-    if not (folder / TABLES_FILE).exists():
-        return whole
-    split = json.loads((folder / TABLES_FILE).read_text("utf-8"))["signatures"]
+    split = read_split(folder)
     if name not in split:
         return whole
     rows = {one["rows"] for one in split[name]["lookups"]}
@@ -81,8 +101,11 @@ def read_interface(folder: Path, name: str) -> Signature:
 
 def run_signature(folder: Path, name: str) -> Callable[[Rows], Rows]:
     """Loads a signature's file, with its tables, and gives a function from rows to answers."""
-    run, tables = run_onnx(file_within(folder, ONNX_FILES[name])), open_tables(folder)
-    return run if tables is None else lambda rows: run(tables.inputs(name, rows))
+    run = run_onnx(file_within(folder, ONNX_FILES[name]))
+    if name not in read_split(folder):
+        return run
+    tables = TablesApart(folder)
+    return lambda rows: run(tables.inputs(name, rows))
 
 
 def plain(column: np.ndarray) -> np.ndarray:

@@ -18,8 +18,10 @@ BACKENDS = ("onnxruntime", "python")
 CONFIG = "config.pbtxt"
 
 _TYPES = {
+    "int8": "TYPE_INT8",
     "int32": "TYPE_INT32",
     "int64": "TYPE_INT64",
+    "float16": "TYPE_FP16",
     "float32": "TYPE_FP32",
     "float64": "TYPE_FP64",
     "string": "TYPE_STRING",

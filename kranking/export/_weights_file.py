@@ -34,11 +34,12 @@ class WeightsFile:
         from onnx import TensorProto, helper
 
         array = np.ascontiguousarray(array)
-        key = hashlib.sha256(array.data).digest()
+        content = array.reshape(-1).view(np.uint8).data  # bfloat16 has no buffer of its own
+        key = hashlib.sha256(content).digest()
         if key not in self._places:
             with self._path.open("r+b" if self._end else "wb") as file:
                 file.seek(self._end)
-                file.write(array.data)
+                file.write(content)
             self._places[key] = self._end
             self._end += -(-array.nbytes // _PAGE) * _PAGE
         made = TensorProto(
@@ -52,15 +53,17 @@ class WeightsFile:
             made.external_data.add(key=word, value=str(value))
         return made
 
-    def take_from(self, graph: Any) -> None:
-        """Moves the large constants of a graph into the file."""
+    def take_from(self, graph: Any, folder: Path | None = None) -> None:
+        """Moves the large constants of a graph into the file, and those in a file of `folder`."""
         from onnx import numpy_helper
 
         for constant in graph.initializer:
-            if constant.data_type == constant.STRING or constant.external_data:
+            if constant.data_type == constant.STRING:
                 continue
-            if is_large(len(constant.raw_data), "uint8"):  # bytes, whatever they mean
-                constant.CopyFrom(self.tensor(constant.name, numpy_helper.to_array(constant)))
+            # `raw_data` are bytes, whatever they mean.
+            if constant.external_data or is_large(len(constant.raw_data), "uint8"):
+                array = numpy_helper.to_array(constant, str(folder or ""))
+                constant.CopyFrom(self.tensor(constant.name, array))
 
 
 def places(model: Any) -> set[str]:

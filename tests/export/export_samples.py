@@ -114,6 +114,37 @@ class NotFinite(keras.layers.Layer):
         return input_shape
 
 
+@keras.saving.register_keras_serializable(package="export_samples")
+class Anchors(keras.layers.Layer):
+    """Adds the mean of 64 rows of a large table, the same ones for all."""
+
+    def build(self, input_shape):
+        self.table = self.add_weight(shape=(70_000, input_shape[-1]), name="table")
+
+    def call(self, inputs):
+        return inputs + ops.mean(ops.take(self.table, ops.arange(64) * 3, axis=0), axis=0)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="export_samples")
+class EitherWay(keras.layers.Layer):
+    """Has a large weight that only a branch reads."""
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=(input_shape[-1], 70_000), name="kernel")
+
+    def call(self, inputs):
+        def product():
+            return inputs + ops.mean(ops.matmul(inputs, self.kernel), axis=-1, keepdims=True)
+
+        return ops.cond(ops.sum(inputs) > 0, product, lambda: inputs * 2)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
 def random_inputs(model, size, seed=0):
     """Gives rows of the model's inputs: ids around the tables, padding at the end, numbers."""
     rng = np.random.default_rng(seed)

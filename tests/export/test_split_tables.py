@@ -2,6 +2,8 @@
 
 import json
 import runpy
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from kranking.export import (
     verify_bundle,
     write_triton,
 )
+from kranking.export._manifest import describe_files, write_manifest
 from kranking.export._onnx import open_session
 
 pytestmark = pytest.mark.once
@@ -38,7 +41,9 @@ def served(tmp_path_factory):
         kr.features.Categorical("user", side="user", hash_buckets=500, embedding_dim=8),
         kr.features.Categorical("country", side="user", vocabulary=("DE", "FR"), embedding_dim=4),
         kr.features.Categorical("pin", side="item", hash_buckets=700, embedding_dim=8),
-        kr.features.Sequence("seen", of="pin", max_length=3, side="user"),
+        kr.features.Sequence(
+            "seen", of="pin", max_length=3, side="user", time="t", request_time="now"
+        ),  # without an encoder that knows times, the graph declares what it does not read
         kr.features.Numeric("age", side="user", mean=40.0, std=10.0, nulls="mean"),
     ]
     keras.utils.set_random_seed(0)
@@ -57,6 +62,8 @@ def columns(rows, seed=0):
         "country": random.choice(["DE", "FR", "XX", None], rows),
         "pin": random.integers(0, 10**9, rows),
         "seen": [random.integers(0, 10**9, n % 4) for n in range(rows)],
+        "t": [list(range(n % 4)) for n in range(rows)],
+        "now": np.full(rows, 9),
         "age": random.normal(40, 10, rows),
     }
 
@@ -106,14 +113,50 @@ def test_a_client_needs_no_more_than_the_file_says(served):
 def test_it_is_verified_like_every_other(served):
     verification = verify_bundle(served / "apart", num_check_rows=8)
     assert verification.passed, verification
-    (table,) = (served / "apart" / "tables").iterdir()
-    kept = table.read_bytes()
-    table.write_bytes(kept[:-4] + b"\x00\x00\x80\x3f")
-    try:
-        failed = verify_bundle(served / "apart", num_check_rows=8).failed
-    finally:
-        table.write_bytes(kept)
-    assert "tables/0.npy" in {finding.of for finding in failed}
+
+
+def test_another_table_gives_other_answers(served, tmp_path):
+    folder = tmp_path / "served"
+    shutil.copytree(served / "apart", folder)
+    np.save(folder / "tables" / "0.npy", np.load(folder / "tables" / "0.npy") + 0.5)
+    assert "tables/0.npy" in {one.of for one in verify_bundle(folder, num_check_rows=8).failed}
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"] = describe_files(folder)
+    write_manifest(folder, manifest)
+    failed = verify_bundle(folder, num_check_rows=8).failed
+    assert {one.check for one in failed} == {"parity"}
+    assert {one.of for one in failed} == {"onnx", "onnx serve", "onnx rank", "onnx user_tower"}
+
+
+def test_every_file_that_answers_depend_on_is_listed(served, tmp_path):
+    folder = tmp_path / "served"
+    shutil.copytree(served / "apart", folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    table = manifest["files"].pop("tables/0.npy")
+    write_manifest(folder, manifest)
+    with pytest.raises(
+        ValueError, match=r"should name files that the bundle's manifest lists.*0\.npy"
+    ):
+        load_bundle(folder)
+    del manifest["files"]["tables.json"]
+    write_manifest(folder, {**manifest, "files": manifest["files"] | {"tables/0.npy": table}})
+    with pytest.raises(ValueError, match=r"tables\.json in the bundle, but not in the list"):
+        load_bundle(folder)
+
+
+def test_a_bundle_put_in_its_place_changes_no_answer(served, tmp_path):
+    folder = tmp_path / "served"
+    shutil.copytree(served / "apart", folder)
+    bundle = load_bundle(folder)
+    inputs = bundle.random_inputs(5)
+    expected = load_bundle(served / "apart").predict(inputs)["save"]
+    model = keras.saving.load_model(served / "apart" / "model.keras", compile=False)
+    export_samples.shaken(model)
+    export_model(model, tmp_path / "whole", formats=["onnx"])
+    split_tables(tmp_path / "whole", folder, min_bytes=2000)
+    np.testing.assert_array_equal(bundle.predict(inputs)["save"], expected)
+    with pytest.raises(ValueError, match=r"serve\.onnx should have"):  # it was not open yet
+        bundle.score(columns(3))
 
 
 def test_a_log_is_scored_and_latency_measured(served, tmp_path):
@@ -131,7 +174,8 @@ def test_a_log_is_scored_and_latency_measured(served, tmp_path):
 def test_triton_takes_the_rows(served, tmp_path):
     version = write_triton(served / "apart", tmp_path, name="ranker", signature="serve")
     config = (tmp_path / "ranker" / "config.pbtxt").read_text()
-    assert '"table_0_rows" data_type: TYPE_FP32' in config
+    assert '"table_0_rows" data_type: TYPE_FP32 dims: [5, 8]' in config  # user, pin, three seen
+    assert "dynamic_batching" in config
     session = open_session(version / "model.onnx")
     tensors = load_bundle(served / "apart").tensors("serve", columns(3))
     given = {n: x.astype(object) if x.dtype.kind == "U" else x for n, x in tensors.items()}
@@ -146,6 +190,8 @@ def test_tables_in_eight_bits_lie_apart_in_eight_bits(served, tmp_path):
     made = split_tables(tmp_path / "small", tmp_path / "apart", min_bytes=2000)
     kinds = {str(np.load(tmp_path / "apart" / name).dtype) for name in made.tables}
     assert "int8" in kinds
+    write_triton(tmp_path / "apart", tmp_path / "triton", name="ranker", signature="serve")
+    assert "TYPE_INT8" in (tmp_path / "triton" / "ranker" / "config.pbtxt").read_text()
     one, other = (load_bundle(tmp_path / name).score(columns(9)) for name in ("small", "apart"))
     np.testing.assert_array_equal(one["save"], other["save"])
     assert verify_bundle(tmp_path / "apart", num_check_rows=8).passed
@@ -161,6 +207,42 @@ def test_weights_in_a_file_of_their_own_are_found(served, tmp_path):
     assert verify_bundle(tmp_path / "apart", num_check_rows=8).passed
 
 
+def test_tables_of_equal_bytes_and_other_shapes(tmp_path):
+    features = [
+        kr.features.Categorical("user", hash_buckets=1000, embedding_dim=8),
+        kr.features.Categorical("pin", hash_buckets=2001, embedding_dim=4),
+    ]
+    model = kr.RankingModel(features, [kr.layers.MLP([4])], [kr.Task("save")])
+    model.set_weights([np.zeros_like(w) for w in model.get_weights()])
+    export_model(model, tmp_path / "whole", formats=["onnx"])
+    made = split_tables(tmp_path / "whole", tmp_path / "apart", min_bytes=2000)
+    assert sorted(made.tables.values()) == [(1001, 8), (2002, 4)]
+
+
+def test_a_table_that_is_not_read_by_the_rows_asked_stays_inside(tmp_path):
+    features = [kr.features.Categorical("user", hash_buckets=1000, embedding_dim=4)]
+    blocks = [export_samples.Anchors(), kr.layers.MLP([4])]
+    model = kr.RankingModel(features, blocks, [kr.Task("save")])
+    export_model(model, tmp_path / "whole", formats=["onnx"], external_data=True)
+    made = split_tables(tmp_path / "whole", tmp_path / "apart", min_bytes=2000)
+    assert list(made.tables.values()) == [(1001, 4)]
+    assert (tmp_path / "apart" / "weights.bin").exists()
+
+
+def test_the_client_without_keras_looks_rows_up(served):
+    client = Path(__file__).parents[2] / "export" / "onnxruntime" / "client.py"
+    replies = [
+        subprocess.run(
+            [sys.executable, str(client), str(served / name)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for name in ("whole", "apart")
+    ]
+    assert replies[0] == replies[1]
+
+
 def test_what_cannot_be_split_is_refused(served, tmp_path):
     with pytest.raises(ValueError, match=r"table of 1,048,576 bytes or more.*Received: none"):
         split_tables(served / "whole", tmp_path / "x")
@@ -169,6 +251,10 @@ def test_what_cannot_be_split_is_refused(served, tmp_path):
     with pytest.raises(ValueError, match="make weights small before you split them"):
         compress_bundle(served / "apart", tmp_path / "x", "log.parquet")
     assert not (tmp_path / "x").exists()
+    for target in (served / "whole", served / "whole" / "apart"):
+        with pytest.raises(ValueError, match="should lie beside the source"):
+            split_tables(served / "whole", target, min_bytes=2000)
+    assert verify_bundle(served / "whole", num_check_rows=8).passed
 
 
 def test_script(served, tmp_path, monkeypatch, capsys):

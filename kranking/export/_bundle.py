@@ -86,9 +86,16 @@ class Bundle:
         """
         session = self.open(name)
         signature = Signature.from_json(self.manifest["signatures"][name])
-        rows = self._taken(name, check_rows(signature, tensors, finite=name == IDS))
+        return self._answers(name, session, signature, tensors)
+
+    def _answers(
+        self, name: str, session: Any, signature: Signature, tensors: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        rows = check_rows(signature, tensors, finite=name == IDS)
         names = [value.name for value in signature.outputs]
-        return dict(zip(names, session.run(names, rows), strict=True))
+        if not all(map(len, rows.values())):  # ONNX Runtime's sums over no rows have another shape
+            return {v.name: np.zeros((0, *v.shape), v.dtype) for v in signature.outputs}
+        return dict(zip(names, session.run(names, self._taken(name, rows)), strict=True))
 
     def _taken(self, name: str, tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Gives what a signature's graph takes: rows of its tables too, where they lie apart."""
@@ -121,9 +128,7 @@ class Bundle:
         Raises:
             ValueError: An input is missing, unknown, of another dtype or shape, or not finite.
         """
-        rows = self._taken(IDS, check_rows(self.signature, inputs))
-        names = [value.name for value in self.signature.outputs]
-        return dict(zip(names, self.session.run(names, rows), strict=True))
+        return self._answers(IDS, self.session, self.signature, inputs)
 
     def random_inputs(self, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Gives inputs for `predict` made by seed, on which to measure."""

@@ -221,7 +221,7 @@ def _shapes(path: Path, keys: Sequence[str], expected: Wanted) -> dict[str, list
     for rows in (sizes[first], sizes[second]):
         given = {value.name: plain(rows[value.name]) for value in session.get_inputs()}
         found.append(session.run([f"{key}_indices" for key in keys], given))
-    axes = {(first, second): counted.axis, (1, 1): 1}
+    axes: dict[Any, Any] = {(first, second): counted.axis, (1, 1): 1}
     shapes = {}
     for key, *pair in zip(keys, *found, strict=True):
         lengths = tuple(x.shape[0] if x.ndim else 0 for x in pair)

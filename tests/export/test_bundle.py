@@ -8,8 +8,9 @@ import export_samples
 import numpy as np
 import pytest
 
-from kranking.export import load_bundle
-from kranking.features import Numeric, Preprocessor, schema_hash
+from kranking import architectures
+from kranking.export import export_model, load_bundle
+from kranking.features import Categorical, Numeric, Preprocessor, Task, schema_hash
 
 pytestmark = pytest.mark.once
 
@@ -144,6 +145,19 @@ def test_wrong_inputs_are_refused(bundle, awkward, change, message):
 def test_no_rows_give_no_answers(bundle, awkward):
     answers = bundle.predict(export_samples.random_inputs(awkward.model, 0))
     assert {p.shape for p in answers.values()} == {(0, 1)}
+
+
+def test_no_rows_give_no_answers_whatever_the_runtime_makes_of_them(tmp_path):
+    features = [Categorical("user", hash_buckets=9), Categorical("pin", hash_buckets=9)]
+    tasks = [Task("save"), Task("hide"), Task("closeup")]
+    export_model(architectures.fm(features, tasks), tmp_path / "served", formats=["onnx"])
+    bundle = load_bundle(tmp_path / "served")  # whose sums give three columns or four
+    none = {"user": np.zeros(0, "int64"), "pin": np.zeros(0, "int64")}
+    for answers in (
+        bundle.score(none),
+        bundle.predict({n: x.astype("int32") for n, x in none.items()}),
+    ):
+        assert {task: p.shape for task, p in answers.items()} == {t.name: (0, 1) for t in tasks}
 
 
 def test_client_script_needs_no_keras(awkward, bundle, tmp_path):

@@ -40,11 +40,15 @@ def finding(experiment: Experiment, gains: Gains) -> Finding:
 
 
 def _enough(names: list[str], gains: Gains) -> int:
-    """The first that no later one is clearly better than."""
-    for i, name in enumerate(names):
-        if not any(gains.clear(later, name) for later in names[i + 1 :]):
+    """The first that is clearly better than the reference, which is number 0, and not clearly beaten.
+
+    Where none is better it is the reference: one that is not clearly beaten may be noise around it.
+    """
+    better = [i for i, name in enumerate(names) if i and gains.clear(name, names[0])]
+    for i in better:
+        if not any(gains.clear(later, names[i]) for later in names[i + 1 :]):
             return i
-    return len(names) - 1
+    return better[-1] if better else 0
 
 
 def _open(names: list[str], reference: str, gains: Gains) -> str:

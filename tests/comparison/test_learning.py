@@ -97,6 +97,8 @@ def stacks(*values):
     [
         (stacks(1, 2, 3, 3, 3, 3, 3, 3), "3 cross steps gain +2", ("dcn_v2", "gdcn")),
         (stacks(1, 2, 3, 4, 5, 6, 6, 6), "6 cross steps", ("dcn_v2", "gdcn", "sdcn_v3")),
+        # Three steps are not clearly beaten, but not clearly better than one either.
+        (stacks(1, 1.2, 1.4, 1.5, 1.8, 1.8, 1.8, 1.8), "5 cross", ("dcn_v2", "gdcn", "sdcn_v3")),
         (stacks(1, 1, 1, 1, 1, 1, 1, 0), "No stack is clearly better", ("deepfm", "dlrm")),
         (stacks(0, 0, 0, 0, 0, 0, 0, 0), "nothing clear", ("mlp", "final_mlp")),
     ],

@@ -118,8 +118,9 @@ def found_sizes(files: LogFiles, args: argparse.Namespace, path: Path) -> dict[s
 
 
 def served(files: LogFiles, name: str, arguments: dict[str, Any]) -> Callable[[], Any]:
-    """Exports an untrained model and gives a call of its ONNX file: weights do not change what it takes."""
-    model = kr.architectures.get(name).build(files.features, files.tasks, **arguments)
+    """Exports a model that nobody trained, as if somebody had, and gives a call of its ONNX file."""
+    build = kr.architectures.get(name).build
+    model = kr.models.perturbed(build(files.features, files.tasks, **arguments))
     with tempfile.TemporaryDirectory() as folder:
         kr.export.export_model(model, f"{folder}/bundle", formats=["onnx"], signatures=[])
         bundle = kr.export.load_bundle(f"{folder}/bundle", threads=THREADS)

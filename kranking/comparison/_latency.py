@@ -11,7 +11,7 @@ from kranking._core import check_positive_int
 from kranking.budget import Figure
 from kranking.comparison._variant import check_file_name
 from kranking.export import export_model, latency_in_turns, load_bundle
-from kranking.models import RankingModel
+from kranking.models import RankingModel, perturbed
 
 BASELINE = (
     "baseline_"  # the baseline's figures from the same turns, for a machine's mood to fall out
@@ -25,7 +25,7 @@ def served_latencies(
 ) -> dict[str, dict[str, Figure] | str]:
     """Exports models to ONNX and times each on ONNX Runtime with one thread, in turns with one of them.
 
-    Weights do not change what a model's products cost, so untrained models will do.
+    Weights do not change what a model's products cost: models are as they start, but `perturbed`.
 
     Args:
         models: What makes each, by name; a name becomes a folder, and stands for one model in it.
@@ -78,7 +78,7 @@ def _in_turns(
     for who, one in (("variant", name), ("baseline", baseline)):
         folder = out / "served" / one
         if not (folder / "manifest.json").exists():
-            export_model(models[one](), folder, formats=["onnx"], signatures=[])
+            export_model(perturbed(models[one]()), folder, formats=["onnx"], signatures=[])
         calls[who] = _call(load_bundle(folder, threads=_THREADS), batch)
     measured = latency_in_turns(calls, _ROUNDS, batch=batch, threads=_THREADS)
     conditions = f"ONNX Runtime, {batch} rows, {_THREADS} thread, {measured.machine}"

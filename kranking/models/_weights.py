@@ -1,10 +1,14 @@
-"""Models whose weights wait until they are needed."""
+"""Models whose weights wait until they are needed, or stand for trained ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
 
 _WANTED = ContextVar("weights_wanted", default=True)
+_MOST = 2**20  # numbers
 
 
 def wanted() -> bool:
@@ -31,3 +35,32 @@ def without_weights() -> Iterator[None]:
         yield
     finally:
         _WANTED.reset(token)
+
+
+def perturbed(model: Any, seed: int = 0) -> Any:
+    """Moves weights from where they start, as training would: `w + 0.02 |ε|`, `ε` standard normal.
+
+    A converter leaves out a bias of zeros and a scale of ones, so that an untrained model is served by
+    another graph than a trained one. What is measured on the first says little of the second.
+
+    Args:
+        model: A Keras model; its weights change. Those of more than 2²⁰ numbers, tables that no converter
+            looks into, and those that are not floats, such as seeds, stay.
+        seed: Seed of `ε`.
+
+    Returns:
+        The model.
+
+    >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
+    >>> model = perturbed(kr.RankingModel([age], [kr.layers.MLP([4])], [kr.Task("save")]))
+    >>> any((w == 0).all() for w in model.get_weights())
+    False
+    """
+    random = np.random.default_rng(seed)
+    if not model.built:
+        model.build()
+    for weight in model.weights:
+        if "float" in str(weight.dtype) and np.prod(weight.shape) <= _MOST:
+            noise = np.abs(random.standard_normal(tuple(weight.shape)))  # a variance stays positive
+            weight.assign(weight + (0.02 * noise).astype("float32"))
+    return model

@@ -16,7 +16,7 @@ _SECONDS = 0.8  # of turns, per batch and visit
 def served(model: Any, folder: Path) -> Any:
     """Exports a model to ONNX, unless that was done, and opens it with one thread."""
     if not (folder / "manifest.json").exists():
-        model.build()
+        kr.models.perturbed(model)
         kr.export.export_model(model, folder, formats=["onnx"], num_check_rows=1, signatures=())
     return kr.export.load_bundle(folder, threads=1)
 

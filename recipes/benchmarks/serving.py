@@ -5,9 +5,9 @@ Cost:     two minutes per model and number of threads on 2 cores; `--smoke` unde
 Expected: the ONNX file several times as fast as the SavedModel for one row, less for many, where the
           matrix products are what takes time; `rank` near the bound of the model's own work.
 
-Three untrained models on the synthetic home feed's columns: Pinterest's baseline and launch candidate, and
-one with a large user tower, a transformer over a long history. Each is exported once and measured in a
-process of its own, for TensorFlow takes its number of threads once.
+Three models, perturbed instead of trained, on the synthetic home feed's columns: Pinterest's baseline and
+launch candidate, and one with a large user tower, a transformer over a long history. Each is exported once
+and measured in a process of its own, for TensorFlow takes its number of threads once.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def measure(bundle: Path, threads: int, rounds: int) -> dict[str, Any]:
 
 def export(name: str, bundle: Path, scale: float) -> None:
     """Writes a bundle, and Keras's own ONNX file beside it."""
-    model = build(name, bundle.parent, scale)
+    model = kr.models.perturbed(build(name, bundle.parent, scale))
     kr.export.export_model(model, bundle)
     model.export(f"{bundle}.onnx", format="onnx", verbose=False)
 

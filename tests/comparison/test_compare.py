@@ -5,6 +5,7 @@ import json
 
 import keras
 import numpy as np
+import onnx
 import pytest
 
 import kranking as kr
@@ -177,6 +178,10 @@ def test_served_latency_in_turns(log, tmp_path):
     assert cost["latency_ratio"].value > 1
     assert [v.limit for v in found.violations("large")] == ["latency_p50"]
     assert (tmp_path / "latency-batch32.json").exists()
+    graph = onnx.load(tmp_path / "served" / "large" / "model.onnx").graph
+    products = {node.output[0] for node in graph.node if node.op_type == "MatMul"}
+    added = {name for node in graph.node if node.op_type == "Add" for name in node.input}
+    assert products <= added  # biases, as after training
 
 
 @pytest.mark.parametrize(

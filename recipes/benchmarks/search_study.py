@@ -48,7 +48,8 @@ def main() -> None:
                 row |= {"arm": arm, "seed": seed, "trials": args.trials, "limit": limit}
                 row["seconds"] = round(time.perf_counter() - start, 1)
                 seeds = [seed + 100 * i for i in (1, 2, 3)]
-                row["test"] = judged(maker(space, row["values"]), log, seeds)
+                if row["trained"]:  # else there is nothing to choose from
+                    row["test"] = judged(maker(space, row["values"]), log, seeds)
                 kept.append(row)
                 args.rows_file.parent.mkdir(parents=True, exist_ok=True)
                 replace(args.rows_file, json.dumps(kept, indent=1) + "\n")
@@ -124,7 +125,7 @@ def plain(
         "feasible_share": len(good) / len(states),
         "best": max((trial.score for trial in good), default=None),
         "would_stop_at": first_row_of_failures([t.status == "COMPLETED" for t in states]),
-        "values": tuner.get_best_hyperparameters()[0].values,
+        "values": tuner.get_best_hyperparameters()[0].values if good else {},
     }
 
 
@@ -203,9 +204,12 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines.append("|---|" + "---:|" * 8)
     for row in sorted(rows, key=lambda row: (row["arm"], row["seed"])):
         share = row.get("oracle_time_share")
-        test = np.array(row["test"])
-        cells = [row["arm"], row["seed"], row["trials"], row["trained"], f"{row['best']:.4f}"]
-        cells.append(f"{test.mean():.4f} ± {test.std(ddof=1):.4f}")
+        cells = [row["arm"], row["seed"], row["trials"], row["trained"]]
+        if row["trained"]:
+            test = np.array(row["test"])
+            cells += [f"{row['best']:.4f}", f"{test.mean():.4f} ± {test.std(ddof=1):.4f}"]
+        else:
+            cells += ["–", "–"]
         cells += [row["would_stop_at"] or "–", "–" if share is None else f"{100 * share:.2f} %"]
         lines.append("| " + " | ".join(map(str, [*cells, f"{row['seconds']:.0f}"])) + " |")
     return "\n".join(lines)

@@ -28,6 +28,23 @@ def test_small_weights(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("script", ["search_study", "search_launch"])
+def test_searches(tmp_path, script):
+    rows = tmp_path / "rows.json"
+    command = [sys.executable, str(ROOT / f"recipes/benchmarks/{script}.py"), "--smoke"]
+    command += ["--rows-file", str(rows)]
+    tables = [
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n|", 1)[
+            1
+        ]
+        for _ in range(2)  # the second finds the rows of the first
+    ]
+    assert tables[0] == tables[1]
+    assert "±" in tables[0]
+    assert json.loads(rows.read_text())
+
+
+@pytest.mark.slow
 def test_fuzzed_requests(run, tmp_path):
     result = run("benchmarks/fuzz_requests.py", tmp_path / "out")
     assert result["neither"] == 0

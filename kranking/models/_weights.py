@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import keras
 import numpy as np
 
 _WANTED = ContextVar("weights_wanted", default=True)
-_MOST = 2**20  # numbers
+_MOST = 2**20  # numbers: a converter looks into no table
 
 
 def wanted() -> bool:
@@ -38,14 +39,13 @@ def without_weights() -> Iterator[None]:
 
 
 def perturbed(model: Any, seed: int = 0) -> Any:
-    """Moves weights from where they start, as training would: `w + 0.02 |ε|`, `ε` standard normal.
+    """Moves weights that start as one number repeated, as training would: `w + 0.02 ε`, `ε ~ N(0, 1)`.
 
     A converter leaves out a bias of zeros and a scale of ones, so that an untrained model is served by
     another graph than a trained one. What is measured on the first says little of the second.
 
     Args:
-        model: A Keras model; its weights change. Those of more than 2²⁰ numbers, tables that no converter
-            looks into, and those that are not floats, such as seeds, stay.
+        model: A Keras model; its weights change. What is drawn at random, as kernels and tables are, stays.
         seed: Seed of `ε`.
 
     Returns:
@@ -61,6 +61,9 @@ def perturbed(model: Any, seed: int = 0) -> Any:
         model.build()
     for weight in model.weights:
         if "float" in str(weight.dtype) and np.prod(weight.shape) <= _MOST:
-            noise = np.abs(random.standard_normal(tuple(weight.shape)))  # a variance stays positive
-            weight.assign(weight + (0.02 * noise).astype("float32"))
+            values = np.asarray(keras.ops.convert_to_numpy(weight), "float32")
+            if values.size and np.ptp(values) == 0:
+                weight.assign(
+                    values + 0.02 * random.standard_normal(values.shape).astype("float32")
+                )
     return model

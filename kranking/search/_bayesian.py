@@ -91,7 +91,7 @@ def _probability(oracle: Any, vectors: np.ndarray) -> np.ndarray:
     accepted = [t.hyperparameters.values for t in oracle.trials.values()]
     x = np.stack([_vector(oracle, dict(v)) for v in (*(r.values for r in refused), *accepted)])
     # How far within the budget a trial is, nobody has asked: its worst limit, as a logarithm.
-    y = [np.log1p(r.excess) for r in refused] + [oracle.margin(v) for v in accepted]
+    y = [np.log1p(r.excess) for r in refused] + [oracle.verdicts.margin(v) for v in accepted]
     process = GaussianProcessRegressor(Matern(nu=2.5), alpha=1e-3, normalize_y=True)
     _fit(process, x, np.array(y))
     mean, deviation = process.predict(vectors, return_std=True)

@@ -14,12 +14,7 @@ from kranking.budget import Budget, Cost
 from kranking.search._bayesian import propose
 from kranking.search._nearest import completed, descend
 from kranking.search._rejection import NoFeasiblePoint, Rejection
-
-_MOST_CONFIRMATIONS = 20  # measurements that one trial is worth: a worker waits for it meanwhile
-
-
-class _EnoughMeasured(Exception):
-    """So many configurations were over budget when they were measured that no more will be."""
+from kranking.search._verdicts import EnoughMeasured, Verdicts
 
 
 class BudgetOracle:
@@ -76,26 +71,25 @@ class BudgetOracle:
     ):
         check_positive_int("seed", seed, optional=True, minimum=0)
         check_positive_int("patience", patience)
-        self.budget, self.baseline = budget, baseline
-        self._cost, self._confirm, self._confirmed_baseline = cost, confirm, confirmed_baseline
+        self.verdicts = Verdicts(
+            budget,
+            cost,
+            baseline=baseline,
+            confirm=confirm,
+            confirmed_baseline=confirmed_baseline,
+            hp_of=self._hp,
+            key_of=self._compute_values_hash,
+        )
         self._patience = patience
-        self.rejected: list[Rejection] = []
-        self.costs: dict[str, Cost] = {}
         self.seconds = 0.0  # in the oracle, without `confirm`
-        self.confirming_seconds = 0.0
-        self._verdicts: dict[str, Rejection | None] = {}
-        self._formulas: dict[str, tuple[Cost | None, Rejection | None]] = {}
-        self._confirmations = 0  # since a trial was asked for
         self.left_at_work: list[str] = []  # tuners that had a trial when the state was written
-        costs = (baseline, confirmed_baseline)
-        self._judged_by = [confirm is not None, *(c and c.to_json() for c in costs)]
         if seed is not None:
             self.seed = self._seed_state = seed
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Gives the values of the next trial, within the budget."""
         start, before = time.perf_counter(), self.confirming_seconds
-        self._confirmations = 0
+        self.verdicts.confirmations = 0
         try:
             return self._populate(trial_id)
         finally:
@@ -103,7 +97,7 @@ class BudgetOracle:
             self.seconds += time.perf_counter() - start - confirmed
 
     def _populate(self, trial_id: str) -> dict[str, Any]:
-        with contextlib.suppress(_EnoughMeasured):
+        with contextlib.suppress(EnoughMeasured):
             if hasattr(self, "gpr") and (values := propose(self)) is not None:
                 return {"status": "RUNNING", "values": values}
         last = None
@@ -129,124 +123,60 @@ class BudgetOracle:
             try:
                 if self.rejection(values) is None:
                     return values
-            except _EnoughMeasured:
+            except EnoughMeasured:
                 break
             drawn.append(values)
         return self._nearest(drawn)
 
     def rejection(self, values: Mapping[str, Any]) -> Rejection | None:
         """Says why a configuration is refused; `None` if it is within the budget."""
-        values = _own(values)
-        key = self._compute_values_hash(values)
-        if key not in self._verdicts:
-            cost, verdict = self._by_formula(values, key)
-            if cost is not None:
-                self.costs[key] = cost
-                if verdict is None and self._confirm is not None:
-                    verdict = self._confirmed(values, key, cost)
-            self._verdicts[key] = verdict
-            if verdict is not None:
-                self.rejected.append(verdict)
-        return self._verdicts[key]
+        return self.verdicts.rejection(values)
 
-    def _by_formula(
-        self, values: Mapping[str, Any], key: str
-    ) -> tuple[Cost | None, Rejection | None]:
-        """Gives what a configuration costs by `cost`, and why that refuses it if it does."""
-        if key not in self._formulas:
-            try:
-                cost = self._cost(self._hp(values))
-            except ValueError as error:
-                self._formulas[key] = None, Rejection.unbuildable(values, error)
-                return self._formulas[key]
-            budget, found = self._without("spread"), []
-            if self._confirm is None:
-                found = budget.check(cost, self.baseline)
-            else:
-                missing = [m.name for m in budget.limits if not _holds(cost, m.figure)]
-                # What could not be counted is an error once the figures are confirmed, not before.
-                with contextlib.suppress(ValueError):
-                    found = self._without("spread", *missing).check(cost, self.baseline)
-            self._formulas[key] = cost, Rejection.of(values, found) if found else None
-        return self._formulas[key]
+    @property
+    def budget(self) -> Budget:
+        """The limits."""
+        return self.verdicts.budget
 
-    def _confirmed(self, values: Mapping[str, Any], key: str, cost: Cost) -> Rejection | None:
-        """Says why a configuration that the formula accepts is refused."""
-        assert self._confirm is not None
-        if self._confirmations >= _MOST_CONFIRMATIONS:
-            raise _EnoughMeasured
-        self._confirmations += 1
-        start = time.perf_counter()
-        try:
-            self.costs[key] = cost = cost.with_figures(**self._confirm(self._hp(values)).figures)
-        except ValueError as error:
-            return Rejection.unbuildable(values, error)
-        finally:
-            self.confirming_seconds += time.perf_counter() - start
-        found = self._without("spread").check(cost, self.against)
-        return Rejection.of(values, found) if found else None
+    @property
+    def rejected(self) -> list[Rejection]:
+        """What was drawn and refused."""
+        return self.verdicts.rejected
+
+    @property
+    def confirming_seconds(self) -> float:
+        """Time spent in `confirm`."""
+        return self.verdicts.confirming_seconds
 
     def _hp(self, values: Mapping[str, Any]) -> Any:
         hp = self.hyperparameters.copy()
         hp.values = dict(values)
         return hp
 
-    @property
-    def against(self) -> Cost | None:
-        """The baseline's cost, with what was confirmed of it."""
-        if self.baseline is None or self._confirmed_baseline is None:
-            return self.baseline
-        return self.baseline.with_figures(**self._confirmed_baseline.figures)
-
-    def _without(self, *names: str) -> Budget:
-        return Budget(**{k: v for k, v in self.budget.to_json().items() if k not in names})
-
-    def excess(self, values: Mapping[str, Any]) -> float:
-        """Says how far over budget a configuration is, as a share of the limit; 0 within it."""
-        verdict = self.rejection(values)
-        return 0.0 if verdict is None else verdict.excess
-
-    def _excess_by_formula(self, values: Mapping[str, Any]) -> float:
-        verdict = self._by_formula(values, self._compute_values_hash(values))[1]
-        return 0.0 if verdict is None else self.excess(values)  # noted among what was refused
-
-    def margin(self, values: Mapping[str, Any]) -> float:
-        """Gives `ln(received / limit)` of the limit that a configuration is nearest to or furthest over."""
-        if self.rejection(values) is not None:
-            return math.log1p(self.excess(values))
-        cost, shares = self.costs[self._compute_values_hash(_own(values))], [-math.inf]
-        for limit in self._without("spread").limits:
-            received, most = _received(cost, limit.figure), limit.most(self.against)
-            shares.append(math.log(max(received, 1e-12) / most) if most > 0 else 0.0)
-        return max(shares)
-
     def _nearest(self, drawn: list[dict[str, Any]]) -> dict[str, Any] | None:
         """Gives a feasible configuration found by steps from draws; `None` if it has been tried."""
         space = self.get_space()
         starts: dict[Any, dict[str, Any]] = {}
-        for values in sorted(drawn, key=self.excess):
+        for values in sorted(drawn, key=self.verdicts.excess):
             starts.setdefault(values.get("architecture"), values)
         for start in (*starts.values(), completed(space, {})):
-            end = dict(descend(space, start, self._excess_by_formula))
-            self._confirmations = 0  # one more for each architecture
+            end = dict(descend(space, start, self.verdicts.excess_by_formula))
+            self.verdicts.confirmations = 0  # one more for each architecture
             if self.rejection(end) is None and not self._duplicate(end):
                 return end
-        if any(verdict is None for verdict in self._verdicts.values()):
+        if self.verdicts.any_within:
             return None  # what is within the budget has been tried, as far as was looked
         nearest = min(self.rejected, key=lambda one: one.excess)
-        raise NoFeasiblePoint(nearest, len(self._verdicts))
+        raise NoFeasiblePoint(nearest, len(self.verdicts))
 
     def ensure_feasible(self) -> None:
         """Raises `NoFeasiblePoint` if the space holds none; draws nothing that a trial would get."""
-        before, self._confirmations = self._seed_state, 0
+        before, self.verdicts.confirmations = self._seed_state, 0
         self._random_values()
         self._seed_state = before
 
     def cost_of(self, trial: Any) -> Cost | None:
         """Gives the cost of a trial's configuration."""
-        values = _own(trial.hyperparameters.values)
-        self.rejection(values)
-        return self.costs.get(self._compute_values_hash(values))
+        return self.verdicts.cost_of(trial.hyperparameters.values)
 
     def is_feasible(self, trial: Any) -> bool:
         """Whether a trial finished, and is within the budget with all that is known of it."""
@@ -257,7 +187,9 @@ class BudgetOracle:
         limits = [limit for limit in self.budget.limits if limit.name == "spread"]
         if not limits or not trial.metrics.exists("spread"):
             return not limits
-        return bool(trial.metrics.get_last_value("spread") <= limits[0].most(self.baseline))
+        return bool(
+            trial.metrics.get_last_value("spread") <= limits[0].most(self.verdicts.baseline)
+        )
 
     def get_best_trials(self, num_trials: int = 1) -> list[Any]:
         """Gives the best trials that finished within the budget; never another, so perhaps fewer."""
@@ -267,15 +199,7 @@ class BudgetOracle:
 
     def get_state(self) -> dict[str, Any]:
         """Gives the state with what was refused."""
-        feasible = [key for key, verdict in self._verdicts.items() if verdict is None]
-        own = {
-            "budget": self.budget.to_json(),
-            "judged_by": self._judged_by,
-            "rejected": [rejection.to_json() for rejection in self.rejected],
-            "feasible": {key: self.costs[key].to_json() for key in feasible},
-            "seconds": self.seconds,
-            "confirming_seconds": self.confirming_seconds,
-        }
+        own = {**self.verdicts.to_json(), "seconds": self.seconds}
         return super().get_state() | {"budget_oracle": own}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -284,14 +208,8 @@ class BudgetOracle:
         self.trials = {name: trial for name, trial in self.trials.items() if name in known}
         super().set_state(state)
         self.left_at_work = list(state["ongoing_trials"])
-        own = state["budget_oracle"]
-        self.seconds, self.confirming_seconds = own["seconds"], own["confirming_seconds"]
-        if (own["budget"], own.get("judged_by")) != (self.budget.to_json(), self._judged_by):
-            return  # every verdict is another one now
-        self.rejected = [Rejection(**values) for values in own["rejected"]]
-        self.costs = {key: Cost.from_json(values) for key, values in own["feasible"].items()}
-        refused = {self._compute_values_hash(r.values): r for r in self.rejected}
-        self._verdicts = {**refused, **dict.fromkeys(own["feasible"])}
+        self.seconds = state["budget_oracle"]["seconds"]
+        self.verdicts.take_up(state["budget_oracle"])
 
     def reload(self) -> None:
         """Takes up what is on disk; a trial whose end was written is not run again."""
@@ -307,19 +225,6 @@ class BudgetOracle:
     def _save_trial(self, trial: Any) -> None:
         folder = self._get_trial_dir(trial.trial_id)
         _replace(os.path.join(folder, "trial.json"), trial.get_state())
-
-
-def _own(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves out what Hyperband notes among the values."""
-    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
-
-
-def _received(cost: Cost, figure: str) -> float:
-    return cost.parameters if figure == "parameters" else cost[figure].value
-
-
-def _holds(cost: Cost, figure: str) -> bool:
-    return figure in cost or figure == "parameters"
 
 
 def _replace(name: str, state: Mapping[str, Any]) -> None:

@@ -125,8 +125,10 @@ def search(
         write_settings(out, settings)  # not before: a call that was refused leaves the folder free
         if base is not None:
             row = trained_baseline(base, space, out, **common)
-            oracle.baseline = cost.with_figures(spread=Figure(row["spread"], "", "measured"))
-            row |= {"cost": oracle.against.to_json()}
+            oracle.verdicts.baseline = cost.with_figures(
+                spread=Figure(row["spread"], "", "measured")
+            )
+            row |= {"cost": oracle.verdicts.against.to_json()}
     tuner.search(verbose=1 if training.verbose == "auto" else training.verbose)
     if is_worker():
         return None

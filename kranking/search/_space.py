@@ -53,8 +53,9 @@ class SearchSpace:
         features: Fitted declarations.
         tasks: The actions to predict.
         parameters: What shall be otherwise: by name a constant, or a function `(hp, name)` that makes one
-            of KerasTuner's calls. A name without an architecture, such as `dropout`, is for all that have
-            it; arguments of an architecture's function that are not in its registry row are welcome.
+            of KerasTuner's calls, which gives `None` where the architecture is another one. A name without
+            an architecture, such as `dropout`, is for all that have it; arguments of an architecture's
+            function that are not in its registry row are welcome.
         optimizer: Keras optimizer or its name; its learning rate is tuned.
         batch_size: Rows of a training step, on which memory depends.
         latency_batch: Rows of a request: predicts the latency of serving, for a limit on it.

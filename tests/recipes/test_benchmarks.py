@@ -33,14 +33,8 @@ def test_searches(tmp_path, script):
     rows = tmp_path / "rows.json"
     command = [sys.executable, str(ROOT / f"recipes/benchmarks/{script}.py"), "--smoke"]
     command += ["--rows-file", str(rows)]
-    tables = [
-        subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n|", 1)[
-            1
-        ]
-        for _ in range(2)  # the second finds the rows of the first
-    ]
-    assert tables[0] == tables[1]
-    assert "±" in tables[0]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "±" in done.stdout
     assert json.loads(rows.read_text())
 
 

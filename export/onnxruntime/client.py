@@ -32,9 +32,12 @@ def session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
-def with_rows(bundle: Path, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def with_rows(bundle: Path, files: dict, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Looks up the rows of tables that lie beside the graph: what `tables.json` is for."""
     split = json.loads((bundle / "tables.json").read_text("utf-8"))["signatures"]["serve_ids"]
+    unknown = {split["indices"], *(one["table"] for one in split["lookups"])} - set(files)
+    if unknown:
+        raise SystemExit(f"tables.json should name files of the manifest. Received: {unknown}")
     asking = session(bundle / split["indices"])
     given = {value.name: feed[value.name] for value in asking.get_inputs()}
     found = asking.run([one["indices"] for one in split["lookups"]], given)
@@ -73,7 +76,7 @@ def main() -> None:
     feed = {name: np.asarray(inputs[name], dtype) for name, dtype in dtypes.items()}
     tasks = [value["name"] for value in signature["outputs"]]
     if "tables.json" in manifest["files"]:
-        feed = with_rows(args.bundle, feed)
+        feed = with_rows(args.bundle, manifest["files"], feed)
     answers = session(args.bundle / "model.onnx").run(tasks, feed)
     outputs = {task: np.round(p, 6).tolist() for task, p in zip(tasks, answers, strict=True)}
     reply = {"outputs": outputs, "keras_imported": "keras" in sys.modules}

@@ -1,6 +1,5 @@
 """A bundle on disk, checked and answering."""
 
-import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,11 +41,9 @@ class Bundle:
         self.threads = threads
         split, files = TABLES_FILE in manifest["files"], manifest["files"]
         self.tables = TablesApart(directory, threads, files) if split else None
+        self._declared = self.features()
         self._sessions: dict[str, Any] = {IDS: session}
-
-    @functools.cached_property
-    def _declared(self) -> list[Any]:
-        return self.features()
+        self._weights = self._identity()
 
     def score(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Gives each task's probabilities, `(rows, 1)`, of a log's columns, encoded inside the graph.
@@ -111,12 +108,22 @@ class Bundle:
             )
         if name not in self._sessions:
             files, file = self.manifest["files"], described[name]["onnx"]
-            for used in {file, WEIGHTS_FILE} & files.keys():
-                check_file(
-                    self.directory, used, files[used]
-                )  # or another bundle took this one's place
+            # Another bundle may have taken this one's place.
+            check_file(self.directory, file, files[file])
+            if self._identity() != self._weights:
+                check_file(self.directory, WEIGHTS_FILE, files[WEIGHTS_FILE])
             self._sessions[name] = open_session(self.directory / file, self.threads)
         return self._sessions[name]
+
+    def _identity(self) -> tuple[int, ...] | None:
+        """Says which file the shared weights are in, without reading it, if the bundle has one."""
+        if WEIGHTS_FILE not in self.manifest["files"]:
+            return None
+        try:
+            found = (self.directory / WEIGHTS_FILE).stat()
+        except FileNotFoundError:
+            return ()
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Gives each task's probabilities, float32 of shape `(batch, 1)`.

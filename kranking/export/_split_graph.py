@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 from kranking.export._nodes import axis_of, read_by
+from kranking.export._onnx import rename_values
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,12 @@ def lookups(graph: Any, least: int) -> list[Lookup]:
     A lookup whose rows hang on what another one found stays inside: it would take another way to and fro.
     """
     tables = {c.name for c in graph.initializer if _bytes(c) >= least}
+    outputs = {value.name for value in graph.output}
     behind: set[str] = set()  # values that hang on rows
     found: list[Lookup] = []
     for node in graph.node:
         by_rows = node.op_type == "Gather" and node.input[0] in tables and axis_of(node) == 0
-        if by_rows and node.input[1] not in behind:
+        if by_rows and node.input[1] not in behind and node.output[0] not in outputs:
             found.append(Lookup(node.input[0], node.input[1], node.output[0]))
             behind |= set(node.output)
         elif behind & set(read_by(node)):
@@ -89,8 +91,7 @@ def _part(model: Any, wanted: Iterable[str], given: Mapping[str, Any]) -> Any:
         [],
         [c for c in model.graph.initializer if c.name in names],
     )
-    for node in graph.node:
-        node.input[:] = [given[n].name if n in given else n for n in node.input]
+    rename_values(graph, lambda name: given[name].name if name in given else name)
     made = helper.make_model(graph, opset_imports=model.opset_import)
     made.ir_version = model.ir_version
     return made

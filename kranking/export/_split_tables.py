@@ -225,7 +225,7 @@ def _shapes(path: Path, keys: Sequence[str], expected: Wanted) -> dict[str, list
     shapes = {}
     for key, *pair in zip(keys, *found, strict=True):
         lengths = tuple(x.shape[0] if x.ndim else 0 for x in pair)
-        if lengths in axes:
+        if lengths in axes and pair[0].shape[1:] == pair[1].shape[1:]:
             shapes[key] = [axes[lengths], *pair[0].shape[1:]]
     return shapes
 

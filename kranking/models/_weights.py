@@ -45,7 +45,8 @@ def perturbed(model: Any, seed: int = 0) -> Any:
     another graph than a trained one. What is measured on the first says little of the second.
 
     Args:
-        model: A Keras model; its weights change. What is drawn at random, as kernels and tables are, stays.
+        model: A Keras model; its weights change. What is drawn at random, as kernels and tables are, stays,
+            and so do weights of more than 2²⁰ numbers.
         seed: Seed of `ε`.
 
     Returns:

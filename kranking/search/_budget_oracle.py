@@ -16,6 +16,8 @@ from kranking.search._nearest import completed, descend
 from kranking.search._rejection import NoFeasiblePoint, Rejection
 from kranking.search._verdicts import EnoughMeasured, Verdicts
 
+_ALONE = "tuner0"  # KerasTuner's name for who is no worker
+
 
 class BudgetOracle:
     """Keeps a KerasTuner oracle within a budget: what is over it is drawn again before a trial exists.
@@ -82,7 +84,7 @@ class BudgetOracle:
         )
         self._patience = patience
         self.seconds = 0.0  # in the oracle, without `confirm`
-        self.left_at_work: list[str] = []  # tuners that had a trial when the state was written
+        self.left_at_work: dict[str, str] = {}  # by worker its trial, when the state was written
         if seed is not None:
             self.seed = self._seed_state = seed
 
@@ -207,7 +209,9 @@ class BudgetOracle:
         known = set(state["start_order"])
         self.trials = {name: trial for name, trial in self.trials.items() if name in known}
         super().set_state(state)
-        self.left_at_work = list(state["ongoing_trials"])
+        self.left_at_work = {
+            who: trial for who, trial in state["ongoing_trials"].items() if who != _ALONE
+        }
         self.seconds = state["budget_oracle"]["seconds"]
         self.verdicts.take_up(state["budget_oracle"])
 

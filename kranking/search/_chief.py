@@ -11,6 +11,11 @@ from typing import Any
 from kranking.search._worker import MESSAGE, WORKER, as_proto
 
 LOST_AFTER = 60.0  # seconds of silence, twelve signs of life
+GRACE = 15.0  # seconds in which workers find a chief that was started again
+_PINGS = [  # answers what workers send to learn whether this machine is still there
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+]
 
 
 def serve(oracle: Any, on_end: Callable[[], None]) -> None:
@@ -31,7 +36,7 @@ def serve(oracle: Any, on_end: Callable[[], None]) -> None:
 
     address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
     servicer = type("Chief", (Chief, OracleServicer), {})(oracle, on_end)
-    server = grpc.server(ThreadPoolExecutor(max_workers=1))
+    server = grpc.server(ThreadPoolExecutor(max_workers=1), options=_PINGS)
     protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
     server.add_insecure_port(address)
     server.start()
@@ -57,13 +62,27 @@ class Chief:
         self._exhausted = False
         self._lock = threading.Lock()
         self._busy = 0.0
-        # Worker to time of its last word; those that an earlier chief left at work are waited for.
-        self._heard = dict.fromkeys(oracle.left_at_work, self._now())
+        self._heard: dict[str, float] = {}  # worker to time of its last word
+        self._grace = 0.0  # until then nobody is sent away
+        if oracle.left_at_work:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Leaves trials with the workers that an earlier chief gave them to, and lets all find this one."""
+        oracle, now = self.oracle, self._now()
+        for worker, trial in oracle.left_at_work.items():
+            if trial in oracle._retry_queue:
+                oracle._retry_queue.remove(trial)
+                oracle.ongoing_trials[worker] = oracle.trials[trial]
+            self._heard[worker] = now
+        self._grace = now + min(GRACE, LOST_AFTER)
 
     def finished(self) -> bool:
         """Whether every trial has ended and every worker that lives knows it."""
         with self._lock:
             self._take_from_the_lost()
+            if self._now() < self._grace:
+                return False  # a worker that waited for a trial is known by no name
             return self._closed() and not self.oracle.ongoing_trials and not self._heard
 
     def CreateTrial(self, request: Any, context: Any) -> Any:

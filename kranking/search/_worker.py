@@ -33,9 +33,15 @@ def persist(client: Any) -> None:
 
     address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
     config = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": _RETRIES}]})
-    # By itself gRPC would look for a new chief every two minutes at last: the search could be over by then.
-    often = ("grpc.max_reconnect_backoff_ms", 2000)
-    channel = grpc.insecure_channel(address, options=[("grpc.service_config", config), often])
+    options = [
+        ("grpc.service_config", config),
+        # By itself gRPC would look for a new chief every two minutes at last.
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        # A machine that vanished closes no connection: it is asked whether it is there.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+    ]
+    channel = grpc.insecure_channel(address, options=options)
     client.stub = protos.get_service_grpc().OracleStub(channel)
 
 

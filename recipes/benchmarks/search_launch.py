@@ -35,16 +35,19 @@ LIMITS = {"latency": "+0 %", "memory": "+8.3 %"}
 def main() -> None:
     args = parse()
     kept = json.loads(args.rows_file.read_text()) if args.rows_file.exists() else {}
+    if any(row.get("rows") != args.rows for row in kept.values()):
+        raise SystemExit(f"{args.rows_file} holds searches on other rows: give another file.")
     with tempfile.TemporaryDirectory() as folder:
         log = prepared(Path(folder), args.rows)
         spaces = {"searched": space_of(FAMILIES, log), LAUNCH: space_of([LAUNCH], log)}
         for (name, space), trials in zip(spaces.items(), args.trials, strict=True):
             if name not in kept:
-                kept[name] = chosen(space, log, trials, Path(folder) / name)
+                found = chosen(space, log, trials, Path(folder) / name)
+                kept[name] = found | {"rows": args.rows}
                 keep(kept, args.rows_file)
         fixed = spaces["searched"].fixed(BASELINE, {"scale": SCALE})
         base = functools.partial(spaces["searched"].compiled, fixed)
-        kept.setdefault(BASELINE, {"architecture": BASELINE})
+        kept.setdefault(BASELINE, {"architecture": BASELINE, "rows": args.rows})
         for name, row in kept.items():
             tests = row.setdefault("test", [])
             for seed in range(100 + len(tests), 100 + args.seeds):

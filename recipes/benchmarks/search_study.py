@@ -35,6 +35,8 @@ SHARE, BATCH = 0.3, 512
 def main() -> None:
     args = parse()
     kept = json.loads(args.rows_file.read_text()) if args.rows_file.exists() else []
+    if any(row.get("rows") != args.rows for row in kept):
+        raise SystemExit(f"{args.rows_file} holds searches on other rows: give another file.")
     with tempfile.TemporaryDirectory() as folder:
         log = prepared(Path(folder), args.rows)
         space = SearchSpace(["masknet", "dcn_v2", "mlp"], log.features, log.tasks, batch_size=BATCH)
@@ -46,6 +48,7 @@ def main() -> None:
                 start = time.perf_counter()
                 row = run(space, log, limit, args.trials, seed, Path(folder) / f"{arm}{seed}")
                 row |= {"arm": arm, "seed": seed, "trials": args.trials, "limit": limit}
+                row["rows"] = args.rows
                 row["seconds"] = round(time.perf_counter() - start, 1)
                 seeds = [seed + 100 * i for i in (1, 2, 3)]
                 if row["trained"]:  # else there is nothing to choose from

@@ -120,13 +120,39 @@ def test_a_chief_started_again_waits_for_those_it_knew(team):
     lost = team.ask("a")
     team.oracle.reload()
     team.chief = team.started()
-    again = team.ask("b")
-    assert again.trial_id == lost.trial_id
-    team.end(again)
-    assert team.ask("b") == "STOPPED"
-    assert not team.chief.finished()  # a may yet come and ask
-    team.seconds = 100
+    assert team.ask("b") == "IDLE"  # a may be training it still
+    team.seconds = 30
+    team.beat("a", lost)
+    team.seconds = 80
+    assert not team.chief.finished()
+    assert team.ask("b") == "IDLE"
+    team.end(lost)
+    assert (team.ask("a"), team.ask("b")) == ("STOPPED", "STOPPED")
     assert team.chief.finished()
+
+
+def test_a_chief_started_again_lets_those_who_waited_find_it(team):
+    team = team(1)
+    last = team.ask("a")
+    assert team.ask("b") == "IDLE"
+    team.oracle.reload()
+    team.chief = team.started()
+    team.end(last)
+    assert team.ask("a") == "STOPPED"
+    assert not team.chief.finished()  # b does not know yet, and nobody knows b
+    assert team.ask("b") == "STOPPED"
+    team.seconds = 20
+    assert team.chief.finished()
+
+
+def test_the_trial_of_a_worker_that_died_with_the_chief_goes_on(team):
+    team = team(1)
+    lost = team.ask("a")
+    team.oracle.reload()
+    team.chief = team.started()
+    team.seconds = 100
+    assert not team.chief.finished()
+    assert team.ask("b").trial_id == lost.trial_id
 
 
 def test_a_search_that_has_all_trials_ends_without_workers(team):

@@ -203,7 +203,9 @@ class _Writer:
 
     def _file(self, table: np.ndarray) -> str:
         kind = f"{table.dtype} {table.shape} ".encode()  # zeros of another shape are another table
-        key = hashlib.sha256(kind + np.ascontiguousarray(table).tobytes()).digest()
+        digest = hashlib.sha256(kind)
+        digest.update(np.ascontiguousarray(table).reshape(-1).view(np.uint8).data)
+        key = digest.digest()
         if key not in self._files:
             name = self._files[key] = f"tables/{len(self._files)}.npy"
             (self.folder / "tables").mkdir(exist_ok=True)

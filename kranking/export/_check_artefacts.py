@@ -75,13 +75,13 @@ def _check_saved_model(folder: Path, wanted: Mapping[str, Wanted]) -> Iterator[F
 def check_onnx(folder: Path, name: str, opset: int, expected: Wanted) -> Iterator[Finding]:
     """Checks the ONNX file of one signature: interface, operator set, and answers within its tolerance."""
     artefact = _named("onnx", name)
-    path = lambda: file_within(folder, ONNX_FILES[name])  # noqa: E731
+    read = functools.cache(lambda: read_onnx(file_within(folder, ONNX_FILES[name])))
     yield find(
         "interface",
         artefact,
-        lambda: check_interface(artefact, expected.signature, read_interface(folder, name)),
+        lambda: check_interface(artefact, expected.signature, read_interface(folder, name, read())),
     )
-    yield find("opset", artefact, lambda: check_opset(artefact, read_onnx(path()), opset))
+    yield find("opset", artefact, lambda: check_opset(artefact, read(), opset))
     if expected.cases:
         load = lambda: run_signature(folder, name)  # noqa: E731
         yield _parity(artefact, expected, load, expected.tolerance)

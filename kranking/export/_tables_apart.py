@@ -87,9 +87,9 @@ def read_split(folder: Path) -> dict[str, Any]:
     return read["signatures"]
 
 
-def read_interface(folder: Path, name: str) -> Signature:
-    """Reads what a signature takes and gives off its file, or off both files where tables lie apart."""
-    whole = onnx_signature(read_onnx(file_within(folder, ONNX_FILES[name])))
+def read_interface(folder: Path, name: str, model: Any) -> Signature:
+    """Gives what a signature takes and gives by its own graph, or by both graphs where tables lie apart."""
+    whole = onnx_signature(model)
     split = read_split(folder)
     if name not in split:
         return whole

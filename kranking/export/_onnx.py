@@ -11,7 +11,7 @@ import numpy as np
 
 from kranking.export._check_rows import Rows
 from kranking.export._error import ExportError
-from kranking.export._fuse import fuse_layer_norms
+from kranking.export._fusion import fuse
 from kranking.export._graph import graph_of
 from kranking.export._nodes import read_by
 from kranking.export._signature import Signature
@@ -89,7 +89,7 @@ def convert(
         model, _ = tf2onnx.convert.from_function(**made)
     if weights is not None:
         _put_outside(model.graph, given, weights)
-    fuse_layer_norms(model.graph)
+    fuse(model, given)
     _rename(model.graph, signature, plain)
     model.ir_version = _IR_VERSION
     model.doc_string = ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from kranking.export._fusion import narrow
 from kranking.export._nodes import axis_of, read_by
 from kranking.export._onnx import rename_values
 
@@ -56,6 +57,7 @@ def indices_of(model: Any, named: Mapping[str, str]) -> Any:
     for name, value in named.items():
         part.graph.node.append(helper.make_node("Cast", [value], [name], to=TensorProto.INT64))
         part.graph.output.append(helper.make_tensor_value_info(name, TensorProto.INT64, None))
+    narrow(part)
     return shape_inference.infer_shapes(part)
 
 
@@ -69,6 +71,7 @@ def rest_of(model: Any, indices: Any, given: Mapping[str, Any]) -> Any:
     """
     part = _part(model, [value.name for value in model.graph.output], given)
     part.graph.output.extend(model.graph.output)
+    narrow(part)
     read = {value.name for value in (*indices.graph.input, *part.graph.input)}
     part.graph.input.extend(value for value in model.graph.input if value.name not in read)
     return part

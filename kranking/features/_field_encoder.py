@@ -1,7 +1,7 @@
 """The layer that turns model inputs into fields."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,6 +19,15 @@ from kranking.layers import UserSequenceTransformer, Work, work_of
 from kranking.ops import l2_normalize, masked_max, masked_mean, masked_sum, take_rows
 
 _POOL: dict[str, Callable] = {"mean": masked_mean, "sum": masked_sum, "max": masked_max}
+
+
+class _Read(NamedTuple):
+    """An input whose ids are rows of a table: of how many, from where on, and whether it is a list."""
+
+    name: str
+    num_rows: int
+    offset: int
+    listed: bool
 
 
 @serializable
@@ -168,29 +177,43 @@ class FieldEncoder(keras.layers.Layer):
         return isinstance(feature, Numeric) and not feature.bucketized
 
     def _look_up(self, features, inputs) -> dict[str, Any]:
-        """Reads every table once; gives (batch, width), of a list (batch, values, width), by name."""
-        requests: list[list[tuple[str, str]]] = [[] for _ in self._tables]
+        """Reads every table once; gives (batch, width), of a list (batch, values, width), by input."""
+        groups = self._reads(features)
+        reads = [read for _, some in groups for read in some]
+        if not reads:
+            return {}
+        # All ids at once: a runtime starts as many operators for ten features as for one.
+        ids = [_as_matrix(inputs[read.name]) for read in reads]
+        widths = [i.shape[1] for i in ids]
+        limits = np.repeat([read.num_rows for read in reads], widths)
+        offsets = np.repeat([read.offset for read in reads], widths).astype("int32")
+        rows = ops.add(rows_within(ops.concatenate(ids, axis=1), limits), offsets)
+        vectors, places = {}, np.cumsum([0, *widths]).tolist()
+        for table, some in groups:
+            bounds = places[: len(some) + 1]
+            places = places[len(some) :]
+            found = take_rows(table, rows[:, bounds[0] : bounds[-1]])
+            found = ops.cast(found, self.compute_dtype)
+            for read, start, end in zip(some, bounds, bounds[1:]):
+                start, end = start - bounds[0], end - bounds[0]
+                vectors[read.name] = found[:, start:end] if read.listed else found[:, start]
+        return vectors
+
+    def _reads(self, features) -> list[tuple[Any, list[_Read]]]:
+        """Gives each table that features read, and who reads it."""
+        of_tables: list[list[_Read]] = [[] for _ in self._tables]
+        of_actions = []
         for feature in features:
             owner = feature.of if isinstance(feature, Sequence) else feature.name
             if owner in self._table_of:
-                requests[self._table_of[owner]].append((feature.name, owner))
-        vectors = {}
-        for table, weights, pairs in zip(self._tables, self.tables, requests):
-            if not pairs:
-                continue
-            ids = [_as_matrix(inputs[name]) for name, _ in pairs]
-            widths = [i.shape[1] for i in ids]
-            # All ids at once: a runtime starts as many operators for ten features as for one.
-            limits = [self._by_name[owner].num_rows for _, owner in pairs]
-            offsets = [table.offsets[owner] for _, owner in pairs]
-            rows = rows_within(ops.concatenate(ids, axis=1), np.repeat(limits, widths))
-            rows = ops.add(rows, np.repeat(offsets, widths).astype("int32"))
-            found = ops.cast(take_rows(weights, rows), self.compute_dtype)
-            starts = np.cumsum([0, *widths])
-            for (name, _), start, width in zip(pairs, starts, widths):
-                listed = _is_list(self._by_name[name])
-                vectors[name] = found[:, start : start + width] if listed else found[:, start]
-        return vectors
+                index = self._table_of[owner]
+                offset, num_rows = self._tables[index].offsets[owner], self._by_name[owner].num_rows
+                read = _Read(feature.name, num_rows, offset, _is_list(feature))
+                of_tables[index].append(read)
+            if isinstance(feature, Sequence) and feature.action is not None:
+                read = _Read(f"{feature.name}.action", feature.num_action_rows, 0, listed=True)
+                of_actions.append((self.action_tables[feature.name], [read]))
+        return [(t, some) for t, some in zip(self.tables, of_tables) if some] + of_actions
 
     def _field(self, feature: Any, inputs, vectors, training):
         name = feature.name
@@ -213,8 +236,7 @@ class FieldEncoder(keras.layers.Layer):
         mask = valid_places(inputs[name])  # (batch, length)
         parts = [vectors[name]]
         if feature.action is not None:
-            rows = rows_within(inputs[f"{name}.action"], feature.num_action_rows)
-            parts.append(ops.cast(take_rows(self.action_tables[name], rows), self.compute_dtype))
+            parts.append(vectors[f"{name}.action"])
         if feature.candidate is not None:
             candidate = ops.expand_dims(vectors[feature.candidate], 1)
             parts.append(ops.repeat(candidate, feature.max_length, axis=1))

@@ -15,7 +15,7 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", help="what export_model.py wrote")
-    parser.add_argument("--baseline", help="another bundle, whose ONNX file takes part")
+    parser.add_argument("--baseline", help="another bundle, whose files take part")
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 100, 1000], metavar="ROWS")
     parser.add_argument("--candidates", type=int, default=500, help="candidates of a request")
     parser.add_argument("--threads", type=int, default=1, help="of both runtimes")

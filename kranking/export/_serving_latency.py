@@ -17,7 +17,13 @@ from kranking.export._requests import random_columns, request_tensors
 from kranking.export._saved_model import SAVED_MODEL, load_saved_model, run_saved_model
 from kranking.export._served import IDS, RANK, SERVE, is_of_request
 
-ONNX, BASELINE = "onnx", "baseline onnx"
+ONNX, BASELINE, BASELINE_SAVED = "onnx", "baseline onnx", "baseline saved_model"
+# What the ONNX file is set against, and the name of the figure.
+_OTHERS = {
+    SAVED_MODEL: "speedup",
+    BASELINE: "speedup_over_baseline",
+    BASELINE_SAVED: "speedup_over_baseline_saved_model",
+}
 Call = Callable[[Rows], Any]
 
 
@@ -44,7 +50,7 @@ class ServingLatency:
         """Gives flat figures: how many times as fast as the SavedModel and the baseline, and `rank`."""
         found: dict[str, float] = {}
         for batch, measured in self.by_batch.items():
-            for other, name in ((SAVED_MODEL, "speedup"), (BASELINE, "speedup_over_baseline")):
+            for other, name in _OTHERS.items():
                 if other in measured.milliseconds:
                     found[f"{name}_{batch}"] = measured.ratio(other, ONNX)
             found[f"over_floor_{batch}"] = measured.percentile(ONNX, 50) / self.floors[batch]
@@ -117,7 +123,7 @@ def serving_latency(
 
     Args:
         directory: A bundle.
-        baseline: Another bundle, whose ONNX file takes part; its inputs are its own.
+        baseline: Another bundle, whose ONNX file and SavedModel take part; its inputs are its own.
         batches: Rows per call.
         candidates: Candidates of a request.
         threads: Threads of both runtimes. TensorFlow takes them once in a process.
@@ -135,6 +141,7 @@ def serving_latency(
     bundle = load_bundle(directory, threads=threads)
     other = None if baseline is None else load_bundle(baseline, threads=threads)
     saved = _saved_model(bundle, threads)
+    other_saved = None if other is None else _saved_model(other, threads)
     by_batch, rates = {}, [matmul_rate(threads)]
     for batch in batches:
         timed = _artefacts(bundle, saved, batch, seed)
@@ -142,7 +149,10 @@ def serving_latency(
         for name, call in (calls or {}).items():
             timed[name] = _bound(call, rows)
         if other is not None:
-            timed[BASELINE] = _bound(_session(other, IDS), other.random_inputs(batch, seed))
+            rows = other.random_inputs(batch, seed)
+            timed[BASELINE] = _bound(_session(other, IDS), rows)
+            if other_saved is not None:
+                timed[BASELINE_SAVED] = _bound(run_saved_model(other_saved), rows)
         by_batch[batch] = _in_turns(timed, rounds, seconds, batch, threads)
         rates.append(matmul_rate(threads))
     ranked, bound = None, 1.0

@@ -12,6 +12,9 @@ WEIGHTS = ("float16", "int8")
 _SMALLEST = 1024  # elements: a smaller constant costs more in operators than it saves in bytes
 # Of a product in int8: rounding rows and scaling sums takes ten operators, more than a smaller one saves.
 _LEAST_KERNEL, _NARROWEST = 65_536, 64
+# Bytes of a table in float32. A smaller one is widened when a graph is loaded: looking up small rows takes one
+# operator more in float16, and three in int8.
+_SMALLEST_TABLE = 2**20
 _SHORTEST = 8  # width of a table in int8: a row's scale takes 4 bytes
 _LEVELS = 127
 # Processors without VNNI add pairs of products in 16 bits: 2 · 255 · 127 would overflow, and answers would
@@ -25,9 +28,9 @@ def with_small_weights(model: Any, weights: str) -> Any:
     `"float16"` changes how weights are kept: they are widened before they are used. `"int8"` computes
     `x W` as `(x̂ Ŵ) · sₓ · s_w`: `Ŵ` are integers with a scale for each column, `x̂ = round(x / sₓ)` with a
     scale for each row, `sₓ = max |x| / 127`. A scale for a whole batch, as ONNX's DynamicQuantizeLinear
-    takes it, would let a row's answer depend on the rows beside it. Tables are kept as integers with a
-    scale for each row; what is neither is kept as float16. A row with a number that is not finite gives
-    NaN.
+    takes it, would let a row's answer depend on the rows beside it. Tables of a MiB and more are kept as
+    integers with a scale for each row; what is neither is kept as float16. A row with a number that is not
+    finite gives NaN.
 
     Args:
         model: An `onnx.ModelProto` of opset 17 or 18.
@@ -89,6 +92,9 @@ class _Writer:
     def _gather(self, node: Any, table: np.ndarray) -> Iterator[Any]:
         """Looks rows up while they are small, and widens those alone."""
         name, rows, output = node.input[0], node.input[1], node.output[0]
+        if table.nbytes < _SMALLEST_TABLE:
+            yield node
+            return
         wide = table.ndim == 2 and table.shape[1] >= _SHORTEST and bool(np.isfinite(table).all())
         if self.in_bytes and wide:
             scale = _scale(table, 1, _LEVELS)

@@ -196,6 +196,12 @@ def graph(kernel, table, opset):
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
+@pytest.fixture
+def small_tables(monkeypatch):
+    """Treats every table as one that is too large to be widened when a graph is loaded."""
+    monkeypatch.setattr("kranking.export._small_weights._SMALLEST_TABLE", 0)
+
+
 def run(model, ids):
     import onnxruntime
 
@@ -206,7 +212,7 @@ def run(model, ids):
 
 
 @pytest.mark.parametrize("opset", [17, 18])
-def test_products_in_int8_are_the_equation(opset):
+def test_products_in_int8_are_the_equation(opset, small_tables):
     rng = np.random.default_rng(3)
     kernel = rng.standard_normal((300, 256)).astype("float32")
     table = (rng.standard_normal((40, 300)) * 10.0 ** rng.integers(-6, 6, (40, 1))).astype(
@@ -228,6 +234,16 @@ def test_products_in_int8_are_the_equation(opset):
     assert (got[5] == 0).all()
     exact = table.astype("float64") @ kernel
     assert (np.abs(got - exact).max(1) <= 0.05 * np.abs(exact).max(1) + 1e-30).all()
+
+
+@pytest.mark.parametrize("weights", ["float16", "int8"])
+def test_a_small_table_is_widened_when_the_graph_is_loaded(weights):
+    """So that a lookup stays one operator."""
+    table = np.linspace(-1, 1, 40 * 300, dtype="float32").reshape(40, 300)
+    model = graph(np.ones((300, 4), "float32"), table, 18)
+    small = with_small_weights(model, weights)
+    assert [node.op_type for node in small.graph.node] == ["Cast", "Cast", "Gather", "MatMul"]
+    np.testing.assert_allclose(run(small, [3, 39]), run(model, [3, 39]), rtol=2e-3)
 
 
 def test_what_float16_cannot_hold_stays():

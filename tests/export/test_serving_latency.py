@@ -19,7 +19,13 @@ SCRIPT = Path(__file__).parents[2] / "export" / "latency.py"
 def test_figures_are_ratios_to_the_onnx_file():
     batches = {
         1: Latencies({"onnx": (1.0, 2.0), "saved_model": (4.0, 8.0)}, 0, 1, 1, "m"),
-        100: Latencies({"onnx": (10.0,), "baseline onnx": (15.0,)}, 0, 100, 1, "m"),
+        100: Latencies(
+            {"onnx": (10.0,), "baseline onnx": (15.0,), "baseline saved_model": (30.0,)},
+            0,
+            100,
+            1,
+            "m",
+        ),
     }
     ranked = Latencies({"rank": (2.0,), "serve": (6.0,)}, 0, 500, 1, "m")
     measured = ServingLatency(batches, ranked, 3.5, {1: 0.5, 100: 5.0}, 100.0)
@@ -27,6 +33,7 @@ def test_figures_are_ratios_to_the_onnx_file():
         "speedup_1": 4.0,
         "over_floor_1": 3.0,
         "speedup_over_baseline_100": 1.5,
+        "speedup_over_baseline_saved_model_100": 3.0,
         "over_floor_100": 2.0,
         "rank_speedup_500": 3.0,
         "rank_bound_500": 3.5,

@@ -185,7 +185,8 @@ def test_triton_takes_the_rows(served, tmp_path):
     np.testing.assert_array_equal(session.run(["save"], given)[0], expected)
 
 
-def test_tables_in_eight_bits_lie_apart_in_eight_bits(served, tmp_path):
+def test_tables_in_eight_bits_lie_apart_in_eight_bits(served, tmp_path, monkeypatch):
+    monkeypatch.setattr("kranking.export._small_weights._SMALLEST_TABLE", 0)
     pq.write_table(pa.table(columns(200) | {"save": np.arange(200) % 2}), tmp_path / "log.parquet")
     limits = {"max_auc_loss": 1.0, "max_ne_rise": 1.0}
     compress_bundle(served / "whole", tmp_path / "small", tmp_path / "log.parquet", **limits)

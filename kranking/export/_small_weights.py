@@ -12,8 +12,8 @@ WEIGHTS = ("float16", "int8")
 _SMALLEST = 1024  # elements: a smaller constant costs more in operators than it saves in bytes
 # Of a product in int8: rounding rows and scaling sums takes ten operators, more than a smaller one saves.
 _LEAST_KERNEL, _NARROWEST = 65_536, 64
-# Bytes of a table in float32. A smaller one is widened when a graph is loaded: looking up small rows takes one
-# operator more in float16, and three in int8.
+# Bytes of a table in float32. A smaller one is widened when a graph is loaded: looking up small rows takes
+# one operator more in float16, and three in int8.
 _SMALLEST_TABLE = 2**20
 _SHORTEST = 8  # width of a table in int8: a row's scale takes 4 bytes
 _LEVELS = 127

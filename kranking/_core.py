@@ -63,8 +63,9 @@ def check_number(
         return
     good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not good or not low <= value <= high:
+        kind = "finite number" if value in (math.inf, -math.inf) else "number"
         raise ValueError(
-            f"`{name}` must be a number in [{low:g}, {high:g}]{' or None' if optional else ''}. "
+            f"`{name}` must be a {kind} in [{low:g}, {high:g}]{' or None' if optional else ''}. "
             f"Received: {name}={value!r}"
         )
 

@@ -107,7 +107,7 @@ def compress_bundle(
 ) -> Compression:
     """Writes a bundle anew with small weights, if a labelled log shows that little is lost.
 
-    `"float16"` halves the ONNX files, and the tables in memory; products are computed in float32 as before.
+    `"float16"` halves the ONNX files, and large tables in memory; products are computed in float32.
     `"int8"` takes a quarter to two fifths, and computes large products in integers, with a scale for each
     row of activations and each column of weights: rows do not influence each other. Every signature's file
     is made small; `model.keras` stays exact, a SavedModel does not come along. The new bundle is loaded,

@@ -50,7 +50,9 @@ def main() -> None:
             if wanted:
                 in_a_process(export, name, Path(folder), args.scale)
             for weights in wanted:
-                rows.append(in_a_process(measure, name, Path(folder), weights, args.rounds))
+                given = (name, Path(folder), weights)
+                sizes = in_a_process(compress, *given)
+                rows.append({**sizes, **in_a_process(measure, *given, args.rounds)})
                 training.replace(args.rows_file, json.dumps(rows, indent=1) + "\n")
                 print(json.dumps(rows[-1]), flush=True)
     print(table(rows))
@@ -61,27 +63,26 @@ def export(name: str, folder: Path, scale: float) -> None:
     kr.export.export_model(model, folder / name)
 
 
-def measure(name: str, folder: Path, weights: str, rounds: int) -> dict[str, Any]:
+def compress(name: str, folder: Path, weights: str) -> dict[str, Any]:
     log = folder / "log" / "test"
     # The labels say nothing about weights that were drawn: the gate is left open.
     made = kr.export.compress_bundle(
         folder / name, folder / f"{name}_{weights}", log, weights, max_auc_loss=1, max_ne_rise=1
     )
+    before, after = made.files["model.onnx"]
+    return {"model": name, "weights": weights, "bytes": after, "share": after / before}
+
+
+def measure(name: str, folder: Path, weights: str, rounds: int) -> dict[str, float]:
+    """Times the small file beside both of the bundle that it comes from, in a process of its own."""
+    small, whole = folder / f"{name}_{weights}", folder / name
     measured = kr.export.serving_latency(
-        made.directory, folder / name, batches=[1, 10, 100, 1000], threads=1, rounds=rounds
+        small, whole, batches=[1, 10, 100, 1000], threads=1, rounds=rounds
     )
-    gains = {
+    return {
         f"{figure}_{batch}": round(latencies.ratio(other, "onnx"), 3)
         for figure, other in OTHERS.items()
         for batch, latencies in measured.by_batch.items()
-    }
-    sizes = made.files["model.onnx"]
-    return {
-        "model": name,
-        "weights": weights,
-        "bytes": sizes[1],
-        "share": sizes[1] / sizes[0],
-        **gains,
     }
 
 

@@ -131,12 +131,13 @@ def _rank(model: Any, signature: Signature) -> Served:
             return ops.broadcast_to(x, (count, *x.shape[1:]))
 
         fields = {}
+        every = {name: spread(x) if name in names else x for name, x in inputs.items()}
         if model.stack[0].needs_fields:
-            fields = model.encoder.fields_of(items, inputs)
+            # A history may be encoded beside a feature of the request.
+            fields = model.encoder.fields_of(items, every)
             once = model.encoder.fields_of(request, inputs)
             fields |= {name: spread(field) for name, field in once.items()}
             fields = {f.name: fields[f.name] for f in model.features}
-        every = {name: spread(x) if name in names else x for name, x in inputs.items()}
         return _probabilities(model, model.logits_of(fields, every))
 
     ids = Signature(tuple(v for part in parts for v in part.inputs()), signature.outputs)

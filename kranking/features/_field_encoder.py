@@ -95,7 +95,7 @@ class FieldEncoder(keras.layers.Layer):
     def fields_of(self, features: Iterable[Feature], inputs, training=None) -> dict[str, Any]:
         """Gives the fields of some features, from the inputs that these read."""
         features = tuple(features)
-        vectors = self._look_up(features, inputs)
+        vectors = self._look_up(self._with_candidates(features), inputs)
         fields = {}
         for feature in features:
             field = self._field(feature, inputs, vectors, training)
@@ -176,6 +176,12 @@ class FieldEncoder(keras.layers.Layer):
     def _is_number(feature: Feature) -> bool:
         return isinstance(feature, Numeric) and not feature.bucketized
 
+    def _with_candidates(self, features: tuple[Feature, ...]) -> list[Feature]:
+        """Gives features and those whose vectors are put beside their events."""
+        given = dict.fromkeys(f.name for f in features)
+        given |= {f.candidate: None for f in features if isinstance(f, Sequence) and f.candidate}
+        return [self._by_name[name] for name in given]
+
     def _look_up(self, features, inputs) -> dict[str, Any]:
         """Reads every table once; gives (batch, width), of a list (batch, values, width), by input."""
         groups = self._reads(features)
@@ -183,7 +189,7 @@ class FieldEncoder(keras.layers.Layer):
         if not reads:
             return {}
         # All ids at once: a runtime starts as many operators for ten features as for one.
-        ids = [_as_matrix(inputs[read.name]) for read in reads]
+        ids = [_joinable(inputs[read.name], read.num_rows) for read in reads]
         widths = [i.shape[1] for i in ids]
         limits = np.repeat([read.num_rows for read in reads], widths)
         offsets = np.repeat([read.offset for read in reads], widths).astype("int32")
@@ -263,9 +269,11 @@ def _is_list(feature: Any) -> bool:
     )
 
 
-def _as_matrix(ids: Any) -> Any:
-    """Gives ids as (batch, values)."""
+def _joinable(ids: Any, num_rows: int) -> Any:
+    """Gives ids as integers, (batch, values): joined with others, another type would become theirs too."""
     ids = ops.convert_to_tensor(ids)
+    if keras.backend.standardize_dtype(ids.dtype) not in ("int32", "int64"):
+        ids = rows_within(ids, num_rows)
     return ops.expand_dims(ids, 1) if len(ids.shape) == 1 else ids
 
 

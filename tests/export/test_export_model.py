@@ -287,3 +287,16 @@ def test_a_model_without_fields_has_no_user_tower(tmp_path):
     with pytest.raises(ValueError, match=r"among \['serve', 'rank'\]"):
         export_model(model, tmp_path / "served", signatures=["user_tower"])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the same on every backend")
+def test_a_history_beside_a_feature_of_the_request(tmp_path):
+    """Such as what was searched for: `rank` looks it up for the history as well."""
+    features = [
+        kr.features.Categorical("query", side="context", vocabulary=tuple("abc"), embedding_dim=4),
+        kr.features.Categorical("pin", side="item", vocabulary=tuple("xyz"), embedding_dim=4),
+        kr.features.Sequence("seen", of="pin", max_length=3, side="item", candidate="query"),
+    ]
+    model = kr.models.perturbed(kr.RankingModel(features, [kr.layers.MLP([4])], [kr.Task("save")]))
+    kr.export.export_model(model, tmp_path / "served")
+    assert "rank" in kr.export.load_bundle(tmp_path / "served").manifest["signatures"]

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 import kranking as kr
-from kranking.export._fusion import fuse
+from kranking.export._fusion import fuse, narrow
 from kranking.export._onnx import convert, run_onnx, save
 from kranking.export._signature import Signature, Value
 
@@ -132,6 +132,46 @@ def test_rows_of_unit_length_are_looked_up(tmp_path):
     assert not {"Sqrt", "Div", "ReduceSum"} & set(kinds(model))
 
 
+def test_each_smallest_length_has_its_own_rows(tmp_path):
+    def units(ids):
+        rows = kr.ops.take_rows(table(), ids)
+        lengths = (kr.ops.l2_normalize(rows[:, i], epsilon=e) for i, e in ((0, 1e-12), (1, 0.5e-8)))
+        return ops.concatenate(list(lengths), axis=-1)
+
+    check(units, tmp_path, given=IDS)
+
+
+def test_rows_beyond_what_squares_can_hold(tmp_path):
+    broken = table()
+    broken[3], broken[4, 1] = 1e25, np.inf
+    check(lambda ids: kr.ops.l2_normalize(kr.ops.take_rows(broken, ids)[:, 0]), tmp_path, given=IDS)
+
+
+def test_a_table_of_matrices_is_left_alone(tmp_path):
+    tables = np.random.default_rng(3).normal(size=(6, 3, 4)).astype("float32")
+
+    def looked_up(ids):
+        rows = kr.ops.take_rows(tables, ids[:, 0])
+        return ops.concatenate([kr.ops.l2_normalize(rows[:, 0]), ops.max(rows[:, 1:3], axis=1)], -1)
+
+    check(looked_up, tmp_path, given=IDS)
+
+
+def test_a_reshape_to_one_number_stays(tmp_path):
+    check(
+        lambda x: x * ops.reshape(ops.sum(ops.nan_to_num(x[:0]), axis=(0, 1))[:1], ()) + x, tmp_path
+    )
+
+
+def test_a_pooled_list_in_float64(tmp_path):
+    rows = table().astype("float64")
+    check(
+        lambda ids: ops.cast(kr.ops.masked_mean(kr.ops.take_rows(rows, ids), ids > 0), "float32"),
+        tmp_path,
+        given=IDS,
+    )
+
+
 def test_a_large_table_is_not_kept_twice(tmp_path, monkeypatch):
     monkeypatch.setattr("kranking.export._fusion._lookups._LARGEST", table().nbytes - 1)
     model = check(
@@ -191,6 +231,58 @@ def test_a_dense_layer_works_on_rows_and_not_on_lists(tmp_path):
     assert kinds(model).count("Reshape") == 2  # to rows, and back at the end
     after = kinds(model)[kinds(model).index("MatMul") :]
     assert after[:3] == ["MatMul", "Add", "Relu"]
+
+
+def joined(read):
+    """Gives the model of what is read of ids that are checked together, and its graph narrowed to that."""
+    signature = Signature(
+        tuple(
+            Value(name, "int32", (width,)) for name, width in (("a", 1), ("b", 2), ("fused/0", 1))
+        ),
+        (Value("y", "float32", (1,)),),
+    )
+
+    def function(inputs):
+        ids = ops.concatenate(list(inputs.values()), axis=1)
+        inside = ops.logical_and(ids >= 0, ids <= np.array([5, 7, 7, 2], "int32"))
+        ids = ops.where(inside, ids, 0) + np.array([0, 10, 20, 30], "int32")
+        return {"y": ops.cast(read(ids), "float32")}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kranking.export._onnx.fuse", lambda *given: {})
+        whole = convert(function, signature, 18)
+    part = type(whole).FromString(whole.SerializeToString())
+    narrow(part)
+    return whole, part
+
+
+@pytest.mark.parametrize(
+    ("read", "inputs"),
+    [
+        (lambda ids: ids[:, 1:2] + ids[:, 3:], ["b", "fused/0"]),
+        (lambda ids: ids[:, 1:3] * ids[:, 2:3], ["b"]),
+        (lambda ids: ops.expand_dims(ids[:, 3], 1), ["fused/0"]),
+        (lambda ids: ops.split(ids, 4, axis=1)[0], ["a"]),
+        (lambda ids: ids[:, 0:4], ["a", "b", "fused/0"]),
+    ],
+    ids=["two", "overlapping", "one", "split", "all"],
+)
+def test_a_part_asks_for_what_it_reads(tmp_path, read, inputs):
+    """Once for all that it reads, and the same answers."""
+    whole, part = joined(read)
+    assert [value.name for value in part.graph.input] == inputs
+    assert kinds(part).count("LessOrEqual") == 1
+    random = np.random.default_rng(4)
+    given = {
+        value.name: random.integers(-3, 9, (20, value.type.tensor_type.shape.dim[1].dim_value))
+        for value in whole.graph.input
+    }
+    given = {name: x.astype("int32") for name, x in given.items()}
+    for name, model in (("whole", whole), ("part", part)):
+        save(model, tmp_path / f"{name}.onnx")
+    expected = run_onnx(tmp_path / "whole.onnx")(given)["y"]
+    got = run_onnx(tmp_path / "part.onnx")({name: given[name] for name in inputs})["y"]
+    np.testing.assert_array_equal(got, expected)
 
 
 def test_heads_are_activated_together_and_split_once(tmp_path):

@@ -208,7 +208,7 @@ REJECTED = [
     rejected(Numeric, "buckets", r"`num_buckets` must be an integer of at least 2", num_buckets=1),
     rejected(Numeric, "nulls", r"`nulls` must be one of \['refuse', 'mean'\]", nulls="drop"),
     rejected(Numeric, "nulls-nan", r"`nulls` must be a number", nulls=float("nan")),
-    rejected(Numeric, "mean", r"`mean` must be a number", mean=float("inf")),
+    rejected(Numeric, "mean", r"`mean` must be a finite number", mean=float("inf")),
     rejected(Numeric, "std", r"`std` must be a number in \[0, inf\]", std=-1.0),
     *(
         rejected(Numeric, f"bounds-{value!r}", r"two finite numbers, low < high", bounds=value)

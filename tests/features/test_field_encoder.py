@@ -105,6 +105,24 @@ def encoder():
     return encoder
 
 
+def test_ids_of_another_type_change_no_others():
+    """Joined with floats, 2^24 + 1 would become 2^24."""
+    encoder = FieldEncoder(
+        [
+            Categorical("a", hash_buckets=20_000_000, embedding_dim=1),
+            Categorical("b", vocabulary=tuple("abc"), embedding_dim=2),
+        ]
+    )
+    encoder.build()
+    ids = np.array([2**24 + 1, 2**24 + 3], "int32")
+    expected = ops.convert_to_numpy(encoder.table("a"))[ids]
+    for kind in ("int32", "int64", "float32", "uint8"):
+        fields = encoder({"a": ids, "b": np.array([1, 3], kind)})
+        np.testing.assert_array_equal(ops.convert_to_numpy(fields["a"]), expected)
+        rows = ops.convert_to_numpy(encoder.table("b"))[[1, 3]]
+        np.testing.assert_array_equal(ops.convert_to_numpy(fields["b"]), rows)
+
+
 def test_fields_equal_the_oracle(encoder):
     inputs = random_inputs(FEATURES)
     fields = encoder(inputs)

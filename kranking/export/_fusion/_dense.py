@@ -49,7 +49,7 @@ def join_reshapes(graph: Graph) -> Changes:
     changes = {}
     for last in graph.nodes:
         shape = graph.constants.get(last.input[1]) if last.op_type == "Reshape" else None
-        if shape is None or 0 in shape:  # 0 keeps a size of what is reshaped
+        if shape is None or not shape.size or 0 in shape:  # 0 keeps a size of what is reshaped
             continue
         output, x = last.output[0], last.input[0]
         first = graph.maker(x, "Reshape")

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,35 @@ class Part(NamedTuple):
     end: int
 
 
+class Constants(Mapping[str, np.ndarray]):
+    """The constants of a graph by name, each read when it is asked for, for tables are large.
+
+    Args:
+        initializers: Those of the graph; what lies in another file is left out.
+        read: Constants of which some were read already.
+    """
+
+    def __init__(self, initializers: Any, read: "Constants | None" = None):
+        self._kept = {c.name: c for c in initializers if not c.external_data}
+        self._read = {} if read is None else read._read
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        from onnx import numpy_helper
+
+        if name not in self._read:
+            self._read[name] = numpy_helper.to_array(self._kept[name])
+        return self._read[name]
+
+    def __iter__(self):
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._kept
+
+
 class Graph:
     """A graph with its constants, its shapes, and who makes and who reads each value.
 
@@ -33,18 +63,15 @@ class Graph:
     """
 
     def __init__(self, model: Any, outside: Mapping[str, Any]):
-        from onnx import numpy_helper
-
         graph = model.graph
         self.nodes = graph.node
-        self.constants = {
-            c.name: numpy_helper.to_array(c) for c in graph.initializer if not c.external_data
-        }
+        self.constants = Constants(graph.initializer)
         self.made_by = {output: node for node in graph.node for output in node.output}
         self.reads = Counter(name for node in graph.node for name in read_by(node))
         self.reads.update(value.name for value in graph.output)
         self._model = model
         self._outside = outside
+        self._taken = {value.name for value in graph.input} | set(self.made_by)
 
     def inner(self, name: str, kind: str, reads: int = 1) -> Any:
         """Gives the node of that kind that makes a value which is read so often and no more, or None."""
@@ -75,7 +102,7 @@ class Graph:
     @cached_property
     def shapes(self) -> dict[str, tuple[int | None, ...]]:
         """Shapes by name of a value, with None for a size that varies; absent where nothing is known."""
-        return _shapes(self._model) | {name: x.shape for name, x in self.constants.items()}
+        return _shapes(self._model)
 
     def rank(self, name: str) -> int | None:
         """Gives how many axes a value has, where that is known."""
@@ -131,22 +158,27 @@ class Graph:
             return False
         return node.input[0] in self.constants or node.input[0] in self._outside
 
+    def bytes(self, table: str) -> int:
+        """Gives the size of a constant of float32."""
+        return 4 * prod(size or 0 for size in self.shapes.get(table, ()))
+
     def is_finite(self, name: str) -> bool:
-        """Says whether a value is a constant without NaN or infinity."""
+        """Says whether a value is a constant in float32 without NaN or infinity."""
         value = self.constants.get(name)
         if value is None and name in self._outside:
             value = np.asarray(self._outside[name].value)
-        return value is not None and bool(np.isfinite(value).all())
+        return value is not None and value.dtype == np.float32 and bool(np.isfinite(value).all())
 
     def constant(self, name: str, value: Any) -> str:
-        """Adds a constant, unless one of that name is there, and gives its name."""
+        """Adds a constant, unless the same is there; gives its name, marked if something else has it."""
         from onnx import numpy_helper
 
+        value = np.asarray(value, order="C")
+        while name in self._taken or not _same(self.constants.get(name), value):
+            name += "'"
         if name not in self.constants:
-            self.constants[name] = np.asarray(value, order="C")
-            self._model.graph.initializer.append(
-                numpy_helper.from_array(self.constants[name], name)
-            )
+            self._model.graph.initializer.append(numpy_helper.from_array(value, name))
+            self.constants = Constants(self._model.graph.initializer, self.constants)
         return name
 
     def integers(self, *values: int) -> str:
@@ -190,9 +222,17 @@ def rewrite(graph: Any, changes: Changes) -> None:
             del graph.initializer[i]
 
 
+def _same(one: np.ndarray | None, other: np.ndarray) -> bool:
+    """Says whether a constant is that one, or absent."""
+    if one is None:
+        return True
+    alike = one.dtype == other.dtype and one.shape == other.shape
+    return alike and one.tobytes() == other.tobytes()
+
+
 def _in_order(nodes: list[Any]) -> list[Any]:
     """Gives nodes so that each comes after those that make what it reads."""
-    missing = {output for one in nodes for output in one.output}
+    missing = {output for one in nodes for output in one.output} - {""}  # one that nobody wants
     ordered = []
     while nodes:
         later = []
@@ -228,4 +268,4 @@ def _shapes(model: Any) -> dict[str, tuple[int | None, ...]]:
         value.name: tuple(d.dim_value or None for d in value.type.tensor_type.shape.dim)
         for value in (*inferred.input, *inferred.value_info, *inferred.output)
         if value.type.tensor_type.HasField("shape")
-    }
+    } | {c.name: tuple(c.dims) for c in graph.initializer}

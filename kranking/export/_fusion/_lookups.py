@@ -38,15 +38,16 @@ def look_up_unit_rows(graph: Graph) -> Changes:
 def slice_before_lookup(graph: Graph) -> Changes:
     """Slices the places of a list before they are looked up: `T[i][:, a:b] = T[i[:, a:b]]`.
 
-    What lies beside a list in one lookup is then looked up by itself, so that nothing is looked up twice.
+    What lies beside a list in one lookup is then looked up by itself. Large tables stay with one lookup:
+    where they are split off, each is a way to and fro.
     """
     changes = {}
     for lookup in graph.nodes:
         readers = graph.readers.get(lookup.output[0], [])
         parts = [graph.part(one) for one in readers]
         along = all(part is not None and part.axis == 1 for part in parts)
-        matrix = graph.looks_up(lookup) and graph.rank(lookup.output[0]) == 3
-        if not matrix or not along or graph.reads[lookup.output[0]] != len(readers):
+        small = _of_matrix(graph, lookup) and graph.bytes(lookup.input[0]) <= _LARGEST
+        if not small or not along or graph.reads[lookup.output[0]] != len(readers):
             continue
         if all(_column(graph, one) is not None for one in readers):  # cheaper in one lookup
             continue
@@ -77,15 +78,20 @@ def _lookup(graph: Graph, x: str) -> tuple[Any, int] | None:
     taken = graph.inner(column.input[0], "Slice")
     part = graph.part(taken)
     lookup = None if part is None or part.axis != 1 else graph.made_by.get(taken.input[0])
-    if not graph.looks_up(lookup) or graph.rank(lookup.output[0]) != 3:
-        return None
-    return lookup, part.start
+    return (lookup, part.start) if part and _of_matrix(graph, lookup) else None
+
+
+def _of_matrix(graph: Graph, lookup: Any) -> bool:
+    """Says whether a node looks rows up by a matrix of ids."""
+    ranks = (graph.rank(name) for name in lookup.input[:2]) if graph.looks_up(lookup) else ()
+    return tuple(ranks) == (2, 2)
 
 
 def _small_table(graph: Graph, lookup: Any) -> np.ndarray | None:
+    if graph.bytes(lookup.input[0]) > _LARGEST:
+        return None
     table = graph.constants.get(lookup.input[0])
-    fits = table is not None and table.nbytes <= _LARGEST and table.dtype == np.float32
-    return table if fits else None
+    return table if table is not None and table.dtype == np.float32 else None
 
 
 def _squared_length(graph: Graph, last: Any) -> tuple[Any, float]:
@@ -120,6 +126,7 @@ def _scaling(graph: Graph, last: Any, square: Any) -> list[Any]:
 
 
 def _unit(table: np.ndarray, least: float) -> np.ndarray:
-    square = np.sum(np.square(table), axis=-1, keepdims=True)
-    length = np.where(square <= np.float32(least), np.float32(np.inf), np.sqrt(square))
-    return table / length
+    with np.errstate(over="ignore", invalid="ignore"):  # as in the graph, where nobody warns
+        square = np.sum(np.square(table), axis=-1, keepdims=True)
+        length = np.where(square <= np.float32(least), np.float32(np.inf), np.sqrt(square))
+        return table / length

@@ -46,11 +46,13 @@ def fuse(model: Any, outside: Mapping[str, Any] | None = None) -> dict[str, int]
         How many places each rule changed.
     """
     changed = {}
+    graph = Graph(model, outside or {})
     for rule in _RULES:
         changed[rule.__name__] = 0
-        while changes := rule(Graph(model, outside or {})):
+        while changes := rule(graph):
             changed[rule.__name__] += len(changes)
             rewrite(model.graph, changes)
+            graph = Graph(model, outside or {})  # shapes are inferred anew: the costly part
     return changed
 
 

@@ -1,0 +1,204 @@
+"""The synthetic Homefeed log: written as Parquet, with the best result that anybody can reach."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kranking._core import check_number, check_positive_int
+from kranking.data._progress import progress
+from kranking.data._write import replaced
+from kranking.data.homefeed._columns import record_batch
+from kranking.data.homefeed._population import HOMEFEED_VERSION, Population
+from kranking.data.homefeed._truth import PILOT_SESSIONS, RATES, WEIGHTS, HomefeedTruth, sigmoid
+
+SPLITS = ("train", "valid", "test")
+_BLOCK_SESSIONS = 1024
+
+
+@dataclass(frozen=True)
+class HomefeedLog:
+    """A seeded log of a home feed: who was shown which pin, and saved it, looked closer or hid it.
+
+    The truth behind the labels is written down, term by term, in the module
+    `kranking/data/homefeed/_truth.py`: additive terms, products and gates of order 2 and 3, products of
+    order 4, and a term that is no product. It is frozen under `HOMEFEED_VERSION`; `seed` draws the
+    users, the pins and the impressions. Columns `p_save`, `p_closeup` and `p_hide` hold the true
+    probabilities: they give the Bayes-optimal metrics and are never features.
+
+    Args:
+        num_rows: Impressions, in sessions of 10 to 25 pins.
+        seed: Seed of everything that is drawn.
+        num_users: Users.
+        num_pins: Pins.
+        valid: Share of the sessions, the last ones but `test`, in the folder `valid`.
+        test: Share of the sessions, the last ones, in the folder `test`.
+
+    >>> log = HomefeedLog(num_rows=1_000, num_users=50, num_pins=60)
+    >>> sum(batch.num_rows for batch in log.blocks())
+    1000
+    """
+
+    num_rows: int = 200_000
+    seed: int = 0
+    num_users: int = 2_000
+    num_pins: int = 2_000
+    valid: float = 0.1
+    test: float = 0.1
+
+    def __post_init__(self):
+        for name in ("num_rows", "num_users"):
+            check_positive_int(name, getattr(self, name))
+        check_positive_int("num_pins", self.num_pins, minimum=50)
+        check_positive_int("seed", self.seed, minimum=0)
+        check_number("valid", self.valid, low=0.0, high=0.5)
+        check_number("test", self.test, low=0.0, high=0.4)
+
+    @property
+    def hash(self) -> str:
+        """Hash of the version, the truth's numbers and the arguments: equal hashes, equal rows."""
+        content = [HOMEFEED_VERSION, WEIGHTS, RATES, asdict(self)]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    def write(self, directory: str | os.PathLike, rows_per_file: int = 100_000) -> "HomefeedLog":
+        """Writes `train`, `valid` and `test` folders of Parquet files, in bounded memory.
+
+        A folder that holds this very log already is left as it is.
+
+        Args:
+            directory: Folder to write; made if need be.
+            rows_per_file: A file is closed once it has this many rows.
+
+        Raises:
+            ValueError: If the folder holds another log.
+        """
+        directory = Path(directory)
+        if _holds(directory, self.hash):
+            return self
+        sizes = self._session_sizes
+        begin_valid = len(sizes) - round(len(sizes) * (self.valid + self.test))
+        begin_test = len(sizes) - round(len(sizes) * self.test)
+        bounds = {"train": begin_valid, "valid": begin_test, "test": len(sizes)}
+        with progress("Homefeed log", self.num_rows) as advance:
+            first = 0
+            for split, last in bounds.items():
+                self._write_split(directory / split, first, last, rows_per_file, advance)
+                first = last
+        description = {"version": HOMEFEED_VERSION, "hash": self.hash, **asdict(self)}
+        with replaced(directory / "homefeed.json") as temporary:  # last: the log is complete
+            temporary.write_text(json.dumps(description, indent=1) + "\n")
+        return self
+
+    def blocks(self) -> Iterator[pa.RecordBatch]:
+        """Gives the log in blocks of 1,024 sessions, in the order of time."""
+        for first in range(0, len(self._session_sizes), _BLOCK_SESSIONS):
+            yield self._batch(first)
+
+    def terms(self) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Gives session ids, the truth's terms `(8, rows)` and the labels of all impressions."""
+        parts = [self._block(f) for f in range(0, len(self._session_sizes), _BLOCK_SESSIONS)]
+        sessions = np.concatenate([rows.first + rows.session for rows, _, _ in parts])
+        terms = np.concatenate([terms for _, terms, _ in parts], axis=1)
+        tasks = parts[0][2]
+        return sessions, terms, {t: np.concatenate([x[t][1] for *_, x in parts]) for t in tasks}
+
+    @cached_property
+    def truth(self) -> HomefeedTruth:
+        """Terms, logits and probabilities behind the labels."""
+        rng = np.random.default_rng([HOMEFEED_VERSION, self.seed, 2])
+        population = Population(self.seed, self.num_users, self.num_pins)
+        sizes = rng.integers(10, 26, PILOT_SESSIONS)
+        pilot = population.impressions(rng, 0, sizes, PILOT_SESSIONS)
+        return HomefeedTruth(population, pilot)
+
+    @cached_property
+    def _session_sizes(self) -> np.ndarray:
+        rng = np.random.default_rng([HOMEFEED_VERSION, self.seed, 3])
+        sizes = rng.integers(10, 26, self.num_rows // 10 + 1)
+        ends = np.cumsum(sizes)
+        count = int(np.searchsorted(ends, self.num_rows)) + 1
+        sizes = sizes[:count]
+        sizes[-1] -= ends[count - 1] - self.num_rows  # the last session makes the rows exact
+        return sizes
+
+    def _block(self, first):
+        """Gives the impressions of a block, their terms, and `{task: (probability, label)}`."""
+        rng = np.random.default_rng([HOMEFEED_VERSION, self.seed, 4, first])
+        sizes = self._session_sizes[first : first + _BLOCK_SESSIONS]
+        rows = self.truth.population.impressions(rng, first, sizes, len(self._session_sizes))
+        terms = self.truth.terms(rows)
+        outcomes = {}
+        for task in WEIGHTS:
+            probability = sigmoid(self.truth.logits(terms, task))
+            outcomes[task] = probability, rng.random(len(probability)) < probability
+        return rows, terms, outcomes
+
+    def _batch(self, first):
+        rows, _, outcomes = self._block(first)
+        return record_batch(self.truth.population, rows, outcomes)
+
+    def _write_split(self, folder, first, last, rows_per_file, advance):
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in folder.glob("*.parquet"):  # of a run that was killed: it has no homefeed.json
+            stale.unlink()
+        batches = self._batches_between(first, last)
+        batch = next(batches, None)
+        number = 0
+        while batch is not None:
+            path = folder / f"part-{number:05d}.parquet"
+            with replaced(path) as temporary, pq.ParquetWriter(temporary, batch.schema) as writer:
+                written = 0
+                while batch is not None and written < rows_per_file:
+                    writer.write_batch(batch)
+                    written += batch.num_rows
+                    advance(batch.num_rows)
+                    batch = next(batches, None)
+            number += 1
+
+    def _batches_between(self, first, last):
+        start = first // _BLOCK_SESSIONS * _BLOCK_SESSIONS
+        for block in range(start, last, _BLOCK_SESSIONS):
+            batch = self._batch(block)
+            session = batch.column("session_id").to_numpy()
+            begin, end = np.searchsorted(session, [first, last])
+            yield batch.slice(begin, end - begin)
+
+
+def write_homefeed(
+    directory: str | os.PathLike, num_rows: int = 200_000, seed: int = 0, **arguments
+) -> HomefeedLog:
+    """Writes the synthetic Homefeed log and gives its description.
+
+    Args:
+        directory: Folder to write `train`, `valid` and `test` in.
+        num_rows: Impressions.
+        seed: Seed of everything that is drawn.
+        **arguments: Further arguments of `HomefeedLog`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = write_homefeed(folder, num_rows=500, num_users=20, num_pins=60)
+    >>> log.num_rows
+    500
+    """
+    return HomefeedLog(num_rows, seed, **arguments).write(directory)
+
+
+def _holds(directory, wanted):
+    description = directory / "homefeed.json"
+    if not description.exists():
+        return False
+    found = json.loads(description.read_text())["hash"]
+    if found != wanted:
+        raise ValueError(
+            f"`directory` should be empty or hold this very log. Received: {directory}, which holds "
+            f"the Homefeed log {found[:12]} and not {wanted[:12]}"
+        )
+    return True

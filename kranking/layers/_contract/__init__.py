@@ -1,0 +1,1 @@
+"""What every layer states of itself: its cost, the kinds of tensors it takes, and shapes."""

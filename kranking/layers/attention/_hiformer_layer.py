@@ -1,0 +1,84 @@
+"""Layer of Hiformer: keys and values that are made of all tokens."""
+
+from kranking._core import check_positive_int, fresh, serializable
+from kranking.layers.attention._composite_projection import CompositeProjection
+from kranking.layers.attention._per_token_transformer import PerTokenTransformer
+
+
+@serializable
+class HiformerLayer(PerTokenTransformer):
+    """Lets every token read combinations of tokens, where a Transformer reads one at a time.
+
+    `[k₁ ‖ … ‖ k_n] = [e₁ ‖ … ‖ e_n] K̂` in each head, likewise the values with `V̂`; queries `e_i Q_i`,
+    output projections `O_i` and feed-forward networks `F_i` belong to each token. Otherwise as
+    `HeterogeneousTransformerLayer`, which this is where `K̂` and `V̂` are block-diagonal. For n tokens of dim
+    d, `K̂` has `n²d²` weights in all heads together; `rank` r replaces it by `L R` in each head, which has
+    `r·n(d + d / num_heads)`.
+
+    Where only some tokens feed the tasks, as the last layer of Hiformer does, `num_queries` leaves the rest
+    out of the work, and loses nothing.
+
+    Written from secondary accounts of the paper: the place of the norms and the activation are unverified.
+
+    Args:
+        num_heads: Number of attention heads; divides the tokens' dim.
+        feedforward_dim: Hidden width of each `F_i`.
+        rank: Inner size of each head's factored `K̂` and `V̂`. `None` keeps them full.
+        norm_first: Normalises before attention and before `F` rather than after.
+        activation: Activation of `F`.
+        num_queries: Gives only that many tokens, the last ones; all are read. `None` gives all.
+        epsilon: Epsilon of both norms.
+        kernel_initializer: Initializer of every kernel.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, tokens, dim)`.
+    Output shape: `(batch, num_queries, dim)`, by default the input shape.
+
+    >>> layer = kr.layers.HiformerLayer(num_heads=2, feedforward_dim=16, rank=4, num_queries=1)
+    >>> tuple(layer(np.ones((2, 5, 8), "float32")).shape)
+    (2, 1, 8)
+
+    Reference: [Gui et al., 2023](https://arxiv.org/abs/2311.05884)
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 1,
+        feedforward_dim: int = 32,
+        rank: int | None = None,
+        norm_first: bool = True,
+        activation="gelu",
+        num_queries: int | None = None,
+        epsilon: float = 1e-5,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        check_positive_int("rank", rank, optional=True)
+        super().__init__(
+            num_heads,
+            feedforward_dim,
+            norm_first,
+            activation,
+            num_queries,
+            epsilon,
+            kernel_initializer,
+            **kwargs,
+        )
+        self.rank = rank
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {**super().get_config(), "rank": self.rank}
+
+    def _readers(self, tokens, dim):
+        apart = 1 + self.num_heads  # a kernel, or two factors, the second drawn for each head
+        return [
+            CompositeProjection(
+                self.num_heads,
+                self.rank,
+                fresh(self.kernel_initializer, 4 * tokens + index * apart),
+                name=name,
+                dtype=self.dtype_policy,
+            )
+            for index, name in enumerate(("key", "value"))
+        ]

@@ -1,0 +1,80 @@
+"""Fields to one flat vector."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from kranking._core import check_known_width, serializable
+from kranking.layers._contract._shapes import shapes_of
+from kranking.layers._contract._work import Work
+
+
+@serializable
+class Concatenate(keras.layers.Layer):
+    """Joins fields into one flat vector, `x = e₁ ‖ … ‖ e_F`, in the order they come.
+
+    It can join whole views as well: in a `keras.Sequential`, `Concatenate(("flat", "numeric"))` lets raw
+    numbers into a layer that takes a flat vector, and `Concatenate(("numeric",))` gives it nothing else.
+
+    Args:
+        views: What a builder hands in: `"fields"`, or a list of views that are flat vectors.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: a list of fields `(batch, d_i)`, one or more, of any widths.
+    Output shape: `(batch, Σ d_i)`.
+
+    >>> fields = [np.ones((2, 3), "float32"), np.ones((2, 1), "float32")]
+    >>> tuple(kr.layers.Concatenate()(fields).shape)
+    (2, 4)
+    """
+
+    gives = "flat"
+
+    def __init__(self, views: str | Sequence[str] = "fields", **kwargs):
+        many = isinstance(views, list | tuple) and len(views) > 0
+        if views != "fields" and not (many and all(isinstance(view, str) for view in views)):
+            raise ValueError(
+                "`views` must be 'fields', or a list of names of views, not empty. "
+                f"Received: views={views!r}"
+            )
+        super().__init__(**kwargs)
+        self.views = views if isinstance(views, str) else tuple(views)
+
+    @property
+    def takes(self):
+        """The views."""
+        return self.views
+
+    def build(self, input_shape):
+        """Checks that every field has a known width."""
+        self.compute_output_shape(input_shape)
+
+    def call(self, inputs):
+        """Joins the fields."""
+        fields = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+        return fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        """Gives `(batch, Σ d_i)`."""
+        shapes = check_fields(self, input_shape)
+        return (shapes[0][0], sum(check_known_width(self, shape) for shape in shapes))
+
+    def work(self, input_shape) -> Work:
+        """Counts no parameter and no matrix product."""
+        return Work(saved_elements=self.compute_output_shape(input_shape)[1])
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {**super().get_config(), "views": self.views}
+
+
+def check_fields(layer: keras.layers.Layer, input_shape) -> list:
+    """Gives the shapes of the fields, or raises unless each is (batch, width)."""
+    shapes = shapes_of(input_shape)
+    if any(len(shape) != 2 for shape in shapes):
+        raise ValueError(
+            f"`{layer.name}` takes a list of fields of shape (batch, width). "
+            f"Received: input_shape={shapes}"
+        )
+    return shapes

@@ -1,0 +1,74 @@
+"""Tokens that are weights."""
+
+import keras
+from keras import ops
+
+from kranking._core import Shape, check_positive_int, fresh, serializable
+from kranking.layers._contract._tokens import check_tokens
+from kranking.layers._contract._work import Work
+
+
+@serializable
+class LearnedTokens(keras.layers.Layer):
+    """Puts learned tokens behind those of the input, the same for every row.
+
+    `Y = [X; c₁; …; c_n]`. After layers in which tokens read each other, each of them has gathered what it
+    needs of the row: one token per task, as in Hiformer, or one for the whole.
+
+    Args:
+        num_tokens: Number of learned tokens.
+        embeddings_initializer: Initializer of the tokens.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, tokens, dim)`.
+    Output shape: `(batch, tokens + num_tokens, dim)`.
+
+    >>> layer = kr.layers.LearnedTokens(2)
+    >>> tuple(layer(np.ones((3, 5, 8), "float32")).shape)
+    (3, 7, 8)
+
+    Reference: [Gui et al., 2023](https://arxiv.org/abs/2311.05884)
+    """
+
+    takes = "tokens"
+    gives = "tokens"
+
+    def __init__(self, num_tokens: int = 1, embeddings_initializer="uniform", **kwargs):
+        check_positive_int("num_tokens", num_tokens)
+        super().__init__(**kwargs)
+        self.num_tokens = num_tokens
+        self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
+
+    def build(self, input_shape: Shape):
+        """Creates the tokens."""
+        _, dim = check_tokens(self, input_shape)
+        self.embeddings = self.add_weight(
+            shape=(self.num_tokens, dim),
+            initializer=fresh(self.embeddings_initializer),
+            name="embeddings",
+        )
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={2: dim})
+
+    def call(self, inputs):
+        """Appends the tokens to every row."""
+        # A sum with zeros repeats them along a batch whose size is not known.
+        learned = ops.zeros_like(inputs[:, :1, :1]) + ops.expand_dims(self.embeddings, 0)
+        return ops.concatenate([inputs, learned], axis=1)
+
+    def compute_output_shape(self, input_shape: Shape):
+        """Gives `(batch, tokens + num_tokens, dim)`."""
+        tokens, dim = check_tokens(self, input_shape)
+        return (input_shape[0], tokens + self.num_tokens, dim)
+
+    def work(self, input_shape: Shape) -> Work:
+        """Counts `num_tokens · dim` parameters."""
+        tokens, dim = check_tokens(self, input_shape)
+        return Work(self.num_tokens * dim, 0, (tokens + self.num_tokens) * dim)
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_tokens": self.num_tokens,
+            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
+        }

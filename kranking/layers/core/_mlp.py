@@ -1,0 +1,128 @@
+"""Multi-layer perceptron."""
+
+from collections.abc import Sequence
+
+import keras
+
+from kranking._core import (
+    Shape,
+    check_known_width,
+    check_number,
+    check_positive_ints,
+    fresh,
+    serializable,
+)
+from kranking.layers._contract._work import Work, work_of_chain
+
+_MOMENTUM = 0.9  # PyTorch's 0.1; Keras's 0.99 has not settled after an epoch of large batches.
+
+
+@serializable
+class MLP(keras.layers.Layer):
+    """Stacks dense layers, in the field's order: projection, batch norm, activation, dropout.
+
+    `h[j] = dropout(activation(BN(h[j-1] A[j] + b[j])))` for each entry of `units`, the last one
+    included.
+
+    Args:
+        units: Width of each layer.
+        activation: Activation of every layer.
+        dropout: Share of activations dropped in training, after every layer.
+        batch_norm: Normalises every projection over the batch, with momentum 0.9.
+        use_bias: Adds a bias to every projection.
+        epsilon: Epsilon of the batch norm.
+        kernel_initializer: Initializer of every kernel.
+        kernel_regularizer: Regularizer of every kernel.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, ..., width)`.
+    Output shape: `(batch, ..., units[-1])`.
+
+    >>> tuple(kr.layers.MLP([8, 4])(np.ones((2, 6), "float32")).shape)
+    (2, 4)
+    """
+
+    takes = "flat"
+    gives = "flat"
+
+    def __init__(
+        self,
+        units: Sequence[int],
+        activation="relu",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        use_bias: bool = True,
+        epsilon: float = 1e-5,
+        kernel_initializer="glorot_uniform",
+        kernel_regularizer=None,
+        **kwargs,
+    ):
+        units = check_positive_ints("units", units)
+        check_number("dropout", dropout, low=0.0, high=0.999)
+        check_number("epsilon", epsilon, low=0.0)
+        super().__init__(**kwargs)
+        self.units = units
+        self.activation = keras.activations.get(activation)
+        self.dropout = dropout
+        self.batch_norm = bool(batch_norm)
+        self.use_bias = bool(use_bias)
+        self.epsilon = epsilon
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.steps = [step for index in range(len(units)) for step in self._steps(index)]
+
+    def build(self, input_shape: Shape):
+        """Builds every step."""
+        check_known_width(self, input_shape)
+        for step in self.steps:
+            step.build(input_shape)
+            input_shape = step.compute_output_shape(input_shape)
+
+    def call(self, inputs, training=None):
+        """Runs the steps; batch norm and dropout learn of `training` from Keras."""
+        for step in self.steps:
+            inputs = step(inputs)
+        return inputs
+
+    def compute_output_shape(self, input_shape: Shape):
+        """Gives the input shape with `units[-1]` last."""
+        return (*input_shape[:-1], self.units[-1])
+
+    def work(self, input_shape: Shape) -> Work:
+        """Sums the steps' work."""
+        return work_of_chain(self.steps, input_shape)
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": keras.activations.serialize(self.activation),
+            "dropout": self.dropout,
+            "batch_norm": self.batch_norm,
+            "use_bias": self.use_bias,
+            "epsilon": self.epsilon,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
+    def _steps(self, index):
+        """Gives the layers of one entry of `units`; those that would do nothing are left out."""
+        shared = {"dtype": self.dtype_policy}
+        yield keras.layers.Dense(
+            self.units[index],
+            # Dense keeps what the activation's slope needs; a norm has to come in between.
+            activation=None if self.batch_norm else self.activation,
+            use_bias=self.use_bias,
+            kernel_initializer=fresh(self.kernel_initializer, index),
+            kernel_regularizer=self.kernel_regularizer,
+            name=f"dense_{index}",
+            **shared,
+        )
+        if self.batch_norm:
+            yield keras.layers.BatchNormalization(
+                momentum=_MOMENTUM, epsilon=self.epsilon, name=f"norm_{index}", **shared
+            )
+            yield keras.layers.Activation(self.activation, name=f"activation_{index}", **shared)
+        if self.dropout:
+            yield keras.layers.Dropout(self.dropout, name=f"dropout_{index}", **shared)

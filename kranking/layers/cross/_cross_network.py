@@ -1,0 +1,100 @@
+"""Cross network of DCN-V2, with full kernels."""
+
+import keras
+from keras import ops
+
+from kranking import ops as kops
+from kranking._core import Shape, check_known_width, check_positive_int, fresh, serializable
+from kranking.layers._contract._work import Work, dense_work, rows
+
+
+@serializable
+class CrossNetwork(keras.layers.Layer):
+    """Multiplies features with each other, one polynomial degree per step.
+
+    Step `l` computes `x[l+1] = x[0] ⊙ (x[l] A[l] + b[l]) + x[l]`, so the output is a polynomial of
+    degree `depth + 1` in the input. Products and sums stay in float32 under mixed precision, since
+    they grow with the degree; only the matrix products run in the compute dtype.
+
+    Args:
+        depth: Number of cross steps.
+        kernel_initializer: Initializer of every kernel.
+        bias_initializer: Initializer of every bias. The reference code of GDCN and DCNv3 uses
+            `RandomUniform(0, 1)`.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, ..., width)`, with `width` known when built.
+    Output shape: the input shape.
+
+    >>> tuple(kr.layers.CrossNetwork(depth=2)(np.ones((8, 16), "float32")).shape)
+    (8, 16)
+
+    Reference: [Wang et al., 2021, equation 1](https://arxiv.org/abs/2008.13535)
+    """
+
+    takes = "flat"
+    gives = "flat"
+
+    def __init__(
+        self,
+        depth: int = 2,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        **kwargs,
+    ):
+        check_positive_int("depth", depth)
+        super().__init__(**kwargs)
+        self.depth = depth
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def build(self, input_shape: Shape):
+        """Creates a kernel and a bias per step."""
+        width = check_known_width(self, input_shape)
+        self.kernels, self.biases = [], []
+        for step in range(self.depth):
+            self.kernels.append(
+                self.add_weight(
+                    shape=(width, width),
+                    initializer=fresh(self.kernel_initializer, step),
+                    name=f"kernel_{step}",
+                )
+            )
+            self.biases.append(
+                self.add_weight(
+                    shape=(width,),
+                    initializer=fresh(self.bias_initializer, step),
+                    name=f"bias_{step}",
+                )
+            )
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
+
+    def call(self, inputs):
+        """Crosses the inputs with themselves, `depth` times."""
+        wide = kops.wide(self.compute_dtype)
+        first = outputs = ops.cast(inputs, wide)
+        for kernel, bias in zip(self.kernels, self.biases, strict=True):
+            projected = ops.matmul(ops.cast(outputs, self.compute_dtype), kernel)
+            outputs = first * (ops.cast(projected, wide) + ops.cast(bias, wide)) + outputs
+        return ops.cast(outputs, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Shape):
+        """Gives the input shape."""
+        return input_shape
+
+    def work(self, input_shape: Shape) -> Work:
+        """Counts `depth · (W² + W)` parameters and `depth · 2W²` FLOPs per vector."""
+        width, count = check_known_width(self, input_shape), rows(input_shape)
+        total = Work()
+        for _ in range(self.depth):
+            total += dense_work(width, width, count) + Work(saved_elements=width * count)
+        return total
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "depth": self.depth,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }

@@ -1,0 +1,92 @@
+"""The order of a vector that SDCNv3's cross networks read."""
+
+from itertools import groupby
+
+import keras
+from keras import ops
+
+from kranking._core import Shape, check_known_width, check_positive_ints, serializable
+from kranking.layers._contract._filled import filled
+from kranking.layers._contract._work import Work
+
+
+@serializable
+class FieldHalves(keras.layers.Layer):
+    """Reorders a flat vector: the first half of every field, then the second half of every field.
+
+    `y = e₁[:d₁/2] ‖ … ‖ e_F[:d_F/2] ‖ e₁[d₁/2:] ‖ … ‖ e_F[d_F/2:]`. The networks of SDCNv3 multiply one
+    half of their input by a plain projection and the other by a masked one: in this order every field
+    meets both.
+
+    A field of odd width, such as a number, has a half that is one wider: the first half for the first
+    such field, the second for the next, by turns. So the first halves together are never more than
+    one wider than the second ones, nothing is padded, and a number meets one of the two projections. The
+    paper has only even widths.
+
+    Args:
+        field_dims: Width of each field, in order. `None` is filled in by `RankingModel`; used
+            alone, the layer needs it.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, width)`, with `width = sum(field_dims)`.
+    Output shape: the input shape.
+    Raises: `ValueError` at build if `field_dims` is missing or does not sum to the width.
+
+    >>> layer = kr.layers.FieldHalves(field_dims=(4, 1, 1))
+    >>> keras.ops.convert_to_numpy(layer(np.array([[1, 2, 3, 4, 5, 6]], "float32"))).tolist()
+    [[1.0, 2.0, 5.0, 3.0, 4.0, 6.0]]
+
+    Reference: [Li et al., 2024](https://arxiv.org/abs/2407.13349)
+    """
+
+    takes = "flat"
+    gives = "flat"
+
+    def __init__(self, field_dims: tuple[int, ...] | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.field_dims = (
+            None if field_dims is None else check_positive_ints("field_dims", field_dims)
+        )
+
+    def build(self, input_shape: Shape):
+        """Checks that the fields make up the vector."""
+        width = check_known_width(self, input_shape)
+        dims = filled(self, "field_dims", "fields")
+        if sum(dims) != width:
+            raise ValueError(
+                f"`field_dims` of `{self.name}` must sum to the input's width, {width}. "
+                f"Received: field_dims={dims}, which sums to {sum(dims)}"
+            )
+        self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: width})
+
+    def call(self, inputs):
+        """Splits runs of equally wide fields together, so 40 fields cost a few operations."""
+        first, second = [], []
+        start, longer_first = 0, True
+        for dim, run in groupby(self.field_dims or ()):
+            count = len(list(run))
+            if dim % 2 == 0:
+                part = inputs[:, start : start + count * dim]
+                halves = ops.reshape(part, (-1, count, 2, dim // 2))
+                first.append(ops.reshape(halves[:, :, 0], (-1, count * dim // 2)))
+                second.append(ops.reshape(halves[:, :, 1], (-1, count * dim // 2)))
+            for position in range(start, start + count * dim, dim) if dim % 2 else ():
+                middle = position + dim // 2 + longer_first
+                first.append(inputs[:, position:middle])
+                second.append(inputs[:, middle : position + dim])
+                longer_first = not longer_first
+            start += count * dim
+        # A number leaves one of its halves empty.
+        return ops.concatenate([part for part in first + second if part.shape[1]], axis=-1)
+
+    def compute_output_shape(self, input_shape: Shape):
+        """Gives the input shape."""
+        return input_shape
+
+    def work(self, input_shape: Shape) -> Work:
+        """Counts no parameter and no matrix product."""
+        return Work(saved_elements=check_known_width(self, input_shape))
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {**super().get_config(), "field_dims": self.field_dims}

@@ -1,0 +1,215 @@
+"""Cross network of DCN-Mix: a mixture of experts of low rank."""
+
+from functools import partial
+
+import keras
+from keras import ops
+
+from kranking import ops as kops
+from kranking._core import (
+    Shape,
+    check_choice,
+    check_known_width,
+    check_positive_int,
+    fresh,
+    serializable,
+)
+from kranking.layers._contract._work import Work, dense_work, rows
+
+GATES = ("softmax", "sigmoid")
+_KERNELS_PER_EXPERT = 3
+
+
+@serializable
+class MixtureCrossNetwork(keras.layers.Layer):
+    """Multiplies features with each other through several small subspaces, weighted by gates.
+
+    Step `l` computes `x[l+1] = Σ_k G_k(x[l]) (x[0] ⊙ (U[l,k] · g(C[l,k] · g(V[l,k]ᵀ x[l])) + b[l])) + x[l]`
+    with `V` and `U` of shape `(width, rank)`, `C` of shape `(rank, rank)` and gates
+    `G(x) = softmax(x W)` or `sigmoid(x W)`, without bias. The gates scale the experts' small inner
+    vectors, so that one product with `x[0]`, and one with all `U` side by side, serves every expert; the
+    bias is scaled by the gates' sum, which is 1 for `"softmax"`. Products and sums stay in float32
+    under mixed precision.
+
+    Args:
+        depth: Number of cross steps.
+        num_experts: Number of experts of each step. One expert has no gate under `"softmax"`, where
+            it would always be 1.
+        rank: Inner size of every expert.
+        inner_activation: Activation `g`, before and after `C`; `None` for none.
+        gate: `"softmax"` or `"sigmoid"`.
+        gate_per_layer: Gives each step gates of its own. Public implementations share one `W` among
+            the steps; the paper leaves it open.
+        kernel_initializer: Initializer of every kernel, drawn for each expert alone.
+        bias_initializer: Initializer of every bias.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, ..., width)`, with all axes but the batch known when built.
+    Output shape: the input shape.
+
+    >>> layer = kr.layers.MixtureCrossNetwork(depth=2, num_experts=2, rank=4)
+    >>> tuple(layer(np.ones((8, 16), "float32")).shape)
+    (8, 16)
+
+    Reference: [Wang et al., 2021, equations 3 and 4](https://arxiv.org/abs/2008.13535)
+    """
+
+    takes = "flat"
+    gives = "flat"
+
+    def __init__(
+        self,
+        depth: int = 2,
+        num_experts: int = 4,
+        rank: int = 32,
+        inner_activation="tanh",
+        gate: str = "softmax",
+        gate_per_layer: bool = False,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        **kwargs,
+    ):
+        check_positive_int("depth", depth)
+        check_positive_int("num_experts", num_experts)
+        check_positive_int("rank", rank)
+        check_choice("gate", gate, GATES)
+        super().__init__(**kwargs)
+        self.depth = depth
+        self.num_experts = num_experts
+        self.rank = rank
+        self.inner_activation = keras.activations.get(inner_activation)
+        self.gate = gate
+        self.gate_per_layer = bool(gate_per_layer)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def build(self, input_shape: Shape):
+        """Creates the experts' kernels side by side, a bias per step, and the gates."""
+        width = check_known_width(self, input_shape)
+        rows(input_shape)  # every axis but the batch is known
+        self.downs, self.cores, self.ups, self.biases = [], [], [], []
+        for step in range(self.depth):
+            self._add_experts(step, width)
+            self.biases.append(
+                self.add_weight(
+                    shape=(width,),
+                    initializer=fresh(self.bias_initializer, step),
+                    name=f"bias_{step}",
+                )
+            )
+        first = self.depth * self.num_experts * _KERNELS_PER_EXPERT
+        self.gates = [
+            self.add_weight(
+                shape=(width, self.num_experts),
+                initializer=fresh(self.kernel_initializer, first + index),
+                name=f"gate_{index}",
+            )
+            for index in range(self._num_gates())
+        ]
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
+
+    def call(self, inputs):
+        """Crosses the inputs with themselves, `depth` times."""
+        wide = kops.wide(self.compute_dtype)
+        # One axis for all vectors: (n, width).
+        first = outputs = ops.cast(ops.reshape(inputs, (-1, inputs.shape[-1])), wide)
+        for step in range(self.depth):
+            current = ops.cast(outputs, self.compute_dtype)
+            gates = self._gates_of(current, step, wide)
+            bias = ops.cast(self.biases[step], wide)
+            if gates is not None and self.gate == "sigmoid":
+                bias = bias * ops.sum(gates, axis=-1, keepdims=True)
+            projected = ops.cast(self._experts(current, gates, step), wide)
+            outputs = first * (projected + bias) + outputs
+        outputs = ops.cast(outputs, self.compute_dtype)
+        return ops.reshape(outputs, (-1, *inputs.shape[1:]))
+
+    def compute_output_shape(self, input_shape: Shape):
+        """Gives the input shape."""
+        return input_shape
+
+    def work(self, input_shape: Shape) -> Work:
+        """Counts `L(K(2Wr + r²) + W) + WK` parameters and `L(K(4Wr + 2r²) + 2WK)` FLOPs per vector.
+
+        The second `WK` counts once per step with `gate_per_layer`, and neither if there is no gate.
+        """
+        width, count = check_known_width(self, input_shape), rows(input_shape)
+        inner, gated = self.num_experts * self.rank, self._num_gates() > 0
+        step = dense_work(width, inner, count, bias=False) + dense_work(inner, width, count)
+        step += Work(inner * self.rank, 2 * inner * self.rank * count, inner * count)
+        # The step's output; the gates, and the vectors that they scale; the activations.
+        step += Work(saved_elements=width * count)
+        if gated:
+            step += Work(
+                0, 2 * width * self.num_experts * count, (self.num_experts + inner) * count
+            )
+        if self.inner_activation is not keras.activations.linear:
+            step += Work(saved_elements=2 * inner * count)
+        total = Work(parameters=self._num_gates() * width * self.num_experts)
+        for _ in range(self.depth):
+            total += step
+        return total
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "depth": self.depth,
+            "num_experts": self.num_experts,
+            "rank": self.rank,
+            "inner_activation": keras.activations.serialize(self.inner_activation),
+            "gate": self.gate,
+            "gate_per_layer": self.gate_per_layer,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }
+
+    def _num_gates(self) -> int:
+        if self.gate == "softmax" and self.num_experts == 1:
+            return 0
+        return self.depth if self.gate_per_layer else 1
+
+    def _gates_of(self, current, step, wide):
+        """Gives the experts' weights (n, experts), or `None` if there is nothing to weigh."""
+        if not self.gates:
+            return None
+        kernel = self.gates[step if self.gate_per_layer else 0]
+        scores = ops.cast(ops.matmul(current, kernel), wide)
+        return ops.softmax(scores, axis=-1) if self.gate == "softmax" else ops.sigmoid(scores)
+
+    def _experts(self, current, gates, step):
+        """Gives the weighted sum of what the experts give, without bias: (n, width)."""
+        inner = self.inner_activation(ops.matmul(current, self.downs[step]))
+        inner = ops.reshape(inner, (-1, self.num_experts, self.rank))
+        core = ops.cast(self.cores[step], self.compute_dtype)
+        inner = self.inner_activation(ops.einsum("nkr,krs->nks", inner, core))
+        if gates is not None:
+            inner = inner * ops.cast(ops.expand_dims(gates, -1), self.compute_dtype)
+        return ops.matmul(ops.reshape(inner, (-1, self.num_experts * self.rank)), self.ups[step])
+
+    def _add_experts(self, step, width):
+        """Adds the experts' kernels of one step."""
+        count, rank, beside = self.num_experts, self.rank, partial(ops.concatenate, axis=1)
+        first = step * count * _KERNELS_PER_EXPERT
+        for offset, (kind, kernels, shape, joined, join) in enumerate(
+            [
+                ("down", self.downs, (width, rank), (width, count * rank), beside),
+                ("core", self.cores, (rank, rank), (count, rank, rank), ops.stack),
+                ("up", self.ups, (rank, width), (count * rank, width), ops.concatenate),
+            ]
+        ):
+            name = f"{kind}_{step}"
+            kernels.append(self._add_kernels(name, first + offset, shape, joined, join))
+
+    def _add_kernels(self, name, first, shape, joined, join):
+        """Adds one kernel of `shape` per expert, joined to one weight."""
+        draws = [
+            fresh(self.kernel_initializer, first + expert * _KERNELS_PER_EXPERT)
+            for expert in range(self.num_experts)
+        ]
+
+        def initialize(_, dtype=None):
+            # One by one: the variance that suits the joined shape is not the expert's.
+            return join([draw(shape, dtype=dtype) for draw in draws])
+
+        return self.add_weight(shape=joined, initializer=initialize, name=name)

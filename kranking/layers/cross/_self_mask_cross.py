@@ -1,0 +1,142 @@
+"""What the two cross networks of SDCNv3 share: a projection to half the width, and its self-mask."""
+
+import keras
+from keras import ops
+
+from kranking import ops as kops
+from kranking._core import Shape, check_known_width, check_number, check_positive_int, fresh
+from kranking.layers._contract._work import Work, dense_work, rows
+
+_LEAST_WIDTH = 4  # The mask is the norm of half of it; the norm of one value is a constant.
+
+
+class SelfMaskCross(keras.layers.Layer):
+    """Abstract: `x[l+1] = dropout(m ⊙ (c ‖ c ⊙ mask + b[l]) + x[l])`, where `m` is `x[0]` or `x[l]`."""
+
+    takes = "flat"
+    gives = "flat"
+
+    def __init__(
+        self,
+        depth: int,
+        dropout: float,
+        layer_norm: bool,
+        epsilon: float,
+        seed: int | None,
+        kernel_initializer,
+        bias_initializer,
+        **kwargs,
+    ):
+        check_positive_int("depth", depth)
+        check_number("dropout", dropout, low=0.0, high=0.999)
+        check_number("epsilon", epsilon, low=0.0)
+        check_positive_int("seed", seed, optional=True, minimum=0)
+        super().__init__(**kwargs)
+        self.depth = depth
+        self.dropout = dropout
+        self.layer_norm = bool(layer_norm)
+        self.epsilon = epsilon
+        self.seed = seed
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def build(self, input_shape: Shape):
+        """Creates a kernel, a bias, a norm and a dropout per step."""
+        width = self._check(input_shape)
+        masked = width // 2
+        self.kernels, self.biases, self.norms, self.dropouts = [], [], [], []
+        for step in range(self.depth):
+            kernel, bias = (
+                fresh(initializer, step)
+                for initializer in (self.kernel_initializer, self.bias_initializer)
+            )
+            self.kernels.append(
+                self.add_weight(
+                    shape=(width, width - masked), initializer=kernel, name=f"kernel_{step}"
+                )
+            )
+            self.biases.append(
+                self.add_weight(shape=(width,), initializer=bias, name=f"bias_{step}")
+            )
+            if self.layer_norm:
+                norm = keras.layers.LayerNormalization(
+                    epsilon=self.epsilon, name=f"norm_{step}", dtype=self._wide
+                )
+                norm.build((*input_shape[:-1], masked))
+                self.norms.append(norm)
+            if self.dropout:
+                self.dropouts.append(self._dropout(step))
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
+
+    def call(self, inputs, training=None):
+        """Crosses the inputs, `depth` times; the dropouts learn of `training` from Keras."""
+        first = outputs = ops.cast(inputs, self._wide)
+        for step, bias in enumerate(self.biases):
+            factor = self._factor(outputs, step) + ops.cast(bias, self._wide)
+            outputs = self._multiplied(first, outputs) * factor + outputs
+            if self.dropouts:
+                outputs = self.dropouts[step](outputs)
+        return ops.cast(outputs, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Shape):
+        """Gives the input shape."""
+        return input_shape
+
+    def work(self, input_shape: Shape) -> Work:
+        """Counts `depth · (W²/2 + 2W)` parameters and `depth · W²` FLOPs per vector of even width."""
+        width, count = self._check(input_shape), rows(input_shape)
+        masked = width // 2
+        step = dense_work(width, width - masked, count, bias=False)
+        step += Work(width + 2 * masked * self.layer_norm)
+        # The norm, the mask, both halves side by side, the step's output, and its dropout.
+        kept = masked * self.layer_norm + masked + 2 * width + width * bool(self.dropout)
+        total = Work()
+        for _ in range(self.depth):
+            total += step + Work(saved_elements=kept * count)
+        return total
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "depth": self.depth,
+            "dropout": self.dropout,
+            "layer_norm": self.layer_norm,
+            "epsilon": self.epsilon,
+            "seed": self.seed,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }
+
+    @property
+    def _wide(self) -> str:
+        # The dropouts and norms as well: they stand between sums that grow with the degree.
+        return kops.wide(self.compute_dtype)
+
+    def _multiplied(self, first, current):
+        """Gives what a step multiplies: the first input or the current one."""
+        raise NotImplementedError
+
+    def _factor(self, current, step):
+        """Gives `c ‖ c ⊙ mask`; of an odd width, the mask leaves the last of `c` out."""
+        kernel = self.kernels[step]
+        # In float32 as well: the current values double their degree per step and leave half precision.
+        half = ops.matmul(ops.cast(current, self._wide), ops.cast(kernel, self._wide))
+        masked = half[..., : current.shape[-1] // 2]
+        mask = ops.relu(self.norms[step](masked) if self.layer_norm else masked)
+        return ops.concatenate([half, masked * mask], axis=-1)
+
+    def _check(self, input_shape) -> int:
+        width = check_known_width(self, input_shape)
+        if width < _LEAST_WIDTH:
+            raise ValueError(
+                f"`{self.name}` masks half of its input's width and needs at least {_LEAST_WIDTH}. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        return width
+
+    def _dropout(self, step):
+        seed = None if self.seed is None else self.seed + step
+        return keras.layers.Dropout(
+            self.dropout, seed=seed, name=f"dropout_{step}", dtype=self._wide
+        )

@@ -1,0 +1,111 @@
+"""The second-order part of a field-weighted factorization machine."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kranking import ops as kops
+from kranking._core import Shape, check_positive_int, serializable
+from kranking.layers._contract._filled import filled
+from kranking.layers._contract._work import Work
+from kranking.layers.factorization._factorization_machine import tokens_shape
+
+
+@serializable
+class FieldWeightedFactorizationMachine(keras.layers.Layer):
+    """Sums the inner products of all pairs of fields, each pair with a weight of its own: FwFM.
+
+    `y_t = Σ_{i<j} r_ijt ⟨E_i, E_j⟩`, one vector of `F(F−1)/2` weights per task, in the order
+    (0, 1), (0, 2), …, (1, 2), …. All products are one matrix product `E Eᵀ`, which every task weighs. With
+    weights of 1 it is the second-order part of a factorization machine. The first order and the bias are
+    layers of their own: `LinearTerm`, or a `keras.layers.Dense` on the flat fields.
+
+    Args:
+        num_tasks: Number of outputs. `None` is filled in by `RankingModel`; used alone, the layer
+            needs it.
+        initializer: Initializer of the weights `r`, of shape `(pairs, tasks)`. The default's
+            deviation falls with the number of pairs, so that the sum starts at the size of one product.
+        regularizer: Regularizer of the weights.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, fields, dim)`, at least two fields.
+    Output shape: `(batch, num_tasks)`.
+    Raises: `ValueError` at build unless the input is tokens of one width, two or more.
+
+    >>> fields = np.array([[[1.0, 2.0], [3.0, 4.0]]], "float32")
+    >>> layer = kr.layers.FieldWeightedFactorizationMachine(num_tasks=1, initializer="ones")
+    >>> keras.ops.convert_to_numpy(layer(fields)).tolist()
+    [[11.0]]
+
+    Reference: [Pan et al., 2018](https://arxiv.org/abs/1806.03514)
+    """
+
+    takes = "tokens"
+    gives = "flat"
+
+    def __init__(
+        self, num_tasks: int | None = None, initializer="glorot_normal", regularizer=None, **kwargs
+    ):
+        check_positive_int("num_tasks", num_tasks, optional=True)
+        super().__init__(**kwargs)
+        self.num_tasks = num_tasks
+        self.initializer = keras.initializers.get(initializer)
+        self.regularizer = keras.regularizers.get(regularizer)
+
+    def build(self, input_shape: Shape):
+        """Creates one weight per pair of fields and task."""
+        fields, dim, tasks = self._sizes(input_shape)
+        left, right = np.triu_indices(fields, 1)
+        self.pair_weights = self.add_weight(
+            shape=(len(left), tasks),
+            initializer=self.initializer,
+            regularizer=self.regularizer,
+            name="pair_weights",
+        )
+        # Where each entry of the square matrix of pairs comes from; below the diagonal it is 0.
+        self._place = np.zeros((fields, fields), "int32")
+        self._place[left, right] = np.arange(len(left))
+        self._above = np.triu(np.ones((fields, fields), "float32"), 1)
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: fields, 2: dim})
+
+    def call(self, inputs):
+        """Multiplies every field with every other and weighs the products."""
+        wide = kops.wide(self.compute_dtype)  # products of embeddings leave half precision soon
+        fields = ops.cast(inputs, wide)
+        size = self._place.size
+        # Spreading the weights costs nothing per row, picking the pairs would cost a gather.
+        spread = ops.cast(ops.take(self.pair_weights, self._place.reshape(-1), axis=0), wide)
+        spread = spread * ops.cast(self._above.reshape(-1, 1), wide)  # (fields², tasks)
+        gram = ops.matmul(fields, ops.transpose(fields, (0, 2, 1)))  # (batch, fields, fields)
+        outputs = ops.matmul(ops.reshape(gram, (-1, size)), spread)
+        return ops.cast(outputs, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Shape):
+        """Gives `(batch, num_tasks)`."""
+        return (input_shape[0], self._sizes(input_shape)[2])
+
+    def work(self, input_shape: Shape) -> Work:
+        """Counts `T · F(F−1)/2` parameters and `2F²D + 2F²T` FLOPs."""
+        fields, dim, tasks = self._sizes(input_shape)
+        return Work(
+            tasks * fields * (fields - 1) // 2, 2 * fields**2 * (dim + tasks), fields**2 + tasks
+        )
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_tasks": self.num_tasks,
+            "initializer": keras.initializers.serialize(self.initializer),
+            "regularizer": keras.regularizers.serialize(self.regularizer),
+        }
+
+    def _sizes(self, input_shape):
+        """Gives the numbers of fields, of their width, and of tasks."""
+        fields, dim = tokens_shape(self, input_shape)
+        if fields < 2:
+            raise ValueError(
+                f"`{self.name}` weighs pairs of fields and needs two fields or more. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        return fields, dim, filled(self, "num_tasks", "tasks")

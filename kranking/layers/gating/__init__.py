@@ -1,0 +1,15 @@
+"""Gates and masks: MaskNet, and gates over features and fields."""
+
+from kranking.layers.gating._feature_gate import FeatureGate as FeatureGate
+from kranking.layers.gating._field_gate import FieldGate as FieldGate
+from kranking.layers.gating._mask_block import MaskBlock as MaskBlock
+from kranking.layers.gating._parallel_mask_net import ParallelMaskNet as ParallelMaskNet
+from kranking.layers.gating._serial_mask_net import SerialMaskNet as SerialMaskNet
+
+__all__ = [
+    "FeatureGate",
+    "FieldGate",
+    "MaskBlock",
+    "ParallelMaskNet",
+    "SerialMaskNet",
+]

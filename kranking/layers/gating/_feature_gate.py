@@ -1,0 +1,236 @@
+"""Weights per feature from a context: FinalMLP's feature selection."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kranking import ops as kops
+from kranking._core import check_known_width, check_positive_ints, fresh, serializable
+from kranking.layers._contract._filled import filled
+from kranking.layers._contract._flow import gives_of
+from kranking.layers._contract._shapes import shapes_of
+from kranking.layers._contract._work import Work, dense_work, table_work, work_of
+from kranking.layers.core._mlp import MLP
+
+
+@serializable
+class FeatureGate(keras.layers.Layer):
+    """Weighs every element of the flat fields before a block, by what a context asks for.
+
+    `h = 2σ(g) ⊙ e` and `y = block(h)`. Without a context `g` is a learnt vector of the width of `e`, the
+    same for every row. With one, `g = MLP(c) A + b`, where `c` joins the embeddings of the context's
+    columns of ids, from tables of their own. `g` starts at 0, so that the gate starts at 1.
+
+    FuxiCTR, whose code this follows elsewhere, draws `A` at random, and gives a gate without context an
+    MLP over a vector that starts at zero; of that MLP only the last bias can ever learn.
+
+    Args:
+        block: Layer that reads the gated fields, such as one stream of FinalMLP. `None` gives `h` itself.
+        context: Positions of the context's columns in the ids.
+        context_dims: Width of the table of each column of the context, in the order of `context`.
+        hidden_units: Widths of the hidden layers between context and gate.
+        id_sizes: Number of table rows of each column of the ids. `None` waits for `RankingModel`.
+        kernel_initializer: Initializer of the hidden kernels.
+        embeddings_initializer: Initializer of the context's tables, or a list of one for each.
+        embeddings_regularizer: Regularizer of the context's tables, or a list of one for each. Tables that
+            are not held as short as the fields' own learn every user by heart.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Attributes:
+        takes: `"flat"`, or `("flat", "ids")` with a context.
+
+    Input shape: `(batch, width)`; with a context, a list of it and of ids `(batch, columns)`.
+    Output shape: `(batch, width)`, or what `block` makes of it.
+
+    >>> gate = kr.layers.FeatureGate(context=(1,), context_dims=(4,), id_sizes=(10, 20))
+    >>> e, ids = np.ones((2, 6), "float32"), np.array([[3, 0], [4, 19]])
+    >>> keras.ops.convert_to_numpy(gate([e, ids]))[0].tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+
+    Reference: [Mao et al., 2023, feature selection](https://arxiv.org/abs/2304.00902)
+    """
+
+    def __init__(
+        self,
+        block: keras.layers.Layer | None = None,
+        context: Sequence[int] = (),
+        context_dims: Sequence[int] = (),
+        hidden_units: Sequence[int] = (64,),
+        id_sizes: Sequence[int] | None = None,
+        kernel_initializer="glorot_uniform",
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        **kwargs,
+    ):
+        if block is not None and not isinstance(block, keras.layers.Layer):
+            raise ValueError(f"`block` must be a Keras layer or None. Received: block={block!r}")
+        context = _check_context(context)
+        context_dims = check_positive_ints("context_dims", context_dims, empty=True)
+        if len(context_dims) != len(context):
+            raise ValueError(
+                "`context_dims` must have one width for each column of `context`. "
+                f"Received: context={context}, context_dims={context_dims}"
+            )
+        super().__init__(**kwargs)
+        self.block = block
+        self.context = context
+        self.context_dims = context_dims
+        self.hidden_units = check_positive_ints("hidden_units", hidden_units, empty=True)
+        self.id_sizes = None if id_sizes is None else check_positive_ints("id_sizes", id_sizes)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        initializers = _each("embeddings_initializer", embeddings_initializer, context)
+        self.embeddings_initializer = [keras.initializers.get(one) for one in initializers]
+        regularizers = _each("embeddings_regularizer", embeddings_regularizer, context)
+        self.embeddings_regularizer = [keras.regularizers.get(one) for one in regularizers]
+
+    @property
+    def takes(self):
+        """The fields, and the ids if there is a context."""
+        return ("flat", "ids") if self.context else "flat"
+
+    @property
+    def gives(self):
+        """What the block gives."""
+        return "flat" if self.block is None else gives_of(self.block)
+
+    @property
+    def inner_layers(self):
+        """The block: what a builder fills in reaches it."""
+        return () if self.block is None else (self.block,)
+
+    def build(self, input_shape):
+        """Builds the tables, the gate's layers and the block."""
+        shape, _ = self._check(input_shape)
+        self.tables, self.hidden, self.gate, self.logits = [], None, None, None
+        if self.context:
+            self._build_context(shape[-1])
+        else:
+            self.logits = self.add_weight(shape=(shape[-1],), initializer="zeros", name="logits")
+        if self.block is not None and not self.block.built:
+            self.block.build(shape)
+
+    def call(self, inputs, training=None):
+        """Gates the fields and runs the block."""
+        fields, ids = inputs if self.context else (inputs, None)
+        if ids is None:
+            gate = self.logits
+        else:
+            pairs = zip(self.tables, self.context, strict=True)
+            gate = ops.concatenate([table(ids[:, column]) for table, column in pairs], axis=-1)
+            for layer in (self.hidden, self.gate):
+                gate = gate if layer is None else layer(gate)
+        wide = kops.wide(self.compute_dtype)  # a gate may leave half precision where h does not
+        gated = 2 * ops.sigmoid(ops.cast(gate, wide)) * ops.cast(fields, wide)
+        gated = ops.cast(gated, self.compute_dtype)
+        return gated if self.block is None else self.block(gated)
+
+    def compute_output_shape(self, input_shape):
+        """Gives the fields' shape, or the block's output shape."""
+        shape, _ = self._check(input_shape)
+        return shape if self.block is None else self.block.compute_output_shape(shape)
+
+    def work(self, input_shape) -> Work:
+        """Counts `W` parameters without a context; with one its tables and `mlp(Σ dims; hidden, W)`."""
+        shape, sizes = self._check(input_shape)
+        width, inner = shape[-1], sum(self.context_dims)
+        total = Work(0 if self.context else width, 0, 3 * width)
+        if self.context:
+            tables = sum(size * dim for size, dim in zip(sizes, self.context_dims, strict=True))
+            total += table_work(tables, 2 * inner)
+            if self.hidden_units:
+                total += MLP(self.hidden_units).work((None, inner))
+            total += dense_work(([inner, *self.hidden_units])[-1], width)
+        return total if self.block is None else total + work_of(self.block, shape)
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        block = self.block
+        return {
+            **super().get_config(),
+            "block": None if block is None else keras.saving.serialize_keras_object(block),
+            "context": self.context,
+            "context_dims": self.context_dims,
+            "hidden_units": self.hidden_units,
+            "id_sizes": self.id_sizes,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "embeddings_initializer": [
+                keras.initializers.serialize(one) for one in self.embeddings_initializer
+            ],
+            "embeddings_regularizer": [
+                keras.regularizers.serialize(one) for one in self.embeddings_regularizer
+            ],
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the block again, then the layer."""
+        return cls(**{**config, "block": keras.saving.deserialize_keras_object(config["block"])})
+
+    def _check(self, input_shape):
+        """Gives the fields' shape and the number of rows of each table of the context."""
+        shapes = shapes_of(input_shape)
+        if len(shapes) != 1 + bool(self.context):
+            wanted = "a list of fields and ids" if self.context else "the fields alone"
+            raise ValueError(f"`{self.name}` takes {wanted}. Received: input_shape={input_shape}")
+        check_known_width(self, shapes[0])
+        if not self.context:
+            return shapes[0], ()
+        sizes = filled(self, "id_sizes", "features")
+        if shapes[1][-1] != len(sizes) or max(self.context) >= len(sizes):
+            raise ValueError(
+                f"`{self.name}` needs `id_sizes` of every column of the ids, and `context` among them. "
+                f"Received: ids {shapes[1]}, {len(sizes)} sizes, context={self.context}"
+            )
+        return shapes[0], tuple(sizes[column] for column in self.context)
+
+    def _build_context(self, width):
+        sizes = [self.id_sizes[column] for column in self.context]  # pyright: ignore
+        for index, (size, dim) in enumerate(zip(sizes, self.context_dims, strict=True)):
+            table = keras.layers.Embedding(
+                size,
+                dim,
+                fresh(self.embeddings_initializer[index], index),
+                self.embeddings_regularizer[index],
+                name=f"table_{index}",
+                dtype=self.dtype_policy,
+            )
+            table.build((None,))
+            self.tables.append(table)
+        inner = sum(self.context_dims)
+        if self.hidden_units:
+            self.hidden = MLP(
+                self.hidden_units,
+                kernel_initializer=self.kernel_initializer,
+                name="hidden",
+                dtype=self.dtype_policy,
+            )
+            self.hidden.build((None, inner))
+            inner = self.hidden_units[-1]
+        self.gate = keras.layers.Dense(
+            width, kernel_initializer="zeros", name="gate", dtype=self.dtype_policy
+        )
+        self.gate.build((None, inner))
+
+
+def _each(name, given, context):
+    """Gives one value for each table, or raises if a list has another length."""
+    if not isinstance(given, list | tuple):
+        return [given] * len(context)
+    if len(given) != len(context):
+        raise ValueError(
+            f"`{name}` must be one, or a list of one for each column of `context`. "
+            f"Received: {len(given)} for context={context}"
+        )
+    return list(given)
+
+
+def _check_context(context) -> tuple[int, ...]:
+    good = isinstance(context, list | tuple) and len(set(context)) == len(context)
+    if not good or any(type(column) is not int or column < 0 for column in context):
+        raise ValueError(
+            "`context` must be a list of different positions in the ids, from 0. "
+            f"Received: context={context!r}"
+        )
+    return tuple(context)

@@ -1,0 +1,146 @@
+"""Heads of several tasks on shared experts, a gate per task."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from kranking._core import (
+    Shape,
+    check_known_width,
+    check_positive_int,
+    check_positive_ints,
+    fresh,
+    serializable,
+)
+from kranking.layers._contract._filled import filled
+from kranking.layers._contract._work import Work
+from kranking.layers.core._gating import softmax_gates
+from kranking.layers.core._stacked_mlp import StackedMLP
+
+
+@serializable
+class MultiGateMixtureOfExperts(keras.layers.Layer):
+    """Gives one logit per task (MMoE): each task weighs the same experts by a gate of its own.
+
+    `logit_t = tower_t(Σ_e softmax(gate_t(x))_e · expert_e(x))`, where `tower_t` ends in a projection to
+    one number, and `gate_t(x) = x G_t` unless `gate_units` are given.
+
+    Args:
+        num_tasks: Number of tasks. `None` is filled in by `RankingModel`; used alone, the layer
+            needs it.
+        num_experts: Number of experts `K`.
+        expert_units: Widths of each expert.
+        gate_units: Hidden widths of each gate, with biases. Empty: the paper's linear gate. The
+            gate's last projection has no bias either way.
+        tower_units: Widths of each task's tower, before its logit.
+        activation: Activation of experts, towers and the gates' hidden layers.
+        kernel_initializer: Initializer of every kernel.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, width)`.
+    Output shape: `(batch, num_tasks)`, logits.
+
+    >>> heads = kr.layers.MultiGateMixtureOfExperts(
+    ...     num_tasks=3, num_experts=4, expert_units=(8,), tower_units=(4,)
+    ... )
+    >>> tuple(heads(np.ones((2, 6), "float32")).shape)
+    (2, 3)
+
+    Reference: [Ma et al., 2018](https://doi.org/10.1145/3219819.3220007)
+    """
+
+    takes = "flat"
+    gives = "flat"
+
+    def __init__(
+        self,
+        num_tasks: int | None = None,
+        num_experts: int = 4,
+        expert_units: Sequence[int] = (512, 256, 128),
+        gate_units: Sequence[int] = (),
+        tower_units: Sequence[int] = (128, 64),
+        activation="relu",
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        check_positive_int("num_tasks", num_tasks, optional=True)
+        check_positive_int("num_experts", num_experts)
+        expert_units = check_positive_ints("expert_units", expert_units)
+        gate_units = check_positive_ints("gate_units", gate_units, empty=True)
+        tower_units = check_positive_ints("tower_units", tower_units, empty=True)
+        super().__init__(**kwargs)
+        self.num_tasks = num_tasks
+        self.num_experts = num_experts
+        self.expert_units = expert_units
+        self.gate_units = gate_units
+        self.tower_units = tower_units
+        self.activation = keras.activations.get(activation)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape: Shape):
+        """Builds experts, gates and towers, each kind in one stack."""
+        width = check_known_width(self, input_shape)
+        self.experts, self.gates, self.towers = self._stacks()
+        self.experts.build((None, width))
+        self.gates.build((None, width))
+        self.towers.build((None, self.num_tasks, self.expert_units[-1]))
+        self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: width})
+
+    def call(self, inputs):
+        """Runs the experts once and sums them for each task."""
+        weights = softmax_gates(self.gates(inputs))  # (B, T, K)
+        mixed = ops.matmul(weights, self.experts(inputs))
+        return ops.reshape(self.towers(mixed), (-1, weights.shape[1]))
+
+    def compute_output_shape(self, input_shape: Shape):
+        """Gives `(batch, num_tasks)`."""
+        return (input_shape[0], filled(self, "num_tasks", "tasks"))
+
+    def work(self, input_shape: Shape) -> Work:
+        """Counts `K · P(expert) + T · W · K + T · P(tower)` parameters, and `2TKe` FLOPs for the sums."""
+        width, output = check_known_width(self, input_shape), self.expert_units[-1]
+        experts, gates, towers = self._stacks()
+        tasks = towers.count
+        total = experts.work((None, width)) + gates.work((None, width))
+        total += towers.work((None, tasks, output))
+        count = self.num_experts
+        return total + Work(0, 2 * tasks * count * output, tasks * (count + output))
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_tasks": self.num_tasks,
+            "num_experts": self.num_experts,
+            "expert_units": self.expert_units,
+            "gate_units": self.gate_units,
+            "tower_units": self.tower_units,
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+    def _stacks(self):
+        """Gives the experts, the gates and the towers, not built."""
+        tasks = filled(self, "num_tasks", "tasks")
+        rows = {
+            "experts": (self.num_experts, self.expert_units, None, True),
+            "gates": (tasks, self.gate_units, self.num_experts, False),
+            "towers": (tasks, self.tower_units, 1, True),
+        }
+        stacks, first = [], 0
+        for name, (count, units, output, bias) in rows.items():
+            stacks.append(
+                StackedMLP(
+                    count,
+                    units,
+                    output,
+                    bias,
+                    activation=self.activation,
+                    kernel_initializer=fresh(self.kernel_initializer, first),
+                    name=name,
+                    dtype=self.dtype_policy,
+                )
+            )
+            first += stacks[-1].num_kernels
+        return stacks

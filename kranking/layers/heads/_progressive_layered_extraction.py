@@ -1,0 +1,165 @@
+"""Heads of several tasks on experts of their own and shared ones, in levels."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from kranking._core import (
+    Shape,
+    check_known_width,
+    check_positive_int,
+    check_positive_ints,
+    fresh,
+    serializable,
+)
+from kranking.layers._contract._filled import filled
+from kranking.layers._contract._work import Work, work_of_chain
+from kranking.layers.core._stacked_mlp import StackedMLP
+from kranking.layers.heads._extraction_level import ExtractionLevel
+
+
+@serializable
+class ProgressiveLayeredExtraction(keras.layers.Layer):
+    """Gives one logit per task (PLE): a task weighs its own experts and the shared ones, level by level.
+
+    A level gives each task `z_t = Σ_e softmax(x_t G_t)_e · expert_e` over its own experts, which read
+    `x_t`, and the shared experts, which read `x_s`; and the next level's
+    `x_s = Σ_e softmax(x_s G_s)_e · expert_e` over the experts of *all* tasks and the shared ones. The
+    first level's `x_t` and `x_s` are the input, later `x_t = z_t`. The last level has no shared gate,
+    and `logit_t = tower_t(z_t)`. One level is customised gate control (CGC).
+
+    Args:
+        num_tasks: Number of tasks. `None` is filled in by `RankingModel`; used alone, the layer
+            needs it.
+        num_levels: Number of levels.
+        num_shared_experts: Number of shared experts of each level.
+        num_specific_experts: Number of experts of each task's own in each level. 0 with one level is
+            `MultiGateMixtureOfExperts`.
+        expert_units: Widths of each expert.
+        gate_units: Hidden widths of each gate, with biases. Empty: the paper's linear gate. The
+            gate's last projection has no bias either way.
+        tower_units: Widths of each task's tower, before its logit.
+        activation: Activation of experts, towers and the gates' hidden layers.
+        kernel_initializer: Initializer of every kernel.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, width)`.
+    Output shape: `(batch, num_tasks)`, logits.
+
+    >>> heads = kr.layers.ProgressiveLayeredExtraction(
+    ...     num_tasks=3, num_levels=2, expert_units=(8,), tower_units=(4,)
+    ... )
+    >>> tuple(heads(np.ones((2, 6), "float32")).shape)
+    (2, 3)
+
+    Reference: [Tang et al., 2020](https://doi.org/10.1145/3383313.3412236)
+    """
+
+    takes = "flat"
+    gives = "flat"
+
+    def __init__(
+        self,
+        num_tasks: int | None = None,
+        num_levels: int = 1,
+        num_shared_experts: int = 1,
+        num_specific_experts: int = 1,
+        expert_units: Sequence[int] = (512, 256, 128),
+        gate_units: Sequence[int] = (),
+        tower_units: Sequence[int] = (128, 64),
+        activation="relu",
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        check_positive_int("num_tasks", num_tasks, optional=True)
+        check_positive_int("num_levels", num_levels)
+        check_positive_int("num_shared_experts", num_shared_experts)
+        check_positive_int("num_specific_experts", num_specific_experts, minimum=0)
+        expert_units = check_positive_ints("expert_units", expert_units)
+        gate_units = check_positive_ints("gate_units", gate_units, empty=True)
+        tower_units = check_positive_ints("tower_units", tower_units, empty=True)
+        super().__init__(**kwargs)
+        self.num_tasks = num_tasks
+        self.num_levels = num_levels
+        self.num_shared_experts = num_shared_experts
+        self.num_specific_experts = num_specific_experts
+        self.expert_units = expert_units
+        self.gate_units = gate_units
+        self.tower_units = tower_units
+        self.activation = keras.activations.get(activation)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape: Shape):
+        """Builds the levels and the towers."""
+        width = check_known_width(self, input_shape)
+        self.levels, self.towers = self._parts()
+        for layer in (*self.levels, self.towers):
+            layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+        self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: width})
+
+    def call(self, inputs):
+        """Runs the levels, then each task's tower."""
+        for level in self.levels:
+            inputs = level(inputs)
+        return ops.reshape(self.towers(inputs), (-1, self.towers.count))
+
+    def compute_output_shape(self, input_shape: Shape):
+        """Gives `(batch, num_tasks)`."""
+        return (input_shape[0], filled(self, "num_tasks", "tasks"))
+
+    def work(self, input_shape: Shape) -> Work:
+        """Sums the levels' work and the towers'.
+
+        A level of input width W counts `(T·S_specific + S_shared) · P(expert)` and
+        `T·W·(S_specific + S_shared)` parameters, and `W·(T·S_specific + S_shared)` unless it is the last.
+        """
+        check_known_width(self, input_shape)
+        levels, towers = self._parts()
+        return work_of_chain((*levels, towers), input_shape)
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_tasks": self.num_tasks,
+            "num_levels": self.num_levels,
+            "num_shared_experts": self.num_shared_experts,
+            "num_specific_experts": self.num_specific_experts,
+            "expert_units": self.expert_units,
+            "gate_units": self.gate_units,
+            "tower_units": self.tower_units,
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+    def _parts(self):
+        """Gives the levels and the towers, not built."""
+        tasks = filled(self, "num_tasks", "tasks")
+        levels, first = [], 0
+        for index in range(self.num_levels):
+            level = ExtractionLevel(
+                tasks,
+                self.num_shared_experts,
+                self.num_specific_experts,
+                self.expert_units,
+                self.gate_units,
+                last=index == self.num_levels - 1,
+                activation=self.activation,
+                kernel_initializer=fresh(self.kernel_initializer, first),
+                name=f"level_{index}",
+                dtype=self.dtype_policy,
+            )
+            first += level.num_kernels
+            levels.append(level)
+        towers = StackedMLP(
+            tasks,
+            self.tower_units,
+            output_units=1,
+            activation=self.activation,
+            kernel_initializer=fresh(self.kernel_initializer, first),
+            name="towers",
+            dtype=self.dtype_policy,
+        )
+        return levels, towers

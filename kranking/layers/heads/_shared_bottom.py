@@ -1,0 +1,133 @@
+"""Heads of several tasks on one shared vector."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from kranking._core import (
+    Shape,
+    check_known_width,
+    check_positive_int,
+    check_positive_ints,
+    fresh,
+    serializable,
+)
+from kranking.layers._contract._work import Work, dense_work
+from kranking.layers.core._mlp import MLP
+
+
+@serializable
+class SharedBottom(keras.layers.Layer):
+    """Gives one logit per task from one shared vector.
+
+    `logit_t = tower_t(h) · w_t + b_t`; without towers, `logit_t = h · w_t + b_t`.
+
+    Args:
+        num_tasks: Number of tasks. `None` is filled in by `RankingModel`; used alone, the layer
+            needs it.
+        tower_units: Widths of an MLP of each task's own. Empty: no tower.
+        activation: Activation of the towers.
+        kernel_initializer: Initializer of every kernel.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, width)`.
+    Output shape: `(batch, num_tasks)`, logits.
+
+    >>> tuple(kr.layers.SharedBottom(num_tasks=3)(np.ones((2, 6), "float32")).shape)
+    (2, 3)
+
+    Reference: [Caruana, 1997](https://doi.org/10.1023/A:1007379606734)
+    """
+
+    takes = "flat"
+    gives = "flat"
+
+    def __init__(
+        self,
+        num_tasks: int | None = None,
+        tower_units: Sequence[int] = (),
+        activation="relu",
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        check_positive_int("num_tasks", num_tasks, optional=True)
+        tower_units = check_positive_ints("tower_units", tower_units, empty=True)
+        super().__init__(**kwargs)
+        self.num_tasks = num_tasks
+        self.tower_units = tower_units
+        self.activation = keras.activations.get(activation)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape: Shape):
+        """Builds the towers and the logits: all tasks in one projection if there is no tower."""
+        width = check_known_width(self, input_shape)
+        tasks = self._check_tasks()
+        per_task = len(self.tower_units) + 1
+        with_tower = range(tasks) if self.tower_units else ()
+        self.towers = [self._tower(task, task * per_task) for task in with_tower]
+        for tower in self.towers:
+            tower.build(input_shape)
+        inner = self.tower_units[-1] if self.tower_units else width
+        units = [1] * tasks if self.tower_units else [tasks]
+        self.logits = [
+            self._dense(count, task, (task + 1) * per_task - 1) for task, count in enumerate(units)
+        ]
+        for dense in self.logits:
+            dense.build((None, inner))
+
+    def call(self, inputs, training=None):
+        """Gives the logits."""
+        if not self.towers:
+            return self.logits[0](inputs)
+        pairs = zip(self.towers, self.logits, strict=True)
+        outputs = [logit(tower(inputs)) for tower, logit in pairs]
+        return outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
+
+    def compute_output_shape(self, input_shape: Shape):
+        """Gives `(batch, num_tasks)`."""
+        return (input_shape[0], self._check_tasks())
+
+    def work(self, input_shape: Shape) -> Work:
+        """Counts `T(W + 1)` parameters without towers."""
+        tasks = self._check_tasks()
+        if not self.tower_units:
+            return dense_work(check_known_width(self, input_shape), tasks)
+        tower = MLP(self.tower_units, activation=self.activation).work(input_shape)
+        tower += dense_work(self.tower_units[-1], 1)
+        return sum((tower for _ in range(tasks)), Work(saved_elements=tasks))
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_tasks": self.num_tasks,
+            "tower_units": self.tower_units,
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+    def _check_tasks(self) -> int:
+        if self.num_tasks is None:
+            raise ValueError(
+                f"`{self.name}` needs `num_tasks`; a `RankingModel` fills it in from its tasks. "
+                "Received: num_tasks=None"
+            )
+        return self.num_tasks
+
+    def _tower(self, task, index):
+        return MLP(
+            self.tower_units,
+            activation=self.activation,
+            kernel_initializer=fresh(self.kernel_initializer, index),
+            name=f"tower_{task}",
+            dtype=self.dtype_policy,
+        )
+
+    def _dense(self, units, task, index):
+        return keras.layers.Dense(
+            units,
+            kernel_initializer=fresh(self.kernel_initializer, index),
+            name=f"logits_{task}",
+            dtype=self.dtype_policy,
+        )

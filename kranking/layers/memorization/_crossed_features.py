@@ -1,0 +1,150 @@
+"""The wide part of Wide & Deep: one weight per pair of values."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kranking import ops as kops
+from kranking._core import Shape, check_positive_int, serializable
+from kranking.layers._contract._filled import filled
+from kranking.layers._contract._work import Work, table_work
+
+
+@serializable
+class CrossedFeatures(keras.layers.Layer):
+    """Sums one learnt weight per pair of categorical values: cross-product features.
+
+    `y_t = Σ_(i,j) w_t[hash(x_i, x_j, p) mod num_buckets]`, over the pairs `p = (i, j)` of columns. A
+    pair of values has a weight of its own, as the paper's cross-product transformation has, unless it
+    shares its bucket of the one table with others: give it several times as many buckets as there are
+    frequent pairs of values. The sum is taken in float32.
+
+    Args:
+        pairs: Pairs of positions of columns, or `"all"` for every two columns.
+        num_buckets: Rows of the table, which all pairs share.
+        num_tasks: Number of outputs. `None` is filled in by `RankingModel`; used alone, the layer
+            needs it.
+        initializer: Initializer of the table. From zeros, pairs never seen in training say nothing.
+        regularizer: Regularizer of the table.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, columns)`, ids, in a `RankingModel` the table rows of the single-valued
+        categoricals, in order.
+    Output shape: `(batch, num_tasks)`.
+    Raises: `ValueError` at build if a pair names a column that is not there.
+
+    >>> layer = kr.layers.CrossedFeatures(pairs=[(0, 2)], num_buckets=1000, num_tasks=1)
+    >>> tuple(layer(np.array([[3, 1, 4], [1, 5, 9]], "int32")).shape)
+    (2, 1)
+
+    Reference: [Cheng et al., 2016, equation 1](https://arxiv.org/abs/1606.07792)
+    """
+
+    takes = "ids"
+    gives = "flat"
+
+    def __init__(
+        self,
+        pairs: Sequence[tuple[int, int]] | str = "all",
+        num_buckets: int = 100_000,
+        num_tasks: int | None = None,
+        initializer="zeros",
+        regularizer=None,
+        **kwargs,
+    ):
+        pairs = check_pairs(pairs)
+        check_positive_int("num_buckets", num_buckets)
+        check_positive_int("num_tasks", num_tasks, optional=True)
+        # Without autocast the table stays in float32: only the weights that are read are cast.
+        super().__init__(autocast=False, **kwargs)
+        self.pairs = pairs
+        self.num_buckets = num_buckets
+        self.num_tasks = num_tasks
+        self.initializer = keras.initializers.get(initializer)
+        self.regularizer = keras.regularizers.get(regularizer)
+
+    def build(self, input_shape: Shape):
+        """Creates the table of weights."""
+        self._columns = np.array(self._pairs_of(input_shape), "int32").T
+        self.table = self.add_weight(
+            shape=(self.num_buckets, filled(self, "num_tasks", "tasks")),
+            initializer=self.initializer,
+            regularizer=self.regularizer,
+            name="table",
+        )
+        self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: input_shape[-1]})
+
+    def call(self, inputs):
+        """Hashes every pair and sums the weights found."""
+        left, right = (ops.take(inputs, columns, axis=1) for columns in self._columns)
+        # The pair's number keeps apart equal rows of different columns.
+        salts = np.arange(self._columns.shape[1], dtype="int32")
+        buckets = kops.hash_pairs(left, right, salts, self.num_buckets)  # (batch, pairs)
+        weights = ops.cast(kops.take_rows(self.table, buckets), kops.wide(self.compute_dtype))
+        return ops.cast(ops.sum(weights, axis=1), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Shape):
+        """Gives `(batch, num_tasks)`."""
+        self._pairs_of(input_shape)
+        return (input_shape[0], filled(self, "num_tasks", "tasks"))
+
+    def compute_output_spec(self, inputs):
+        """Gives the output's shape in the compute dtype, whatever integers come in."""
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
+
+    def work(self, input_shape: Shape) -> Work:
+        """Counts `num_buckets · T` parameters; a lookup is no matrix product."""
+        tasks = filled(self, "num_tasks", "tasks")
+        return table_work(self.num_buckets * tasks, len(self._pairs_of(input_shape)) + tasks)
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "pairs": self.pairs,
+            "num_buckets": self.num_buckets,
+            "num_tasks": self.num_tasks,
+            "initializer": keras.initializers.serialize(self.initializer),
+            "regularizer": keras.regularizers.serialize(self.regularizer),
+        }
+
+    def _pairs_of(self, input_shape):
+        """Gives the pairs of columns, or raises if one is not among the input's."""
+        columns = input_shape[-1] if len(input_shape) == 2 else None
+        if columns is None or columns < 2:
+            raise ValueError(
+                f"`{self.name}` takes ids (batch, columns), of two columns or more. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        if self.pairs == "all":
+            return list(combinations(range(columns), 2))
+        missing = [pair for pair in self.pairs if max(pair) >= columns]
+        if missing:
+            raise ValueError(
+                f"`pairs` of `{self.name}` must be positions of {columns} columns. "
+                f"Received: pairs={missing}"
+            )
+        return list(self.pairs)
+
+
+def check_pairs(pairs: Any) -> Any:
+    """Gives `"all"`, or pairs as tuples; raises unless they are pairs of different positions, each once."""
+    if isinstance(pairs, str) and pairs == "all":
+        return pairs
+    good = isinstance(pairs, list | tuple) and len(pairs) > 0
+    good = good and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs)
+    good = good and all(type(i) is int and i >= 0 for pair in pairs for i in pair)
+    if not good or any(len({*pair}) < 2 for pair in pairs) or _twice(pairs):
+        raise ValueError(
+            '`pairs` must be "all", or pairs of different column positions, each pair once. '
+            f"Received: pairs={pairs!r}"
+        )
+    return tuple(tuple(pair) for pair in pairs)
+
+
+def _twice(pairs) -> bool:
+    return len({frozenset(pair) for pair in pairs}) < len(pairs)

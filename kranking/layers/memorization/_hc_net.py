@@ -1,0 +1,201 @@
+"""The memory of MemoNet: a codebook that pairs of values share."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kranking import ops as kops
+from kranking._core import check_choice, check_positive_int, fresh, serializable
+from kranking.layers._contract._shapes import shapes_of
+from kranking.layers._contract._tokens import check_tokens
+from kranking.layers._contract._work import Work, dense_work, table_work
+
+RESTORES = ("linear", "attentive")
+
+
+@serializable
+class HCNet(keras.layers.Layer):
+    """Remembers a vector for every pair of values, in codewords that pairs share by several hashes.
+
+    For each pair of fields i < j, `h` = `num_hashes` hashes of `(i, x_i, j, x_j)` pick codewords from one
+    codebook, and `v_ij = (‖_h codeword_h) A`. Attentive restoring multiplies the codewords by
+    `W₂ relu(W₁ [E_i ‖ E_j])` first. Then each field sums its pairs, `V_i = Σ_(j≠i) a_ij v_ij`, with
+    `a = W₂' relu(W₁' vec(E))`. No kernel has a bias.
+
+    The output is `V` alone; MemoNet reads `E ‖ V`. The hash is `kranking.ops.hash_pairs`, not that of the
+    authors' code, which works on strings, so codebooks cannot be exchanged with it.
+
+    Args:
+        num_codewords: Rows of the codebook, n.
+        codeword_dim: Width of a codeword, l. `None` takes the embeddings' dim.
+        num_hashes: Number of codewords that make one pair's memory, m.
+        restore: `"linear"` or `"attentive"`: the paper's LMR and AMR.
+        codebook_initializer: Initializer of the codebook.
+        kernel_initializer: Initializer of every kernel.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+
+    Input shape: a list of ids `(batch, fields)`, int32 and not negative, and the same fields' embeddings
+        `(batch, fields, dim)`.
+    Output shape: `(batch, fields · dim)`.
+
+    >>> layer = kr.layers.HCNet(num_codewords=1000)
+    >>> ids = np.array([[1, 0, 7], [1, 4, 7]], "int32")
+    >>> tuple(layer([ids, np.ones((2, 3, 4), "float32")]).shape)
+    (2, 12)
+
+    Reference: [Zhang and Zhang, 2023](https://arxiv.org/abs/2211.01334)
+    """
+
+    takes = ("ids", "categorical")
+    gives = "flat"
+
+    def __init__(
+        self,
+        num_codewords: int = 100_000,
+        codeword_dim: int | None = None,
+        num_hashes: int = 2,
+        restore: str = "linear",
+        codebook_initializer="uniform",
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
+        check_positive_int("num_codewords", num_codewords)
+        check_positive_int("codeword_dim", codeword_dim, optional=True)
+        check_positive_int("num_hashes", num_hashes)
+        check_choice("restore", restore, RESTORES)
+        super().__init__(**kwargs)
+        self.num_codewords = num_codewords
+        self.codeword_dim = codeword_dim
+        self.num_hashes = num_hashes
+        self.restore = restore
+        self.codebook_initializer = keras.initializers.get(codebook_initializer)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape):
+        """Creates the codebook and the kernels, and lists the pairs."""
+        fields, dim = self._split(input_shape)
+        self._left, self._right, self._pairs_of = _pairs(fields)
+        count = len(self._left)
+        self._salts = np.arange(count * self.num_hashes, dtype="int32").reshape(count, -1)
+        self.codebook = self.add_weight(
+            shape=(self.num_codewords, self._codeword_dim(dim)),
+            initializer=fresh(self.codebook_initializer),
+            name="codebook",
+            autocast=False,  # a cast of the few rows that are read costs less
+        )
+        self.kernels = {}
+        for index, (name, (inputs, units, _)) in enumerate(self._sizes(fields, dim).items()):
+            self.kernels[name] = keras.layers.Dense(
+                units,
+                use_bias=False,
+                activation="relu" if name.endswith("hidden") else None,
+                kernel_initializer=fresh(self.kernel_initializer, index),
+                name=name,
+                dtype=self.dtype_policy,
+            )
+            self.kernels[name].build((None, inputs))
+
+    def call(self, inputs):
+        """Reads each pair's memory, restores it, and sums what belongs to a field."""
+        ids, embeddings = inputs
+        fields, dim = embeddings.shape[1:]
+        memory = self._memory(ids)
+        if self.restore == "attentive":
+            sides = (ops.take(embeddings, side, axis=1) for side in (self._left, self._right))
+            hidden = self.kernels["attention_hidden"](ops.concatenate([*sides], axis=-1))
+            memory = memory * self.kernels["attention"](hidden)
+        pairs = self.kernels["restoration"](memory)  # (B, P, d)
+        flat = ops.reshape(embeddings, (-1, fields * dim))
+        weights = self.kernels["gate"](self.kernels["gate_hidden"](flat))  # (B, P)
+        wide = kops.wide(self.compute_dtype)
+        pairs = ops.cast(pairs, wide) * ops.expand_dims(ops.cast(weights, wide), -1)
+        pairs = ops.reshape(ops.take(pairs, self._pairs_of, axis=1), (-1, fields, fields - 1, dim))
+        outputs = ops.reshape(ops.sum(pairs, axis=2), (-1, fields * dim))
+        return ops.cast(outputs, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Gives `(batch, fields · dim)`."""
+        fields, dim = self._split(input_shape)
+        return (shapes_of(input_shape)[1][0], fields * dim)
+
+    def work(self, input_shape) -> Work:
+        """Counts `n·l + m·l·d + (Fd)² + Fd·P` parameters and `4d² + 2d·m·l` of attentive restoring.
+
+        With P pairs, `P·2ml·d + 2(Fd)² + 2Fd·P` FLOPs, and `P(8d² + 4d·ml)` of attentive restoring.
+        """
+        fields, dim = self._split(input_shape)
+        pairs = fields * (fields - 1) // 2
+        codewords = pairs * self.num_hashes * self._codeword_dim(dim)
+        # The codewords; weighted pairs; twice as many at their fields; the output.
+        kept = codewords + 3 * pairs * dim + fields * dim
+        if self.restore == "attentive":
+            kept += codewords + 2 * pairs * dim  # their product with the attention, [E_i ‖ E_j]
+        total = table_work(self.num_codewords * self._codeword_dim(dim), kept)
+        for inputs, units, count in self._sizes(fields, dim).values():
+            total += dense_work(inputs, units, count, bias=False)
+        return total
+
+    def get_config(self):
+        """Gives the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_codewords": self.num_codewords,
+            "codeword_dim": self.codeword_dim,
+            "num_hashes": self.num_hashes,
+            "restore": self.restore,
+            "codebook_initializer": keras.initializers.serialize(self.codebook_initializer),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+    def _split(self, input_shape):
+        """Gives the number of fields and their dim."""
+        shapes = shapes_of(input_shape)
+        if len(shapes) != 2 or shapes[0][1:] != shapes[1][1:2]:
+            raise ValueError(
+                f"`{self.name}` takes a list of ids (batch, fields) and embeddings (batch, fields, dim). "
+                f"Received: input_shape={shapes}"
+            )
+        fields, dim = check_tokens(self, shapes[1])
+        if fields < 2:
+            raise ValueError(
+                f"`{self.name}` needs two fields or more, to have pairs of them. "
+                f"Received: input_shape={shapes}"
+            )
+        return fields, dim
+
+    def _codeword_dim(self, dim):
+        return self.codeword_dim or dim
+
+    def _sizes(self, fields, dim) -> dict[str, Any]:
+        """Gives (inputs, units, vectors per row) of each kernel."""
+        pairs, flat = fields * (fields - 1) // 2, fields * dim
+        memory = self.num_hashes * self._codeword_dim(dim)
+        sizes = {
+            "restoration": (memory, dim, pairs),
+            "gate_hidden": (flat, flat, 1),
+            "gate": (flat, pairs, 1),
+        }
+        if self.restore == "attentive":
+            sizes["attention_hidden"] = (2 * dim, 2 * dim, pairs)
+            sizes["attention"] = (2 * dim, memory, pairs)
+        return sizes
+
+    def _memory(self, ids):
+        """Gives each pair's codewords side by side, (B, P, m · l)."""
+        left, right = (
+            ops.expand_dims(ops.take(ids, side, axis=1), -1) for side in (self._left, self._right)
+        )
+        rows = kops.hash_pairs(left, right, self._salts, self.num_codewords)  # (B, P, m)
+        codewords = ops.cast(kops.take_rows(self.codebook, rows), self.compute_dtype)
+        return ops.reshape(
+            codewords, (-1, len(self._left), codewords.shape[2] * codewords.shape[3])
+        )
+
+
+def _pairs(fields: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gives the two fields of each pair i < j, and the pairs of each field, field after field."""
+    left, right = (side.astype("int32") for side in np.triu_indices(fields, 1))
+    pairs_of = [np.flatnonzero((left == field) | (right == field)) for field in range(fields)]
+    return left, right, np.concatenate(pairs_of).astype("int32")

@@ -19,7 +19,7 @@ def serializable(cls: _T) -> _T:
 
 
 def fresh(initializer: Any, index: int = 0) -> Any:
-    """Gives a copy of an initializer: one instance called twice returns equal values.
+    """Returns a copy of an initializer: one instance called twice returns equal values.
 
     A seeded initializer would give equal kernels even as a copy, so copies of one layer take an
     `index` each, which is added to an integer seed.
@@ -45,7 +45,7 @@ def check_positive_int(name: str, value: Any, *, optional: bool = False, minimum
 
 
 def check_positive_ints(name: str, value: Any, *, empty: bool = False) -> tuple[int, ...]:
-    """Gives `value` as a tuple, or raises `ValueError` unless it is a list of positive integers."""
+    """Returns `value` as a tuple, or raises `ValueError` unless it is a list of positive integers."""
     good = isinstance(value, list | tuple) and (empty or len(value) > 0)
     if not good or any(not isinstance(v, int) or isinstance(v, bool) or v < 1 for v in value):
         raise ValueError(
@@ -77,7 +77,7 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
 
 
 def check_known_width(layer: keras.layers.Layer, input_shape: Shape) -> int:
-    """Gives the last dimension of `input_shape`, or raises if it is not known."""
+    """Returns the last dimension of `input_shape`, or raises if it is not known."""
     width = input_shape[-1]
     if width is None:
         raise ValueError(
@@ -88,7 +88,7 @@ def check_known_width(layer: keras.layers.Layer, input_shape: Shape) -> int:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Gives the versions of Python, of kranking, and of those of `packages` that are installed."""
+    """Returns the versions of Python, of kranking, and of those of `packages` that are installed."""
     found = {"python": platform.python_version()}
     for package in ("kranking", *packages):
         try:
@@ -99,7 +99,7 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def finite(value: Any) -> Any:
-    """Gives plain values with `None` for what JSON has no number for: NaN and infinities."""
+    """Returns plain values with `None` for what JSON has no number for: NaN and infinities."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

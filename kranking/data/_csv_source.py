@@ -62,12 +62,12 @@ class CsvSource:
     def read(
         self, unit: Unit, columns: Sequence[str], rows: int
     ) -> Iterator[tuple[pa.RecordBatch, Origin]]:
-        """Gives the rows of `unit` in order, at most `rows` at a time."""
+        """Returns the rows of `unit` in order, at most `rows` at a time."""
         for batch, origin in rows_of(unit, self._batches(unit.file, list(columns)), rows):
             yield self._with_lists(batch, origin), origin
 
     def _inferred(self, file):
-        """Gives names and types of the columns, as the first block of a file suggests."""
+        """Returns names and types of the columns, as the first block of a file suggests."""
         try:
             with csv.open_csv(file, parse_options=self._parse) as reader:
                 return dict(zip(reader.schema.names, reader.schema.types))
@@ -99,7 +99,7 @@ class CsvSource:
 
 
 def _types(features, tasks, sample_weight):
-    """Gives the types that declarations ask for: as text in the file, and of lists once split."""
+    """Returns the types that declarations ask for: as text in the file, and of lists once split."""
     tables = {f.name: f for f in features if isinstance(f, Categorical)}
     types, lists = {}, {}
     for feature in features:

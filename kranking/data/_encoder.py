@@ -121,7 +121,7 @@ def _weights(array, column, origin):
 
 
 def _numbers(array):
-    """Gives float64 values, NaN for null, and where the nulls are."""
+    """Returns float64 values, NaN for null, and where the nulls are."""
     missing = np.array(array.is_null().to_numpy(zero_copy_only=False))
     if not pa.types.is_floating(array.type):
         array = array.cast(pa.float64())

@@ -114,7 +114,7 @@ class LogReader(keras.utils.PyDataset):
         return self._passes.error
 
     def column(self, name: str) -> np.ndarray:
-        """Gives a whole column of the log in the order of the files, for the rows of this shard."""
+        """Returns a whole column of the log in the order of the files, for the rows of this shard."""
         for file in self.files:
             if name not in self._source.schemas[file].names:
                 raise ValueError(
@@ -129,7 +129,7 @@ class LogReader(keras.utils.PyDataset):
         return np.concatenate(parts)[: self.num_rows]
 
     def epoch_batches(self) -> Iterator[tuple[dict[str, Any], ...]]:
-        """Gives the batches of the next epoch, without reading ahead."""
+        """Returns the batches of the next epoch, without reading ahead."""
         epoch = self.epoch
         try:
             for _, batch in zip(range(self._batches), self._stream.batches(epoch)):
@@ -140,7 +140,7 @@ class LogReader(keras.utils.PyDataset):
         self.epoch = max(self.epoch, epoch + 1)
 
     def tf_dataset(self) -> Any:
-        """Gives a `tf.data.Dataset` of the same batches, for a loop of one's own."""
+        """Returns a `tf.data.Dataset` of the same batches, for a loop of one's own."""
         return tf_dataset(self)
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], ...]]:

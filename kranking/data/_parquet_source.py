@@ -36,7 +36,7 @@ class ParquetSource:
     def read(
         self, unit: Unit, columns: Sequence[str], rows: int
     ) -> Iterator[tuple[pa.RecordBatch, Origin]]:
-        """Gives the rows of `unit` in order, at most `rows` at a time."""
+        """Returns the rows of `unit` in order, at most `rows` at a time."""
         return rows_of(unit, self._batches(unit, list(columns), rows), rows)
 
     def _batches(self, unit, columns, rows):

@@ -10,7 +10,7 @@ _LOOKED_AT = 2  # batches that Keras may take before an epoch, for shapes: two o
 
 
 class Passes:
-    """Gives every batch of an epoch once, in the order of the stream, whatever the indices.
+    """Returns every batch of an epoch once, in the order of the stream, whatever the indices.
 
     Keras's `fit` asks for batches in a random order unless told `shuffle=False`, which a stream
     cannot follow. The index says only which batch has been asked for already: a pass is complete
@@ -40,7 +40,7 @@ class Passes:
         self._begins = True
 
     def take(self, index: int) -> Any:
-        """Gives the next batch."""
+        """Returns the next batch."""
         if not 0 <= index < self.num_batches:
             raise IndexError(f"`index` must be in [0, {self.num_batches}). Received: index={index}")
         with self._lock:

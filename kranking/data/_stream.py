@@ -41,7 +41,7 @@ class EpochStream:
         self.batch_size, self.block_rows, self.seed = batch_size, block_rows, seed
 
     def batches(self, epoch: int) -> Iterator[tuple[dict[str, Any], ...]]:
-        """Gives the batches of an epoch; the last one may be smaller."""
+        """Returns the batches of an epoch; the last one may be smaller."""
         rest: Encoded | None = None
         for block in self._ordered() if self.seed is None else self._shuffled(epoch):
             block = block if rest is None else _joined([rest, block])

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def tf_dataset(reader: Any) -> Any:
-    """Gives a `tf.data.Dataset` of a reader's batches, of known cardinality, read ahead."""
+    """Returns a `tf.data.Dataset` of a reader's batches, of known cardinality, read ahead."""
     import tensorflow as tf
 
     floats = tf.TensorSpec((None,), tf.float32)

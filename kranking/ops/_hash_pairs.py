@@ -48,7 +48,7 @@ def hash_pairs(left, right, salt, num_buckets: int):
 
 
 def _form(values, index):
-    """Gives a number that is the linear form of all limbs modulo a prime, and below thrice the prime."""
+    """Returns a number that is the linear form of all limbs modulo a prime, and below thrice the prime."""
     prime, coefficients = _PRIMES[index], _COEFFICIENTS[index]
     residues = []
     for value, low, high in zip(values, coefficients[::2], coefficients[1::2]):
@@ -61,7 +61,7 @@ def _form(values, index):
 
 
 def _cube(form, index):
-    """Gives the cube of a form and its offset, modulo its prime."""
+    """Returns the cube of a form and its offset, modulo its prime."""
     prime = _PRIMES[index]
     form = ops.mod(form + _OFFSETS[index], prime)
     return ops.mod(ops.mod(form * form, prime) * form, prime)

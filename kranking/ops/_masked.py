@@ -73,7 +73,7 @@ def masked_max(x, mask, axis: int = 1):
 
 
 def masked_softmax(scores, mask):
-    """Normalises `exp(scores)` over the last axis among valid entries; 0 elsewhere.
+    """Normalizes `exp(scores)` over the last axis among valid entries; 0 elsewhere.
 
     Args:
         scores: Finite float tensor, `(..., length)`.
@@ -95,7 +95,7 @@ def masked_softmax(scores, mask):
 
 
 def mask_bias(mask, dtype="float32"):
-    """Gives what, added to scores, leaves those of valid entries and takes the others' weight away.
+    """Returns what, added to scores, leaves those of valid entries and takes the others' weight away.
 
     Args:
         mask: Boolean tensor.
@@ -125,7 +125,7 @@ def _max(values, axis):
 
 
 def _align(x, mask):
-    """Gives both as tensors, the mask boolean and of the rank of `x`."""
+    """Returns both as tensors, the mask boolean and of the rank of `x`."""
     x, mask = ops.convert_to_tensor(x), ops.cast(mask, "bool")
     while len(mask.shape) < len(x.shape):
         mask = ops.expand_dims(mask, -1)

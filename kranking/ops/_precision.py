@@ -4,7 +4,7 @@ import keras
 
 
 def wide(dtype) -> str:
-    """Gives float32, or float64 for float64: where half precision would lose a sum or overflow.
+    """Returns float32, or float64 for float64: where half precision would lose a sum or overflow.
 
     >>> kr.ops.wide("bfloat16"), kr.ops.wide("float64")
     ('float32', 'float64')

@@ -5,7 +5,7 @@ from keras import ops
 
 
 def take_rows(table, rows):
-    """Gives the rows of a table: `y[..., :] = table[rows[...]]`.
+    """Returns the rows of a table: `y[..., :] = table[rows[...]]`.
 
     `keras.ops.take` counts negative ids from the end, which takes four operators where a graph is served.
     Here the ids have to be rows of the table: elsewhere backends differ in what they read.

@@ -30,7 +30,7 @@ _PARTS = {
 
 
 def homefeed_declarations() -> tuple[list[Feature], list[Task]]:
-    """Gives the features and tasks of the Homefeed log, vocabularies and moments not learnt yet.
+    """Returns the features and tasks of the Homefeed log, vocabularies and moments not learnt yet.
 
     >>> features, tasks = homefeed_declarations()
     >>> [task.name for task in tasks]
@@ -70,7 +70,7 @@ def homefeed_declarations() -> tuple[list[Feature], list[Task]]:
 def bayes_optimal(
     paths: str | PathLike | Iterable[str | PathLike],
 ) -> dict[str, dict[str, float]]:
-    """Gives AUC, NE and HIT@3 of the true probabilities: nobody does better, but for chance.
+    """Returns AUC, NE and HIT@3 of the true probabilities: nobody does better, but for chance.
 
     Args:
         paths: Parquet files of a Homefeed log: path, folder, glob or a list of them.
@@ -95,7 +95,7 @@ def bayes_optimal(
 
 
 def truth_table(log: HomefeedLog) -> dict[str, dict[str, dict[str, float]]]:
-    """Gives the scores of parts of the truth, from additive terms only to all of them.
+    """Returns the scores of parts of the truth, from additive terms only to all of them.
 
     A part keeps the terms of the orders it names, and gets the best bias and scale for NE.
 
@@ -135,7 +135,7 @@ def _scores(y, logits, session):
 
 
 def _calibrated(score, y):
-    """Gives `a + b · score`, the two numbers fitted by Newton's method."""
+    """Returns `a + b · score`, the two numbers fitted by Newton's method."""
     design = np.stack([np.ones_like(score), score], 1)
     solution = np.array([np.log(max(y.mean(), 1e-6)), 1.0])
     for _ in range(30):

@@ -97,12 +97,12 @@ class HomefeedLog:
         return self
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
-        """Gives the log in blocks of 1,024 sessions, in the order of time."""
+        """Returns the log in blocks of 1,024 sessions, in the order of time."""
         for first in range(0, len(self._session_sizes), _BLOCK_SESSIONS):
             yield self._batch(first)
 
     def terms(self) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Gives session ids, the truth's terms `(8, rows)` and the labels of all impressions."""
+        """Returns session ids, the truth's terms `(8, rows)` and the labels of all impressions."""
         parts = [self._block(f) for f in range(0, len(self._session_sizes), _BLOCK_SESSIONS)]
         sessions = np.concatenate([rows.first + rows.session for rows, _, _ in parts])
         terms = np.concatenate([terms for _, terms, _ in parts], axis=1)
@@ -129,7 +129,7 @@ class HomefeedLog:
         return sizes
 
     def _block(self, first):
-        """Gives the impressions of a block, their terms, and `{task: (probability, label)}`."""
+        """Returns the impressions of a block, their terms, and `{task: (probability, label)}`."""
         rng = np.random.default_rng([HOMEFEED_VERSION, self.seed, 4, first])
         sizes = self._session_sizes[first : first + _BLOCK_SESSIONS]
         rows = self.truth.population.impressions(rng, first, sizes, len(self._session_sizes))

@@ -42,7 +42,7 @@ class Constants:
 
     @classmethod
     def draw(cls) -> "Constants":
-        """Gives the constants of `HOMEFEED_VERSION`."""
+        """Returns the constants of `HOMEFEED_VERSION`."""
         rng = np.random.default_rng([HOMEFEED_VERSION, 20_260_101])
         countries = _weighted_unit(rng.normal(size=len(COUNTRIES)), COUNTRY_SHARES)
         devices = _weighted_unit(np.array([1.0, 0.0, -2.0]), DEVICE_SHARES)

@@ -20,7 +20,7 @@ Factors. Each has mean 0 and variance near 1, and can be seen in some column (bo
 
 In `h` a save counts 1, a closeup 0.6 and a hide -1.
 
-Terms. Each is centred and divided by its standard deviation on a pilot of 1,024 sessions, so that
+Terms. Each is centered and divided by its standard deviation on a pilot of 1,024 sessions, so that
 the weights are standard deviations in units of the logit. Indices j count from 0.
 
     pin        =  q - 0.8 n - 0.5 m                              order 1
@@ -78,7 +78,7 @@ class HomefeedTruth:
 
     Args:
         population: Users and pins.
-        pilot: Impressions on which terms are centred and scaled and biases are set.
+        pilot: Impressions on which terms are centered and scaled and biases are set.
     """
 
     def __init__(self, population: Population, pilot: Impressions):
@@ -96,7 +96,7 @@ class HomefeedTruth:
         }
 
     def factors(self, rows: Impressions) -> dict[str, np.ndarray]:
-        """Gives the factors of the module's table, one row for each impression."""
+        """Returns the factors of the module's table, one row for each impression."""
         p, users = self.population, rows.user
         value = ACTION_VALUES[p.event_action[users[:, None], rows.events]] * rows.event_mask
         style = p.s[p.event_pin[users[:, None], rows.events]]
@@ -114,11 +114,11 @@ class HomefeedTruth:
         return factors
 
     def terms(self, rows: Impressions) -> np.ndarray:
-        """Gives the standardised terms, shape `(8, rows)`, in the order of `TERMS`."""
+        """Returns the standardized terms, shape `(8, rows)`, in the order of `TERMS`."""
         return self._joined((self._raw_terms(self.factors(rows)) - self._mean) / self._std)
 
     def logits(self, terms: np.ndarray, task: str) -> np.ndarray:
-        """Gives the logit of `task` for each row of `terms`."""
+        """Returns the logit of `task` for each row of `terms`."""
         return self.biases[task] + np.asarray(WEIGHTS[task]) @ terms
 
     def _joined(self, standard):
@@ -145,7 +145,7 @@ class HomefeedTruth:
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Gives probabilities."""
+    """Returns probabilities."""
     return 1 / (1 + np.exp(-logits))
 
 

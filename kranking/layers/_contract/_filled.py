@@ -6,7 +6,7 @@ import keras
 
 
 def filled(layer: keras.layers.Layer, name: str, source: str) -> Any:
-    """Gives an argument that `RankingModel` fills in, or raises if nobody has given it.
+    """Returns an argument that `RankingModel` fills in, or raises if nobody has given it.
 
     Args:
         layer: The layer that needs it.

@@ -11,26 +11,26 @@ _OF_VIEWS = ("id_sizes", "kinds", "num_tasks")
 
 
 def takes_of(layer: keras.layers.Layer) -> Any:
-    """Gives `"flat"`, `"tokens"`, a tuple of them for `Parallel`, or `None` for "by rank"."""
+    """Returns `"flat"`, `"tokens"`, a tuple of them for `Parallel`, or `None` for "by rank"."""
     if isinstance(layer, keras.Sequential):
         return next((t for t in map(takes_of, layer.layers) if t is not None), None)
     return getattr(layer, "takes", None)
 
 
 def gives_of(layer: keras.layers.Layer) -> Any:
-    """Gives `"flat"`, `"tokens"`, or `None` for "by rank"."""
+    """Returns `"flat"`, `"tokens"`, or `None` for "by rank"."""
     if isinstance(layer, keras.Sequential):
         return next((g for g in map(gives_of, reversed(layer.layers)) if g is not None), None)
     return getattr(layer, "gives", None)
 
 
 def arranged(made: dict[Any, Any], takes: Any) -> Any:
-    """Gives a layer its input from what each kind of input is: a list where it takes several."""
+    """Returns the input of a layer from a map of kinds to inputs: a list where it takes several."""
     return [arranged(made, t) for t in takes] if isinstance(takes, tuple | list) else made[takes]
 
 
 def leaves(takes: Any) -> list[Any]:
-    """Gives the kinds of input that a layer takes."""
+    """Returns the kinds of input that a layer takes."""
     return [v for t in takes for v in leaves(t)] if isinstance(takes, tuple | list) else [takes]
 
 

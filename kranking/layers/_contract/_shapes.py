@@ -4,10 +4,10 @@ from typing import Any
 
 
 def is_many(input_shape: Any) -> bool:
-    """Tells whether `input_shape` is a list of shapes; a saved shape is a list, not a tuple."""
+    """Whether `input_shape` is a list of shapes; a saved shape is a list, not a tuple."""
     return len(input_shape) > 0 and isinstance(input_shape[0], list | tuple)
 
 
 def shapes_of(input_shape: Any) -> list[tuple[Any, ...]]:
-    """Gives a list of shapes, whether one or several were given."""
+    """Returns a list of shapes, whether one or several were given."""
     return [tuple(s) for s in input_shape] if is_many(input_shape) else [tuple(input_shape)]

@@ -8,7 +8,7 @@ from kranking._core import check_known_width
 
 
 def check_tokens(layer: keras.layers.Layer, input_shape: Any) -> tuple[int, int]:
-    """Gives the number of tokens and their dim, or raises unless both are known."""
+    """Returns the number of tokens and their dim, or raises unless both are known."""
     dim = check_known_width(layer, input_shape)
     if len(input_shape) != 3 or input_shape[1] is None:
         raise ValueError(

@@ -65,7 +65,7 @@ class Work:
 
 
 def work_of(layer: keras.layers.Layer, input_shape: Any) -> Work:
-    """Gives the work of any layer: its own `work`, the table of Keras's layers, or an unknown.
+    """Returns the work of any layer: its own `work`, the table of Keras's layers, or an unknown.
 
     Args:
         layer: A Keras layer, built or not.
@@ -98,7 +98,7 @@ def _added(some: Mapping[str, Any], others: Mapping[str, Any]) -> Mapping[str, C
 
 
 def work_of_chain(layers: Iterable[keras.layers.Layer], input_shape: Any) -> Work:
-    """Gives the work of layers that feed each other."""
+    """Returns the work of layers that feed each other."""
     total = Work()
     for layer in layers:
         total += work_of(layer, input_shape)
@@ -107,7 +107,7 @@ def work_of_chain(layers: Iterable[keras.layers.Layer], input_shape: Any) -> Wor
 
 
 def elements(shape: Any) -> int:
-    """Gives the number of elements per sample of a shape whose first axis is the batch."""
+    """Returns the number of elements per sample of a shape whose first axis is the batch."""
     if any(axis is None for axis in shape[1:]):
         raise ValueError(
             f"`input_shape` must be known but for its batch axis. Received: {tuple(shape)}"
@@ -116,18 +116,18 @@ def elements(shape: Any) -> int:
 
 
 def rows(shape: Any) -> int:
-    """Gives the number of vectors per sample: every axis but the batch and the last."""
+    """Returns the number of vectors per sample: every axis but the batch and the last."""
     return elements(shape[:-1])
 
 
 def dense_work(inputs: int, outputs: int, count: int = 1, bias: bool = True) -> Work:
-    """Gives the work of one dense kernel applied to `count` vectors per sample."""
+    """Returns the work of one dense kernel applied to `count` vectors per sample."""
     parameters = inputs * outputs + outputs * bool(bias)
     return Work(parameters, 2 * inputs * outputs * count, outputs * count)
 
 
 def table_work(parameters: int, saved_elements: int = 0) -> Work:
-    """Gives the work of a table: its lines are looked up, not multiplied."""
+    """Returns the work of a table: its lines are looked up, not multiplied."""
     return Work(parameters, 0, saved_elements, table_parameters=parameters)
 
 

@@ -49,7 +49,7 @@ class CompositeProjection(keras.layers.Layer):
         return ops.reshape(outputs, (-1, tokens, dim))
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives the input shape."""
+        """Returns the input shape."""
         return input_shape
 
     def work(self, input_shape: Shape) -> Work:
@@ -57,7 +57,7 @@ class CompositeProjection(keras.layers.Layer):
         return sum((work_of(*part) for part in self._parts(input_shape)), Work())
 
     def _parts(self, input_shape):
-        """Gives the layers, not built, each with its input's shape."""
+        """Returns the layers, not built, each with its input's shape."""
         tokens, dim = check_tokens(self, input_shape)
         width, shared = tokens * dim, {"use_bias": False, "dtype": self.dtype_policy}
         units = width if self.rank is None else self.num_heads * self.rank

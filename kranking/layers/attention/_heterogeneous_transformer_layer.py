@@ -20,11 +20,11 @@ class HeterogeneousTransformerLayer(PerTokenTransformer):
     Args:
         num_heads: Number of attention heads; divides the tokens' dim.
         feedforward_dim: Hidden width of each `F_i`.
-        norm_first: Normalises before attention and before `F` rather than after.
+        norm_first: Whether to normalize before attention and before `F` rather than after.
         activation: Activation `g`.
-        num_queries: Gives only that many tokens, the last ones; all are read. `None` gives all.
+        num_queries: Number of tokens to return, the last ones; all tokens are read. `None` returns all.
         epsilon: Epsilon of both norms.
-        kernel_initializer: Initializer of every kernel, drawn for each token alone.
+        kernel_initializer: Initializer of every kernel, drawn separately for each token.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, tokens, dim)`.

@@ -24,9 +24,9 @@ class HiformerLayer(PerTokenTransformer):
         num_heads: Number of attention heads; divides the tokens' dim.
         feedforward_dim: Hidden width of each `F_i`.
         rank: Inner size of each head's factored `K̂` and `V̂`. `None` keeps them full.
-        norm_first: Normalises before attention and before `F` rather than after.
+        norm_first: Whether to normalize before attention and before `F` rather than after.
         activation: Activation of `F`.
-        num_queries: Gives only that many tokens, the last ones; all are read. `None` gives all.
+        num_queries: Number of tokens to return, the last ones; all tokens are read. `None` returns all.
         epsilon: Epsilon of both norms.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -67,7 +67,7 @@ class HiformerLayer(PerTokenTransformer):
         self.rank = rank
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "rank": self.rank}
 
     def _readers(self, tokens, dim):

@@ -40,7 +40,7 @@ class InteractingLayer(keras.layers.Layer):
         residual: `"projection"` adds `X W_R`; `"identity"` adds `X` where the output has its dim, and
             `X W_R` where it has not; `"none"` adds nothing.
         layer_norm: `"before"` or `"after"` the rectifier, or `"none"`.
-        dropout: Share of attention weights dropped in training.
+        dropout: Fraction of attention weights dropped in training.
         projection_activation: Activation of all projections, which then have a bias.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -121,7 +121,7 @@ class InteractingLayer(keras.layers.Layer):
         return self.norm(outputs) if self.norm and self.layer_norm == "after" else outputs
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, fields, num_heads · head_dim)`."""
+        """Returns `(batch, fields, num_heads · head_dim)`."""
         fields, _ = check_tokens(self, input_shape)
         return (input_shape[0], fields, self._width)
 
@@ -138,7 +138,7 @@ class InteractingLayer(keras.layers.Layer):
         return total
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_heads": self.num_heads,
@@ -160,7 +160,7 @@ class InteractingLayer(keras.layers.Layer):
         return self.projection_activation is not keras.activations.linear
 
     def _names(self, dim):
-        """Gives the names of the projections: the residual has none where it is the input itself."""
+        """Returns the names of the projections: the residual has none where it is the input itself."""
         same = self.residual == "identity" and dim == self._width
         without = same or self.residual == "none"
         return ("query", "key", "value") + (() if without else ("residual",))

@@ -20,7 +20,7 @@ class PerTokenTransformer(keras.layers.Layer):
     Args:
         num_heads: Number of attention heads; divides the tokens' dim.
         feedforward_dim: Hidden width of the feed-forward networks.
-        norm_first: Normalises before attention and before the networks rather than after.
+        norm_first: Whether to normalize before attention and before the networks rather than after.
         activation: Activation of the feed-forward networks.
         num_queries: Number of tokens, the last ones, that are transformed. `None` for all.
         epsilon: Epsilon of both norms.
@@ -81,7 +81,7 @@ class PerTokenTransformer(keras.layers.Layer):
         return self.norm_feedforward(tokens + self.contract(self.expand(tokens)))
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, num_queries, dim)`."""
+        """Returns `(batch, num_queries, dim)`."""
         _, dim, queries = self._check(input_shape)
         return (input_shape[0], queries, dim)
 
@@ -97,7 +97,7 @@ class PerTokenTransformer(keras.layers.Layer):
         return total
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_heads": self.num_heads,
@@ -110,11 +110,11 @@ class PerTokenTransformer(keras.layers.Layer):
         }
 
     def _readers(self, tokens: int, dim: int) -> list[keras.layers.Layer]:
-        """Gives the layers called key and value, from (batch, tokens, dim) to the same shape."""
+        """Returns the layers called key and value, from (batch, tokens, dim) to the same shape."""
         raise NotImplementedError
 
     def _check(self, input_shape: Shape) -> tuple[int, int, int]:
-        """Gives the number of tokens, their dim and the number of queries."""
+        """Returns the number of tokens, their dim and the number of queries."""
         tokens, dim = check_tokens(self, input_shape)
         if dim % self.num_heads:
             raise ValueError(
@@ -130,7 +130,7 @@ class PerTokenTransformer(keras.layers.Layer):
         return tokens, dim, queries
 
     def _parts(self, tokens: int, dim: int, queries: int) -> list[tuple[Any, Shape]]:
-        """Gives the layers with weights, not built, each with its input's shape."""
+        """Returns the layers with weights, not built, each with its input's shape."""
 
         def dense(name, inputs, units, offset, activation=None, use_bias=False):
             layer = StackedDense(
@@ -154,7 +154,7 @@ class PerTokenTransformer(keras.layers.Layer):
         ]
 
     def _last(self, tokens):
-        """Gives the tokens that are transformed."""
+        """Returns the tokens that are transformed."""
         count = tokens.shape[1]
         return tokens if self.num_queries is None else tokens[:, count - self.num_queries :]
 

@@ -29,7 +29,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
         feedforward_dim: Hidden width of `F`.
         dropout: Share dropped in training: of attention weights, of the hidden layer of `F`, and
             of what is added to the residual.
-        norm_first: Normalises before attention and before `F` rather than after.
+        norm_first: Whether to normalize before attention and before `F` rather than after.
         activation: Activation of `F`.
         epsilon: Epsilon of both norms.
         seed: Seed of the dropouts.
@@ -103,7 +103,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
         self.dropouts = [self._dropout(index) for index in range(4)] if self.dropout else []
 
     def call(self, inputs, training=None):
-        """Attends and transforms; the dropouts learn of `training` from Keras."""
+        """Attends and transforms; Keras passes `training` to the dropouts."""
         tokens, mask = inputs if isinstance(inputs, list | tuple) else (inputs, None)
         if self.norm_first:
             tokens = tokens + self._attend(self.norm_attention(tokens), mask)
@@ -112,7 +112,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
         return self.norm_feedforward(tokens + self._feed_forward(tokens))
 
     def compute_output_shape(self, input_shape):
-        """Gives the tokens' shape."""
+        """Returns the tokens' shape."""
         return shapes_of(input_shape)[0]
 
     def work(self, input_shape) -> Work:
@@ -128,7 +128,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
         return total + Work(saved_elements=self.num_heads * count**2 + 5 * count * dim)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_heads": self.num_heads,
@@ -142,7 +142,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
         }
 
     def _check(self, input_shape):
-        """Gives the number of tokens and their dim."""
+        """Returns the number of tokens and their dim."""
         tokens, dim = check_tokens(self, shapes_of(input_shape)[0])
         if dim % self.num_heads:
             raise ValueError(

@@ -98,7 +98,7 @@ class UserSequenceTransformer(keras.layers.Layer):
         return ops.concatenate([pooled, ops.cast(newest, pooled.dtype)], axis=-1)
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, (first_k + 1) · dim)`."""
+        """Returns `(batch, (first_k + 1) · dim)`."""
         shape = shapes_of(input_shape)[0]
         return (shape[0], (self.first_k + 1) * shape[-1])
 
@@ -110,7 +110,7 @@ class UserSequenceTransformer(keras.layers.Layer):
         return sum((encoder.work(shapes[:2]) for encoder in self.encoders), total)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_layers": self.num_layers,
@@ -135,7 +135,7 @@ class UserSequenceTransformer(keras.layers.Layer):
         )
 
     def _check(self, input_shape):
-        """Gives the shapes of the inputs, or raises."""
+        """Returns the shapes of the inputs, or raises."""
         shapes = shapes_of(input_shape)
         needed = 3 if self.time_window else 2
         if not needed <= len(shapes) <= 3:
@@ -154,7 +154,7 @@ class UserSequenceTransformer(keras.layers.Layer):
         return shapes
 
     def _valid(self, inputs, training):
-        """Gives the mask of the positions to read, (batch, length)."""
+        """Returns the mask of the positions to read, (batch, length)."""
         valid = ops.cast(inputs[1], "bool")
         if self.time_window:
             youngest = 0.0

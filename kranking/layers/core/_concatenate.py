@@ -56,21 +56,21 @@ class Concatenate(keras.layers.Layer):
         return fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=-1)
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, Σ d_i)`."""
+        """Returns `(batch, Σ d_i)`."""
         shapes = check_fields(self, input_shape)
         return (shapes[0][0], sum(check_known_width(self, shape) for shape in shapes))
 
     def work(self, input_shape) -> Work:
-        """Counts no parameter and no matrix product."""
+        """Counts no parameters and no matrix products."""
         return Work(saved_elements=self.compute_output_shape(input_shape)[1])
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "views": self.views}
 
 
 def check_fields(layer: keras.layers.Layer, input_shape) -> list:
-    """Gives the shapes of the fields, or raises unless each is (batch, width)."""
+    """Returns the shapes of the fields, or raises unless each is (batch, width)."""
     shapes = shapes_of(input_shape)
     if any(len(shape) != 2 for shape in shapes):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Layer normalisation of each field of a flat vector."""
+"""Layer normalization of each field of a flat vector."""
 
 from itertools import groupby
 
@@ -18,7 +18,7 @@ from kranking.layers._contract._work import Work, elements
 
 @serializable
 class FieldNormalization(keras.layers.Layer):
-    """Normalises every field of a flat vector by its own mean and variance.
+    """Normalizes every field of a flat vector by its own mean and variance.
 
     For field `f`, `y_f = (x_f - mean(x_f)) / sqrt(var(x_f) + epsilon) · γ_f + β_f`, with its own
     `γ_f` and `β_f`. A field of width 1 is only scaled and shifted: its norm would be a constant, which
@@ -62,7 +62,7 @@ class FieldNormalization(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: width})
 
     def call(self, inputs):
-        """Normalises runs of equally wide fields together, so 40 fields cost a few operations."""
+        """Normalizes runs of equally wide fields together, so 40 fields cost a few operations."""
         wide = kops.wide(self.compute_dtype)
         values = ops.cast(inputs, wide)
         parts, start = [], 0
@@ -76,16 +76,16 @@ class FieldNormalization(keras.layers.Layer):
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives the input shape."""
+        """Returns the input shape."""
         return input_shape
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts `2W` parameters and no matrix product."""
+        """Counts `2W` parameters and no matrix products."""
         width = check_known_width(self, input_shape)
         return Work(2 * width, 0, elements(input_shape))
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "field_dims": self.field_dims, "epsilon": self.epsilon}
 
     def _normalize(self, part, count, dim):
@@ -99,7 +99,7 @@ def check_field_dims(layer: keras.layers.Layer, field_dims, width: int) -> None:
     """Raises `ValueError` unless `field_dims` is given and sums to `width`."""
     if field_dims is None:
         raise ValueError(
-            f"`{layer.name}` normalises per field and needs `field_dims`, the width of each field; "
+            f"`{layer.name}` normalizes per field and needs `field_dims`, the width of each field; "
             "a `RankingModel` fills it in for its first block. Give it, or use `ln_emb='whole'` in "
             "a MaskNet. Received: field_dims=None"
         )

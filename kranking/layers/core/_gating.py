@@ -6,7 +6,7 @@ from kranking import ops as kops
 
 
 def softmax_gates(scores):
-    """Gives weights that sum to 1 on the last axis, computed in float32, in the dtype of `scores`."""
+    """Returns weights that sum to 1 on the last axis, computed in float32, in the dtype of `scores`."""
     if scores.shape[-1] == 1:
         # Keras warns of a softmax of one; the gate of a single expert still has a gradient, of 0.
         return scores - scores + 1

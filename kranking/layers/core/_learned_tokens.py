@@ -56,7 +56,7 @@ class LearnedTokens(keras.layers.Layer):
         return ops.concatenate([inputs, learned], axis=1)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, tokens + num_tokens, dim)`."""
+        """Returns `(batch, tokens + num_tokens, dim)`."""
         tokens, dim = check_tokens(self, input_shape)
         return (input_shape[0], tokens + self.num_tokens, dim)
 
@@ -66,7 +66,7 @@ class LearnedTokens(keras.layers.Layer):
         return Work(self.num_tokens * dim, 0, (tokens + self.num_tokens) * dim)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_tokens": self.num_tokens,

@@ -85,7 +85,7 @@ class MixtureOfExperts(keras.layers.Layer):
         return ops.reshape(mixed, (-1, self.units[-1]))
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, units[-1])`."""
+        """Returns `(batch, units[-1])`."""
         return (input_shape[0], self.units[-1])
 
     def work(self, input_shape: Shape) -> Work:
@@ -95,7 +95,7 @@ class MixtureOfExperts(keras.layers.Layer):
         return total + Work(0, 2 * count * self.units[-1], count + self.units[-1])
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "units": self.units,

@@ -27,8 +27,8 @@ class MLP(keras.layers.Layer):
     Args:
         units: Width of each layer.
         activation: Activation of every layer.
-        dropout: Share of activations dropped in training, after every layer.
-        batch_norm: Normalises every projection over the batch, with momentum 0.9.
+        dropout: Fraction of activations dropped in training, after every layer.
+        batch_norm: Normalizes every projection over the batch, with momentum 0.9.
         use_bias: Adds a bias to every projection.
         epsilon: Epsilon of the batch norm.
         kernel_initializer: Initializer of every kernel.
@@ -79,21 +79,21 @@ class MLP(keras.layers.Layer):
             input_shape = step.compute_output_shape(input_shape)
 
     def call(self, inputs, training=None):
-        """Runs the steps; batch norm and dropout learn of `training` from Keras."""
+        """Runs the steps; Keras passes `training` to batch norm and dropout."""
         for step in self.steps:
             inputs = step(inputs)
         return inputs
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives the input shape with `units[-1]` last."""
+        """Returns the input shape with `units[-1]` last."""
         return (*input_shape[:-1], self.units[-1])
 
     def work(self, input_shape: Shape) -> Work:
-        """Sums the steps' work."""
+        """Sums the work of the steps."""
         return work_of_chain(self.steps, input_shape)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "units": self.units,
@@ -107,7 +107,7 @@ class MLP(keras.layers.Layer):
         }
 
     def _steps(self, index):
-        """Gives the layers of one entry of `units`; those that would do nothing are left out."""
+        """Returns the layers of one entry of `units`; those that would do nothing are left out."""
         shared = {"dtype": self.dtype_policy}
         yield keras.layers.Dense(
             self.units[index],

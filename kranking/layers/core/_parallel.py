@@ -82,7 +82,7 @@ class Parallel(keras.layers.Layer):
         self.compute_output_shape(input_shape)
 
     def call(self, inputs, training=None):
-        """Runs the branches; they learn of `training` from Keras."""
+        """Runs the branches; Keras passes `training` to them."""
         views = self._shared_out(inputs, lambda given: isinstance(given, list | tuple))
         outputs = [branch(view) for branch, view in zip(self.branches, views, strict=True)]
         if len(outputs) == 1:
@@ -95,7 +95,7 @@ class Parallel(keras.layers.Layer):
         return total / len(outputs) if self.merge == "mean" else total
 
     def compute_output_shape(self, input_shape):
-        """Gives the merged shape, or raises if the branches' shapes do not agree."""
+        """Returns the merged shape, or raises if the branches' shapes do not agree."""
         views = self._views(input_shape)
         shapes = [
             tuple(branch.compute_output_shape(view))
@@ -119,7 +119,7 @@ class Parallel(keras.layers.Layer):
         return (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
 
     def work(self, input_shape) -> Work:
-        """Sums the branches' work; merging several makes the output once more."""
+        """Sums the work of the branches; merging several makes the output once more."""
         total = Work()
         for branch, shape in zip(self.branches, self._views(input_shape), strict=True):
             total += work_of(branch, shape)
@@ -128,18 +128,18 @@ class Parallel(keras.layers.Layer):
         return total
 
     def get_config(self):
-        """Gives the constructor's arguments, the branches serialised."""
+        """Returns the constructor arguments, with the branches serialized."""
         branches = [keras.saving.serialize_keras_object(branch) for branch in self.branches]
         return {**super().get_config(), "branches": branches, "merge": self.merge}
 
     @classmethod
     def from_config(cls, config):
-        """Makes the branches again, then the layer."""
+        """Deserializes the branches and creates the layer."""
         branches = [keras.saving.deserialize_keras_object(b) for b in config["branches"]]
         return cls(**{**config, "branches": branches})
 
     def _views(self, input_shape):
-        """Gives the input shape of each branch, or raises unless it is what the branch takes."""
+        """Returns the input shape of each branch, or raises unless it is what the branch takes."""
         views = self._shared_out(input_shape, is_many)
         for branch, takes, view in zip(self.branches, self.takes, views, strict=True):
             if not _fits(view, takes, is_many):
@@ -151,7 +151,7 @@ class Parallel(keras.layers.Layer):
         return views
 
     def _shared_out(self, given, is_list):
-        """Gives each branch its own part of a list where every part fits, otherwise all of it."""
+        """Returns one input per branch: its part of a list if every part fits, otherwise all of it."""
         takes = self.takes
         own = is_list(given) and len(given) == len(takes)
         own = own and all(_fits(g, t, is_list) for g, t in zip(given, takes, strict=True))
@@ -159,7 +159,7 @@ class Parallel(keras.layers.Layer):
 
 
 def _fits(given, takes, is_list):
-    """Tells whether one input, or a list of several, can be what a branch takes."""
+    """Whether one input, or a list of several, can be what a branch takes."""
     if isinstance(takes, tuple | list):
         if not is_list(given):  # a view that all of its own branches share
             return len({view for view in leaves(takes) if view is not None}) < 2

@@ -59,7 +59,7 @@ class Residual(keras.layers.Layer):
         return inputs + self.block(inputs)
 
     def compute_output_shape(self, input_shape):
-        """Gives the input shape, or raises if the block changes it."""
+        """Returns the input shape, or raises if the block changes it."""
         output_shape = tuple(self.block.compute_output_shape(input_shape))
         if output_shape != tuple(input_shape):
             raise ValueError(
@@ -69,11 +69,11 @@ class Residual(keras.layers.Layer):
         return output_shape
 
     def work(self, input_shape) -> Work:
-        """Gives the block's work; the sum makes the output once more."""
+        """Returns the block's work; the sum makes the output once more."""
         return work_of(self.block, input_shape) + Work(saved_elements=elements(input_shape))
 
     def get_config(self):
-        """Gives the constructor's arguments, the block serialised."""
+        """Returns the constructor arguments, with the block serialized."""
         return {
             **super().get_config(),
             "block": keras.saving.serialize_keras_object(self.block),
@@ -81,6 +81,6 @@ class Residual(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        """Makes the block again, then the layer."""
+        """Deserializes the block and creates the layer."""
         block = keras.saving.deserialize_keras_object(config["block"])
         return cls(**{**config, "block": block})

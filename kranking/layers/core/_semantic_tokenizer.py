@@ -65,7 +65,7 @@ class SemanticTokenizer(keras.layers.Layer):
         return self.projection(ops.reshape(inputs, (-1, count, width)))
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, num_tokens, dim)`."""
+        """Returns `(batch, num_tokens, dim)`."""
         return (input_shape[0], self.num_tokens, self.dim)
 
     def work(self, input_shape: Shape) -> Work:
@@ -74,7 +74,7 @@ class SemanticTokenizer(keras.layers.Layer):
         return self._projection().work(shape) + Work(saved_elements=shape[1] * shape[2])
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_tokens": self.num_tokens,
@@ -83,7 +83,7 @@ class SemanticTokenizer(keras.layers.Layer):
         }
 
     def _slices(self, input_shape):
-        """Gives the shape of the slices."""
+        """Returns the shape of the slices."""
         width = check_known_width(self, input_shape)
         return (input_shape[0], self.num_tokens, -(-width // self.num_tokens))
 

@@ -49,16 +49,16 @@ class SequencePooling(keras.layers.Layer):
         return _REDUCTIONS[self.mode](tokens, mask, axis=1)
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, dim)`."""
+        """Returns `(batch, dim)`."""
         tokens = self._check(input_shape)
         return (tokens[0], tokens[2])
 
     def work(self, input_shape) -> Work:
-        """Counts no parameter and no matrix product."""
+        """Counts no parameters and no matrix products."""
         return Work(saved_elements=elements(self.compute_output_shape(input_shape)))
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "mode": self.mode}
 
     def _check(self, input_shape):

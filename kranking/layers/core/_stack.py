@@ -12,7 +12,7 @@ from kranking.layers.core._concatenate import check_fields
 class Stack(keras.layers.Layer):
     """Puts fields of equal width on top of each other as tokens, `X = [e₁; …; e_F]`.
 
-    Nothing is projected: the tokens are the embeddings that the papers on factorisation machines write.
+    Nothing is projected: the tokens are the embeddings that the papers on factorization machines write.
     For fields of unequal widths there is `Tokenizer`.
 
     Args:
@@ -40,7 +40,7 @@ class Stack(keras.layers.Layer):
         return ops.stack(fields, axis=1)
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, fields, dim)`."""
+        """Returns `(batch, fields, dim)`."""
         shapes = check_fields(self, input_shape)
         widths = [check_known_width(self, shape) for shape in shapes]
         if len(set(widths)) > 1:
@@ -51,6 +51,6 @@ class Stack(keras.layers.Layer):
         return (shapes[0][0], len(widths), widths[0])
 
     def work(self, input_shape) -> Work:
-        """Counts no parameter and no matrix product."""
+        """Counts no parameters and no matrix products."""
         _, tokens, dim = self.compute_output_shape(input_shape)
         return Work(saved_elements=tokens * dim)

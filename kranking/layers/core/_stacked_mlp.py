@@ -69,7 +69,7 @@ class StackedDense(keras.layers.Layer):
         return self.activation(outputs)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, count, units)`."""
+        """Returns `(batch, count, units)`."""
         return (input_shape[0], self.count, self.units)
 
     def work(self, input_shape: Shape) -> Work:
@@ -138,14 +138,14 @@ class StackedMLP(keras.layers.Layer):
         return inputs
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, count, width)`."""
+        """Returns `(batch, count, width)`."""
         return self.steps[-1].compute_output_shape(input_shape)
 
     def work(self, input_shape: Shape) -> Work:
-        """Sums the steps' work."""
+        """Sums the work of the steps."""
         return work_of_chain(self.steps, input_shape)
 
     @property
     def num_kernels(self) -> int:
-        """Gives the number of kernels that are drawn, for the seeds of whatever follows."""
+        """Returns the number of kernels that are drawn, for the seeds of whatever follows."""
         return self.count * len(self.steps)

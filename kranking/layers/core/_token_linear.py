@@ -10,7 +10,7 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class TokenLinear(keras.layers.Layer):
-    """Gives tokens that are weighted sums of the input's tokens, the same for every channel.
+    """Returns tokens that are weighted sums of the input's tokens, the same for every channel.
 
     `y_o = Σ_t W_to x_t`, a linear map along the token axis, without bias: `Y = Wᵀ X`. It changes the number
     of tokens, where a sum needs both of its terms to have as many.
@@ -56,7 +56,7 @@ class TokenLinear(keras.layers.Layer):
         return ops.einsum("btd,to->bod", inputs, self.kernel)
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, num_tokens, dim)`."""
+        """Returns `(batch, num_tokens, dim)`."""
         tokens, dim = check_tokens(self, input_shape)
         return (input_shape[0], self.num_tokens or tokens, dim)
 
@@ -67,7 +67,7 @@ class TokenLinear(keras.layers.Layer):
         return Work(tokens * outputs, 2 * tokens * outputs * dim, outputs * dim)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_tokens": self.num_tokens,

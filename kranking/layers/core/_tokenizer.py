@@ -96,7 +96,7 @@ class Tokenizer(keras.layers.Layer):
         return outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=1)
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, tokens, dim)`."""
+        """Returns `(batch, tokens, dim)`."""
         groups = self._groups(input_shape)
         return (input_shape[0][0], sum(count for _, count, _ in groups), self.dim)
 
@@ -112,7 +112,7 @@ class Tokenizer(keras.layers.Layer):
         return total
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "dim": self.dim,
@@ -124,7 +124,7 @@ class Tokenizer(keras.layers.Layer):
         }
 
     def _groups(self, input_shape):
-        """Gives (members, tokens, width) of each projection, in the order of the tokens."""
+        """Returns (members, tokens, width) of each projection, in the order of the tokens."""
         shapes = check_fields(self, input_shape)
         if self.kinds is None:
             raise ValueError(
@@ -151,7 +151,7 @@ class Tokenizer(keras.layers.Layer):
         return self.kinds is not None and self.kinds[members[0]] == "numeric"
 
     def _chain(self, index, group):
-        """Gives the layers that project one group."""
+        """Returns the layers that project one group."""
         members, count, _ = group
         shared = {"dtype": self.dtype_policy}
         chain = []

@@ -80,13 +80,13 @@ class FieldHalves(keras.layers.Layer):
         return ops.concatenate([part for part in first + second if part.shape[1]], axis=-1)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives the input shape."""
+        """Returns the input shape."""
         return input_shape
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts no parameter and no matrix product."""
+        """Counts no parameters and no matrix products."""
         return Work(saved_elements=check_known_width(self, input_shape))
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "field_dims": self.field_dims}

@@ -18,8 +18,8 @@ class LinearCrossNetwork(SelfMaskCross):
 
     Args:
         depth: Number of cross steps.
-        dropout: Share of a step's output dropped in training.
-        layer_norm: Normalises `c` before its mask; without, `mask = ReLU(c)`.
+        dropout: Fraction of each step's output dropped in training.
+        layer_norm: Normalizes `c` before its mask; without, `mask = ReLU(c)`.
         epsilon: Epsilon of the norms.
         seed: Seed of the dropouts.
         kernel_initializer: Initializer of every kernel.

@@ -40,7 +40,7 @@ class MixtureCrossNetwork(keras.layers.Layer):
         gate: `"softmax"` or `"sigmoid"`.
         gate_per_layer: Gives each step gates of its own. Public implementations share one `W` among
             the steps; the paper leaves it open.
-        kernel_initializer: Initializer of every kernel, drawn for each expert alone.
+        kernel_initializer: Initializer of every kernel, drawn separately for each expert.
         bias_initializer: Initializer of every bias.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
@@ -125,7 +125,7 @@ class MixtureCrossNetwork(keras.layers.Layer):
         return ops.reshape(outputs, (-1, *inputs.shape[1:]))
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives the input shape."""
+        """Returns the input shape."""
         return input_shape
 
     def work(self, input_shape: Shape) -> Work:
@@ -151,7 +151,7 @@ class MixtureCrossNetwork(keras.layers.Layer):
         return total
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "depth": self.depth,
@@ -170,7 +170,7 @@ class MixtureCrossNetwork(keras.layers.Layer):
         return self.depth if self.gate_per_layer else 1
 
     def _gates_of(self, current, step, wide):
-        """Gives the experts' weights (n, experts), or `None` if there is nothing to weigh."""
+        """Returns the experts' weights (n, experts), or `None` if there is nothing to weigh."""
         if not self.gates:
             return None
         kernel = self.gates[step if self.gate_per_layer else 0]
@@ -178,7 +178,7 @@ class MixtureCrossNetwork(keras.layers.Layer):
         return ops.softmax(scores, axis=-1) if self.gate == "softmax" else ops.sigmoid(scores)
 
     def _experts(self, current, gates, step):
-        """Gives the weighted sum of what the experts give, without bias: (n, width)."""
+        """Returns the weighted sum of what the experts give, without bias: (n, width)."""
         inner = self.inner_activation(ops.matmul(current, self.downs[step]))
         inner = ops.reshape(inner, (-1, self.num_experts, self.rank))
         core = ops.cast(self.cores[step], self.compute_dtype)

@@ -69,7 +69,7 @@ class SelfMaskCross(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
 
     def call(self, inputs, training=None):
-        """Crosses the inputs, `depth` times; the dropouts learn of `training` from Keras."""
+        """Crosses the inputs, `depth` times; Keras passes `training` to the dropouts."""
         first = outputs = ops.cast(inputs, self._wide)
         for step, bias in enumerate(self.biases):
             factor = self._factor(outputs, step) + ops.cast(bias, self._wide)
@@ -79,7 +79,7 @@ class SelfMaskCross(keras.layers.Layer):
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives the input shape."""
+        """Returns the input shape."""
         return input_shape
 
     def work(self, input_shape: Shape) -> Work:
@@ -96,7 +96,7 @@ class SelfMaskCross(keras.layers.Layer):
         return total
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "depth": self.depth,
@@ -114,11 +114,11 @@ class SelfMaskCross(keras.layers.Layer):
         return kops.wide(self.compute_dtype)
 
     def _multiplied(self, first, current):
-        """Gives what a step multiplies: the first input or the current one."""
+        """Returns what a step multiplies: the first input or the current one."""
         raise NotImplementedError
 
     def _factor(self, current, step):
-        """Gives `c ‖ c ⊙ mask`; of an odd width, the mask leaves the last of `c` out."""
+        """Returns `c ‖ c ⊙ mask`; of an odd width, the mask leaves the last of `c` out."""
         kernel = self.kernels[step]
         # In float32 as well: the current values double their degree per step and leave half precision.
         half = ops.matmul(ops.cast(current, self._wide), ops.cast(kernel, self._wide))

@@ -88,7 +88,7 @@ class AdvancedDLRM(keras.layers.Layer):
         return ops.reshape(self.projection(hidden), (-1, self.projection.units // dim, dim))
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, num_tokens, dim)`."""
+        """Returns `(batch, num_tokens, dim)`."""
         (batch, tokens, dim), _ = self._split(input_shape)
         return (batch, self.num_tokens or tokens, dim)
 
@@ -102,7 +102,7 @@ class AdvancedDLRM(keras.layers.Layer):
         return total + Work(saved_elements=width * self.use_numeric)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_tokens": self.num_tokens,
@@ -114,7 +114,7 @@ class AdvancedDLRM(keras.layers.Layer):
         }
 
     def _split(self, input_shape):
-        """Gives the tokens' shape and the width that the MLP reads."""
+        """Returns the tokens' shape and the width that the MLP reads."""
         tokens, *numbers = shapes_of(input_shape)
         check_tokens(self, tokens)
         good = len(numbers) == self.use_numeric and all(len(shape) == 2 for shape in numbers)
@@ -127,7 +127,7 @@ class AdvancedDLRM(keras.layers.Layer):
         return tokens, tokens[1] * self.rank + sum(shape[1] for shape in numbers)
 
     def _steps(self, shape) -> tuple[DotCompression, MLP, keras.layers.Dense]:
-        """Gives the layers, not built."""
+        """Returns the layers, not built."""
         initializer = self.kernel_initializer
         shared: dict[str, Any] = {"dtype": self.dtype_policy}
         mlp = MLP(

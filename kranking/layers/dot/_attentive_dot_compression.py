@@ -20,7 +20,7 @@ from kranking.layers.dot._dot_compression import compressed_dots, compressed_dot
 
 @serializable
 class AttentiveDotCompression(keras.layers.Layer):
-    """Gives the inner products of every token with `rank` sums, whose weights are computed from the tokens.
+    """Computes inner products of every token with `rank` sums whose weights depend on the tokens.
 
     `Y(X) = reshape(MLP(vec(W X)))`, of shape `(tokens, rank)`, and `Z = X (Xᵀ Y(X))`, flattened row by row.
     `W` sums the tokens to `num_sums` first, which keeps the MLP small; the MLP's last layer is linear.
@@ -87,7 +87,7 @@ class AttentiveDotCompression(keras.layers.Layer):
         return ops.cast(dots, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, tokens · rank)`."""
+        """Returns `(batch, tokens · rank)`."""
         return (input_shape[0], check_tokens(self, input_shape)[0] * self.rank)
 
     def work(self, input_shape: Shape) -> Work:
@@ -98,7 +98,7 @@ class AttentiveDotCompression(keras.layers.Layer):
         return total + compressed_dots_work(tokens, dim, self.rank)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "rank": self.rank,
@@ -109,7 +109,7 @@ class AttentiveDotCompression(keras.layers.Layer):
         }
 
     def _steps(self, tokens):
-        """Gives the layers from the tokens to the weights, not built."""
+        """Returns the layers from the tokens to the weights, not built."""
         initializer, shared = self.kernel_initializer, {"dtype": self.dtype_policy}
         steps = [TokenLinear(self.num_sums, fresh(initializer), name="compression", **shared)]
         last = len(self.units)

@@ -91,7 +91,7 @@ class DLRMInteraction(keras.layers.Layer):
         return ops.concatenate([first, rest], axis=-1)
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, width)`."""
+        """Returns `(batch, width)`."""
         _, (batch, tokens, dim) = self._split(input_shape)
         if self.interaction_op == "cat":
             return (batch, (tokens + 1) * dim)
@@ -107,7 +107,7 @@ class DLRMInteraction(keras.layers.Layer):
         return total + Work(saved_elements=self.compute_output_shape(input_shape)[1])
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "bottom_units": self.bottom_units,
@@ -118,7 +118,7 @@ class DLRMInteraction(keras.layers.Layer):
         }
 
     def _split(self, input_shape):
-        """Gives the shapes of the numbers and of the embeddings."""
+        """Returns the shapes of the numbers and of the embeddings."""
         shapes = shapes_of(input_shape)
         if len(shapes) != 2 or len(shapes[0]) != 2:
             raise ValueError(

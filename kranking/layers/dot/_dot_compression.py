@@ -11,7 +11,7 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class DotCompression(keras.layers.Layer):
-    """Gives the inner products of every token with `rank` weighted sums of the tokens.
+    """Returns the inner products of every token with `rank` weighted sums of the tokens.
 
     `Z = (X Xᵀ) Y = X (Yᵀ X)ᵀ`, flattened row by row, with a learned `Y` of shape `(tokens, rank)`. The
     second form costs no square of the number of tokens. `X Xᵀ` has at most the rank `dim`, above which a
@@ -56,7 +56,7 @@ class DotCompression(keras.layers.Layer):
         return ops.cast(compressed_dots(inputs, self.kernel), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, tokens · rank)`."""
+        """Returns `(batch, tokens · rank)`."""
         return (input_shape[0], check_tokens(self, input_shape)[0] * self.rank)
 
     def work(self, input_shape: Shape) -> Work:
@@ -65,7 +65,7 @@ class DotCompression(keras.layers.Layer):
         return Work(tokens * self.rank) + compressed_dots_work(tokens, dim, self.rank)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "rank": self.rank,
@@ -74,7 +74,7 @@ class DotCompression(keras.layers.Layer):
 
 
 def compressed_dots(tokens, kernel):
-    """Gives `X (Xᵀ Y)`, flattened, for `Y` of shape `(tokens, rank)` or one such per row of the batch.
+    """Returns `X (Xᵀ Y)`, flattened, for `Y` of shape `(tokens, rank)` or one such per row of the batch.
 
     In float32 at least: it is of the second degree in the tokens, and the sums grow with their number.
     """
@@ -86,5 +86,5 @@ def compressed_dots(tokens, kernel):
 
 
 def compressed_dots_work(tokens: int, dim: int, rank: int) -> Work:
-    """Gives the work of `compressed_dots`: two products."""
+    """Returns the work of `compressed_dots`: two products."""
     return Work(0, 4 * tokens * dim * rank, (dim + tokens) * rank)

@@ -12,7 +12,7 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class DotInteraction(keras.layers.Layer):
-    """Gives the inner product of every pair of tokens.
+    """Returns the inner product of every pair of tokens.
 
     `Z = X Xᵀ` and `y = (Z_ij)` for `i > j`, row by row: `Z_10, Z_20, Z_21, Z_30, …`, as DLRM's authors
     order them. There are no weights. All of `Z` is computed: one product is faster than many small ones.
@@ -57,7 +57,7 @@ class DotInteraction(keras.layers.Layer):
         return ops.cast(pairs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, number of pairs)`."""
+        """Returns `(batch, number of pairs)`."""
         return (input_shape[0], self._num_pairs(input_shape))
 
     def work(self, input_shape: Shape) -> Work:
@@ -66,7 +66,7 @@ class DotInteraction(keras.layers.Layer):
         return Work(0, 2 * tokens**2 * dim, self._num_pairs(input_shape))
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "self_interaction": self.self_interaction}
 
     def _num_pairs(self, input_shape):

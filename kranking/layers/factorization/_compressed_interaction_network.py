@@ -103,7 +103,7 @@ class CompressedInteractionNetwork(keras.layers.Layer):
         return ops.cast(pooled, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, width)`."""
+        """Returns `(batch, width)`."""
         check_tokens(self, input_shape)
         inner = sum(self.units[:-1])
         return (input_shape[0], self.units[-1] + (inner // 2 if self.split_half else inner))
@@ -119,7 +119,7 @@ class CompressedInteractionNetwork(keras.layers.Layer):
         return total
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "units": self.units,
@@ -131,14 +131,14 @@ class CompressedInteractionNetwork(keras.layers.Layer):
         }
 
     def _sizes(self, fields):
-        """Gives (number of products, number of maps) of each layer."""
+        """Returns (number of products, number of maps) of each layer."""
         read = fields
         for size in self.units:
             yield fields * read, size
             read = size // 2 if self.split_half else size
 
     def _layer(self, first, maps, index):
-        """Gives (batch, dim, maps) from the fields and the maps before, both in float32."""
+        """Returns (batch, dim, maps) from the fields and the maps before, both in float32."""
         dim, fields = first.shape[1:]
         products = ops.expand_dims(first, 3) * ops.expand_dims(maps, 2)  # (B, D, F, H')
         products = ops.reshape(products, (-1, dim, fields * maps.shape[2]))

@@ -47,18 +47,18 @@ class FactorizationMachine(keras.layers.Layer):
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, 1)`."""
+        """Returns `(batch, 1)`."""
         tokens_shape(self, input_shape)
         return (input_shape[0], 1)
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts no parameter and no matrix product; the sum of the fields is read back."""
+        """Counts no parameters and no matrix products; the sum of the fields is read back."""
         _, dim = tokens_shape(self, input_shape)
         return Work(0, 0, dim + 1)
 
 
 def tokens_shape(layer: keras.layers.Layer, input_shape: Shape) -> tuple[int, int]:
-    """Gives the number of tokens and their width, or raises if they are not known."""
+    """Returns the number of tokens and their width, or raises if they are not known."""
     if len(input_shape) != 3 or input_shape[1] is None or input_shape[2] is None:
         raise ValueError(
             f"`{layer.name}` takes tokens (batch, fields, dim) of one known width. "

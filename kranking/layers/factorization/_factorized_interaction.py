@@ -88,7 +88,7 @@ class FactorizedInteraction(keras.layers.Layer):
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives the input shape with `units` last."""
+        """Returns the input shape with `units` last."""
         return (*input_shape[:-1], self.units)
 
     def work(self, input_shape: Shape) -> Work:
@@ -102,7 +102,7 @@ class FactorizedInteraction(keras.layers.Layer):
         return dense_work(width, self._inner, vectors) + Work(saved_elements=saved)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "units": self.units,

@@ -31,8 +31,8 @@ class FactorizedNetwork(keras.layers.Layer):
         units: Width of each layer; even for `merge="concat"`.
         merge: How a factorized interaction keeps its first factor: `"concat"` or `"sum"`.
         activation: Activation of every layer.
-        dropout: Share of activations dropped in training, after every layer.
-        batch_norm: Normalises what every interaction gives over the batch, with momentum 0.9.
+        dropout: Fraction of activations dropped in training, after every layer.
+        batch_norm: Normalizes what every interaction gives over the batch, with momentum 0.9.
         epsilon: Epsilon of the batch norm.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -82,21 +82,21 @@ class FactorizedNetwork(keras.layers.Layer):
             input_shape = step.compute_output_shape(input_shape)
 
     def call(self, inputs, training=None):
-        """Runs the steps; batch norm and dropout learn of `training` from Keras."""
+        """Runs the steps; Keras passes `training` to batch norm and dropout."""
         for step in self.steps:
             inputs = step(inputs)
         return inputs
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives the input shape with `units[-1]` last."""
+        """Returns the input shape with `units[-1]` last."""
         return (*input_shape[:-1], self.units[-1])
 
     def work(self, input_shape: Shape) -> Work:
-        """Sums the steps' work."""
+        """Sums the work of the steps."""
         return work_of_chain(self.steps, input_shape)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "units": self.units,
@@ -109,7 +109,7 @@ class FactorizedNetwork(keras.layers.Layer):
         }
 
     def _steps(self, index):
-        """Gives the layers of one entry of `units`; those that would do nothing are left out."""
+        """Returns the layers of one entry of `units`; those that would do nothing are left out."""
         shared = {"dtype": self.dtype_policy}
         yield FactorizedInteraction(
             self.units[index],

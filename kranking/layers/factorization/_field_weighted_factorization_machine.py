@@ -81,7 +81,7 @@ class FieldWeightedFactorizationMachine(keras.layers.Layer):
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, num_tasks)`."""
+        """Returns `(batch, num_tasks)`."""
         return (input_shape[0], self._sizes(input_shape)[2])
 
     def work(self, input_shape: Shape) -> Work:
@@ -92,7 +92,7 @@ class FieldWeightedFactorizationMachine(keras.layers.Layer):
         )
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_tasks": self.num_tasks,
@@ -101,7 +101,7 @@ class FieldWeightedFactorizationMachine(keras.layers.Layer):
         }
 
     def _sizes(self, input_shape):
-        """Gives the numbers of fields, of their width, and of tasks."""
+        """Returns the numbers of fields, of their width, and of tasks."""
         fields, dim = tokens_shape(self, input_shape)
         if fields < 2:
             raise ValueError(

@@ -59,7 +59,7 @@ class LinearTerm(keras.layers.Layer):
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, tasks)`."""
+        """Returns `(batch, tasks)`."""
         return (input_shape[0], self._check(input_shape))
 
     def work(self, input_shape: Shape) -> Work:
@@ -68,7 +68,7 @@ class LinearTerm(keras.layers.Layer):
         return Work(tasks * self.use_bias, 0, tasks)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "use_bias": self.use_bias,
@@ -76,7 +76,7 @@ class LinearTerm(keras.layers.Layer):
         }
 
     def _check(self, input_shape):
-        """Gives the number of tasks."""
+        """Returns the number of tasks."""
         if len(input_shape) != 3:
             raise ValueError(
                 f"`{self.name}` takes first-order terms (batch, fields, tasks). "

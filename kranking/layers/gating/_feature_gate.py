@@ -127,7 +127,7 @@ class FeatureGate(keras.layers.Layer):
         return gated if self.block is None else self.block(gated)
 
     def compute_output_shape(self, input_shape):
-        """Gives the fields' shape, or the block's output shape."""
+        """Returns the fields' shape, or the block's output shape."""
         shape, _ = self._check(input_shape)
         return shape if self.block is None else self.block.compute_output_shape(shape)
 
@@ -145,7 +145,7 @@ class FeatureGate(keras.layers.Layer):
         return total if self.block is None else total + work_of(self.block, shape)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         block = self.block
         return {
             **super().get_config(),
@@ -165,11 +165,11 @@ class FeatureGate(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        """Makes the block again, then the layer."""
+        """Deserializes the block and creates the layer."""
         return cls(**{**config, "block": keras.saving.deserialize_keras_object(config["block"])})
 
     def _check(self, input_shape):
-        """Gives the fields' shape and the number of rows of each table of the context."""
+        """Returns the fields' shape and the number of rows of each table of the context."""
         shapes = shapes_of(input_shape)
         if len(shapes) != 1 + bool(self.context):
             wanted = "a list of fields and ids" if self.context else "the fields alone"
@@ -215,7 +215,7 @@ class FeatureGate(keras.layers.Layer):
 
 
 def _each(name, given, context):
-    """Gives one value for each table, or raises if a list has another length."""
+    """Returns one value for each table, or raises if a list has another length."""
     if not isinstance(given, list | tuple):
         return [given] * len(context)
     if len(given) != len(context):

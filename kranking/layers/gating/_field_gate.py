@@ -60,7 +60,7 @@ class FieldGate(keras.layers.Layer):
         return ops.cast(ops.concatenate([values, gated], axis=1), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, 2 · tokens, dim)`."""
+        """Returns `(batch, 2 · tokens, dim)`."""
         tokens, dim = check_tokens(self, input_shape)
         return (input_shape[0], 2 * tokens, dim)
 
@@ -70,7 +70,7 @@ class FieldGate(keras.layers.Layer):
         return Work(tokens**2 + tokens, 2 * tokens**2 * dim, 3 * tokens * dim)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),

@@ -110,7 +110,7 @@ class MaskBlock(keras.layers.Layer):
             self.norm.build((None, self.block_dim))
 
     def call(self, inputs):
-        """Masks the second input, or the normalised embeddings, and projects it."""
+        """Masks the second input, or the normalized embeddings, and projects it."""
         if isinstance(inputs, list | tuple):
             embeddings, masked = inputs
         else:
@@ -121,7 +121,7 @@ class MaskBlock(keras.layers.Layer):
         return self.activation(hidden if self.norm is None else self.norm(hidden))
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, block_dim)`."""
+        """Returns `(batch, block_dim)`."""
         return (self._split(input_shape)[0][0], self.block_dim)
 
     def work(self, input_shape) -> Work:
@@ -140,7 +140,7 @@ class MaskBlock(keras.layers.Layer):
         return total
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "block_dim": self.block_dim,
@@ -156,7 +156,7 @@ class MaskBlock(keras.layers.Layer):
         }
 
     def _split(self, input_shape):
-        """Gives the shapes of the embeddings and of what is masked."""
+        """Returns the shapes of the embeddings and of what is masked."""
         shapes = list(input_shape) if is_many(input_shape) else [input_shape, input_shape]
         if len(shapes) != 2:
             raise ValueError(

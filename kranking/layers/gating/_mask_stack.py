@@ -67,7 +67,7 @@ class MaskStack(keras.layers.Layer):
             block.build(shape)
 
     def get_config(self):
-        """Gives the arguments that both kinds share."""
+        """Returns the arguments that both kinds share."""
         return {
             **super().get_config(),
             "reduction_ratio": self.reduction_ratio,
@@ -82,5 +82,5 @@ class MaskStack(keras.layers.Layer):
         }
 
     def _shapes(self, input_shape):
-        """Gives the input shape of each block."""
+        """Returns the input shape of each block."""
         raise NotImplementedError

@@ -78,17 +78,17 @@ class ParallelMaskNet(MaskStack):
         return outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, num_blocks · block_dim)`."""
+        """Returns `(batch, num_blocks · block_dim)`."""
         return (input_shape[0], self.num_blocks * self.block_dim)
 
     def work(self, input_shape: Shape) -> Work:
-        """Sums the blocks' work; joining several makes the output once more."""
+        """Sums the work of the blocks; joining several makes the output once more."""
         joined = Work(saved_elements=self.num_blocks * self.block_dim * (self.num_blocks > 1))
         pairs = zip(self.blocks, self._shapes(input_shape), strict=True)
         return sum((block.work(shape) for block, shape in pairs), joined)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_blocks": self.num_blocks,

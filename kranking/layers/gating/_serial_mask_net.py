@@ -74,16 +74,16 @@ class SerialMaskNet(MaskStack):
         return outputs
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, block_dims[-1])`."""
+        """Returns `(batch, block_dims[-1])`."""
         return (input_shape[0], self.block_dims[-1])
 
     def work(self, input_shape: Shape) -> Work:
-        """Sums the blocks' work."""
+        """Sums the work of the blocks."""
         pairs = zip(self.blocks, self._shapes(input_shape), strict=True)
         return sum((block.work(shape) for block, shape in pairs), Work())
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {**super().get_config(), "block_dims": self.block_dims}
 
     def _shapes(self, input_shape):

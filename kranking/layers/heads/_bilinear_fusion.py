@@ -20,7 +20,7 @@ from kranking.layers._contract._work import Work, dense_work
 
 @serializable
 class BilinearFusion(keras.layers.Layer):
-    """Gives logits that are linear in each of two vectors and in their products.
+    """Returns logits that are linear in each of two vectors and in their products.
 
     `z_t = b_t + o₁ w₁ₜ + o₂ w₂ₜ + Σ_j o₁ⱼ W_tj o₂ⱼᵀ`: both vectors are cut into `num_heads` parts, and part
     `j` of one meets part `j` of the other. Each task has weights of its own. One head is the full
@@ -101,7 +101,7 @@ class BilinearFusion(keras.layers.Layer):
         return ops.cast(logits + ops.squeeze(products, -1), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, num_tasks)`."""
+        """Returns `(batch, num_tasks)`."""
         return (shapes_of(input_shape)[0][0], self._check(input_shape)[1])
 
     def work(self, input_shape) -> Work:
@@ -112,7 +112,7 @@ class BilinearFusion(keras.layers.Layer):
         return linear + Work(kernel, 2 * (kernel + tasks * second), tasks * (second + 2))
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_tasks": self.num_tasks,
@@ -122,7 +122,7 @@ class BilinearFusion(keras.layers.Layer):
         }
 
     def _check(self, input_shape) -> tuple[tuple[int, int], int]:
-        """Gives the two vectors' widths and the number of tasks."""
+        """Returns the two vectors' widths and the number of tasks."""
         sizes = [check_known_width(self, shape) for shape in shapes_of(input_shape)]
         halves = [sizes[0] // 2] * 2 if self.widths is None else list(self.widths)
         widths = halves if len(sizes) == 1 else sizes
@@ -139,7 +139,7 @@ class BilinearFusion(keras.layers.Layer):
         return (widths[0], widths[1]), filled(self, "num_tasks", "tasks")
 
     def _project(self, first, tasks):
-        """Gives `o₁ⱼ W_tj` of every head side by side, `(batch, tasks, d₂)`."""
+        """Returns `o₁ⱼ W_tj` of every head side by side, `(batch, tasks, d₂)`."""
         heads, rows, columns = self.kernel.shape
         first = ops.transpose(ops.reshape(first, (-1, heads, rows)), (1, 0, 2))
         products = ops.matmul(first, self.kernel)  # (heads, batch, tasks · d₂ / heads)

@@ -12,7 +12,7 @@ from kranking.layers.core._stacked_mlp import StackedMLP
 
 
 class ExtractionLevel(keras.layers.Layer):
-    """Internal: customised gate control (CGC), `z_t = Σ_e softmax(gate_t(x_t))_e · expert_e`.
+    """Internal: customized gate control (CGC), `z_t = Σ_e softmax(gate_t(x_t))_e · expert_e`.
 
     Task `t` sums its own experts, which read `x_t`, and the shared ones, which read `x_s`, in this
     order. Unless the level is the last, a shared gate on `x_s` sums the experts of every task and the
@@ -100,7 +100,7 @@ class ExtractionLevel(keras.layers.Layer):
         return ops.concatenate([mixed, ops.matmul(weights, common)], axis=1)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, T + 1 or T, width of an expert)`."""
+        """Returns `(batch, T + 1 or T, width of an expert)`."""
         more = "shared_gate" in self.stacks
         return (input_shape[0], self.num_tasks + more, self.expert_units[-1])
 
@@ -117,7 +117,7 @@ class ExtractionLevel(keras.layers.Layer):
         return total
 
     def _own(self, tasks):
-        """Gives what the tasks' own experts give: (B, T · S_own, e)."""
+        """Returns what the tasks' own experts give: (B, T · S_own, e)."""
         if len(tasks.shape) == 3 and self.num_specific > 1:
             # Each task's vector once for every expert of its own.
             tasks = ops.stack([tasks] * self.num_specific, axis=2)
@@ -129,7 +129,7 @@ class ExtractionLevel(keras.layers.Layer):
         return ops.reshape(own, (-1, self.num_tasks, self.num_specific, own.shape[-1]))
 
     def _shape_for(self, name, input_shape):
-        """Gives the shape that one of the stacks reads."""
+        """Returns the shape that one of the stacks reads."""
         width = check_known_width(self, input_shape)
         if name == "shared_gate":
             return (None, 1, width)

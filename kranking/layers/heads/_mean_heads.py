@@ -29,7 +29,7 @@ _AUXILIARY_LOSSES = {
 
 @serializable
 class MeanHeads(keras.layers.Layer):
-    """Gives each part of its input logits of its own, and their mean as the final ones.
+    """Returns each part of its input logits of its own, and their mean as the final ones.
 
     `z_p = x_p A_p + b_p` for the parts of `x = x_1 ‖ … ‖ x_P`. With `fusion="logit"`,
     `z = (1/P) Σ_p z_p`; with `"prob"`, `σ(z) = (1/P) Σ_p σ(z_p)`. The parts are what parallel networks
@@ -121,7 +121,7 @@ class MeanHeads(keras.layers.Layer):
         self._kept.logits = dict(logits)
 
     def part_logits(self, inputs) -> dict[str, Any]:
-        """Gives the logits `(batch, num_tasks)` of each part, by name."""
+        """Returns the logits `(batch, num_tasks)` of each part, by name."""
         widths, _ = self._check(inputs.shape)
         places = pairwise([0, *(sum(widths[: i + 1]) for i in range(len(widths)))])
         return {
@@ -130,7 +130,7 @@ class MeanHeads(keras.layers.Layer):
         }
 
     def call(self, inputs, training=None):
-        """Gives the final logits."""
+        """Returns the final logits."""
         parts = self.part_logits(inputs)
         # Kept from one call to the loss that reads it; what nobody will read would only leak.
         self._kept.logits = parts if training and self.auxiliary_loss is not None else {}
@@ -143,7 +143,7 @@ class MeanHeads(keras.layers.Layer):
         return ops.cast(final, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, num_tasks)`."""
+        """Returns `(batch, num_tasks)`."""
         return (input_shape[0], self._check(input_shape)[1])
 
     def work(self, input_shape) -> Work:
@@ -152,7 +152,7 @@ class MeanHeads(keras.layers.Layer):
         return sum((dense_work(width, tasks) for width in widths), Work(saved_elements=tasks))
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         loss = self.auxiliary_loss
         return {
             **super().get_config(),
@@ -165,7 +165,7 @@ class MeanHeads(keras.layers.Layer):
         }
 
     def _check(self, input_shape) -> tuple[tuple[int, ...], int]:
-        """Gives the parts' widths and the number of tasks."""
+        """Returns the parts' widths and the number of tasks."""
         width = check_known_width(self, input_shape)
         widths = self.widths
         if widths is None and width % self.num_parts == 0:
@@ -190,7 +190,7 @@ class Kept(threading.local):
 
 
 def _loss_of(given: Any) -> Callable | None:
-    """Gives the auxiliary loss from its name, its configuration or itself."""
+    """Returns the auxiliary loss from its name, its configuration or itself."""
     if isinstance(given, str):
         check_choice("auxiliary_loss", given, list(_AUXILIARY_LOSSES))
         return keras.saving.get_registered_object(_AUXILIARY_LOSSES[given])()  # pyright: ignore
@@ -205,5 +205,5 @@ def _loss_of(given: Any) -> Callable | None:
 
 
 def _log_sum_sigmoid(logits):
-    """Gives `log Σ_p σ(z_p)`, finite where every probability is next to 0."""
+    """Returns `log Σ_p σ(z_p)`, finite where every probability is next to 0."""
     return ops.logsumexp(-ops.softplus(-logits), axis=0)

@@ -21,7 +21,7 @@ from kranking.layers.core._stacked_mlp import StackedMLP
 
 @serializable
 class MultiGateMixtureOfExperts(keras.layers.Layer):
-    """Gives one logit per task (MMoE): each task weighs the same experts by a gate of its own.
+    """Returns one logit per task (MMoE): each task weighs the same experts by a gate of its own.
 
     `logit_t = tower_t(Σ_e softmax(gate_t(x))_e · expert_e(x))`, where `tower_t` ends in a projection to
     one number, and `gate_t(x) = x G_t` unless `gate_units` are given.
@@ -94,7 +94,7 @@ class MultiGateMixtureOfExperts(keras.layers.Layer):
         return ops.reshape(self.towers(mixed), (-1, weights.shape[1]))
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, num_tasks)`."""
+        """Returns `(batch, num_tasks)`."""
         return (input_shape[0], filled(self, "num_tasks", "tasks"))
 
     def work(self, input_shape: Shape) -> Work:
@@ -108,7 +108,7 @@ class MultiGateMixtureOfExperts(keras.layers.Layer):
         return total + Work(0, 2 * tasks * count * output, tasks * (count + output))
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_tasks": self.num_tasks,
@@ -121,7 +121,7 @@ class MultiGateMixtureOfExperts(keras.layers.Layer):
         }
 
     def _stacks(self):
-        """Gives the experts, the gates and the towers, not built."""
+        """Returns the experts, the gates and the towers, not built."""
         tasks = filled(self, "num_tasks", "tasks")
         rows = {
             "experts": (self.num_experts, self.expert_units, None, True),

@@ -21,13 +21,13 @@ from kranking.layers.heads._extraction_level import ExtractionLevel
 
 @serializable
 class ProgressiveLayeredExtraction(keras.layers.Layer):
-    """Gives one logit per task (PLE): a task weighs its own experts and the shared ones, level by level.
+    """Returns one logit per task (PLE): a task weighs its own experts and the shared ones, level by level.
 
     A level gives each task `z_t = Σ_e softmax(x_t G_t)_e · expert_e` over its own experts, which read
     `x_t`, and the shared experts, which read `x_s`; and the next level's
     `x_s = Σ_e softmax(x_s G_s)_e · expert_e` over the experts of *all* tasks and the shared ones. The
     first level's `x_t` and `x_s` are the input, later `x_t = z_t`. The last level has no shared gate,
-    and `logit_t = tower_t(z_t)`. One level is customised gate control (CGC).
+    and `logit_t = tower_t(z_t)`. One level is customized gate control (CGC).
 
     Args:
         num_tasks: Number of tasks. `None` is filled in by `RankingModel`; used alone, the layer
@@ -106,11 +106,11 @@ class ProgressiveLayeredExtraction(keras.layers.Layer):
         return ops.reshape(self.towers(inputs), (-1, self.towers.count))
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, num_tasks)`."""
+        """Returns `(batch, num_tasks)`."""
         return (input_shape[0], filled(self, "num_tasks", "tasks"))
 
     def work(self, input_shape: Shape) -> Work:
-        """Sums the levels' work and the towers'.
+        """Sums the work of the levels and the towers'.
 
         A level of input width W counts `(T·S_specific + S_shared) · P(expert)` and
         `T·W·(S_specific + S_shared)` parameters, and `W·(T·S_specific + S_shared)` unless it is the last.
@@ -120,7 +120,7 @@ class ProgressiveLayeredExtraction(keras.layers.Layer):
         return work_of_chain((*levels, towers), input_shape)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_tasks": self.num_tasks,
@@ -135,7 +135,7 @@ class ProgressiveLayeredExtraction(keras.layers.Layer):
         }
 
     def _parts(self):
-        """Gives the levels and the towers, not built."""
+        """Returns the levels and the towers, not built."""
         tasks = filled(self, "num_tasks", "tasks")
         levels, first = [], 0
         for index in range(self.num_levels):

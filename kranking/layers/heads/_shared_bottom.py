@@ -19,7 +19,7 @@ from kranking.layers.core._mlp import MLP
 
 @serializable
 class SharedBottom(keras.layers.Layer):
-    """Gives one logit per task from one shared vector.
+    """Returns one logit per task from one shared vector.
 
     `logit_t = tower_t(h) · w_t + b_t`; without towers, `logit_t = h · w_t + b_t`.
 
@@ -77,7 +77,7 @@ class SharedBottom(keras.layers.Layer):
             dense.build((None, inner))
 
     def call(self, inputs, training=None):
-        """Gives the logits."""
+        """Returns the logits."""
         if not self.towers:
             return self.logits[0](inputs)
         pairs = zip(self.towers, self.logits, strict=True)
@@ -85,7 +85,7 @@ class SharedBottom(keras.layers.Layer):
         return outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, num_tasks)`."""
+        """Returns `(batch, num_tasks)`."""
         return (input_shape[0], self._check_tasks())
 
     def work(self, input_shape: Shape) -> Work:
@@ -98,7 +98,7 @@ class SharedBottom(keras.layers.Layer):
         return sum((tower for _ in range(tasks)), Work(saved_elements=tasks))
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_tasks": self.num_tasks,

@@ -88,12 +88,12 @@ class CrossedFeatures(keras.layers.Layer):
         return ops.cast(ops.sum(weights, axis=1), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, num_tasks)`."""
+        """Returns `(batch, num_tasks)`."""
         self._pairs_of(input_shape)
         return (input_shape[0], filled(self, "num_tasks", "tasks"))
 
     def compute_output_spec(self, inputs):
-        """Gives the output's shape in the compute dtype, whatever integers come in."""
+        """Returns the output's shape in the compute dtype, whatever integers come in."""
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
 
     def work(self, input_shape: Shape) -> Work:
@@ -102,7 +102,7 @@ class CrossedFeatures(keras.layers.Layer):
         return table_work(self.num_buckets * tasks, len(self._pairs_of(input_shape)) + tasks)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "pairs": self.pairs,
@@ -113,7 +113,7 @@ class CrossedFeatures(keras.layers.Layer):
         }
 
     def _pairs_of(self, input_shape):
-        """Gives the pairs of columns, or raises if one is not among the input's."""
+        """Returns the pairs of columns, or raises if one is not among the input's."""
         columns = input_shape[-1] if len(input_shape) == 2 else None
         if columns is None or columns < 2:
             raise ValueError(
@@ -132,7 +132,7 @@ class CrossedFeatures(keras.layers.Layer):
 
 
 def check_pairs(pairs: Any) -> Any:
-    """Gives `"all"`, or pairs as tuples; raises unless they are pairs of different positions, each once."""
+    """Returns `"all"`, or the pairs as tuples; raises `ValueError` unless each is valid and occurs once."""
     if isinstance(pairs, str) and pairs == "all":
         return pairs
     good = isinstance(pairs, list | tuple) and len(pairs) > 0

@@ -116,7 +116,7 @@ class HCNet(keras.layers.Layer):
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, fields · dim)`."""
+        """Returns `(batch, fields · dim)`."""
         fields, dim = self._split(input_shape)
         return (shapes_of(input_shape)[1][0], fields * dim)
 
@@ -138,7 +138,7 @@ class HCNet(keras.layers.Layer):
         return total
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_codewords": self.num_codewords,
@@ -150,7 +150,7 @@ class HCNet(keras.layers.Layer):
         }
 
     def _split(self, input_shape):
-        """Gives the number of fields and their dim."""
+        """Returns the number of fields and their dim."""
         shapes = shapes_of(input_shape)
         if len(shapes) != 2 or shapes[0][1:] != shapes[1][1:2]:
             raise ValueError(
@@ -169,7 +169,7 @@ class HCNet(keras.layers.Layer):
         return self.codeword_dim or dim
 
     def _sizes(self, fields, dim) -> dict[str, Any]:
-        """Gives (inputs, units, vectors per row) of each kernel."""
+        """Returns (inputs, units, vectors per row) of each kernel."""
         pairs, flat = fields * (fields - 1) // 2, fields * dim
         memory = self.num_hashes * self._codeword_dim(dim)
         sizes = {
@@ -183,7 +183,7 @@ class HCNet(keras.layers.Layer):
         return sizes
 
     def _memory(self, ids):
-        """Gives each pair's codewords side by side, (B, P, m · l)."""
+        """Returns each pair's codewords side by side, (B, P, m · l)."""
         left, right = (
             ops.expand_dims(ops.take(ids, side, axis=1), -1) for side in (self._left, self._right)
         )
@@ -195,7 +195,7 @@ class HCNet(keras.layers.Layer):
 
 
 def _pairs(fields: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gives the two fields of each pair i < j, and the pairs of each field, field after field."""
+    """Returns the two fields of each pair i < j, and the pairs of each field, field after field."""
     left, right = (side.astype("int32") for side in np.triu_indices(fields, 1))
     pairs_of = [np.flatnonzero((left == field) | (right == field)) for field in range(fields)]
     return left, right, np.concatenate(pairs_of).astype("int32")

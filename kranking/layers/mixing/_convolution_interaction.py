@@ -16,7 +16,7 @@ class ConvolutionInteraction(keras.layers.Layer):
     """Convolves tokens as a picture of one channel, `tokens` high and `dim` wide.
 
     `Y_td = g(Σ_ij K_ij X_(t+i-p),(d+j-q) + b)`, with zeros around the picture so that its size stays; `p`
-    and `q` centre the kernel. Neighbours in the list of tokens interact, and so do neighbouring channels:
+    and `q` center the kernel. Neighbours in the list of tokens interact, and so do neighbouring channels:
     the order of both matters, unlike in other interactions.
 
     DHEN names this module and does not say more: size of the kernel, channels and activation are
@@ -92,7 +92,7 @@ class ConvolutionInteraction(keras.layers.Layer):
         return ops.cast(self.activation(outputs), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives the input shape."""
+        """Returns the input shape."""
         return input_shape
 
     def work(self, input_shape: Shape) -> Work:
@@ -103,7 +103,7 @@ class ConvolutionInteraction(keras.layers.Layer):
         return Work(height * width + 1, 0, padded + tokens * dim)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "kernel_size": self.kernel_size,

@@ -128,16 +128,16 @@ class DHEN(keras.layers.Layer):
         return given["tokens"]
 
     def compute_output_shape(self, input_shape):
-        """Gives the last layer's output shape."""
+        """Returns the last layer's output shape."""
         step, shape = self._shapes(input_shape)[-1]
         return step.compute_output_shape(shape)
 
     def work(self, input_shape) -> Work:
-        """Sums the layers' work."""
+        """Sums the work of the layers."""
         return sum((step.work(shape) for step, shape in self._shapes(input_shape)), Work())
 
     def get_config(self):
-        """Gives the constructor's arguments, the modules serialised."""
+        """Returns the constructor arguments, with the modules serialized."""
         return {
             **super().get_config(),
             "modules": [
@@ -153,13 +153,13 @@ class DHEN(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        """Makes the modules again, then the layers."""
+        """Deserializes the modules and creates the layers."""
         revive = keras.saving.deserialize_keras_object
         modules = [[revive(module) for module in each] for each in config["modules"]]
         return cls(**{**config, "modules": modules})
 
     def _shapes(self, input_shape):
-        """Gives each layer with its input shape."""
+        """Returns each layer with its input shape."""
         given, pairs = check_given(self, input_shape), []
         for step in self.steps:
             pairs.append((step, arranged(given, step.takes)))

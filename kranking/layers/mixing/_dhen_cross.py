@@ -62,7 +62,7 @@ class DHENCross(keras.layers.Layer):
         return ops.reshape(outputs, (-1, count, dim))
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives the input shape."""
+        """Returns the input shape."""
         return input_shape
 
     def work(self, input_shape: Shape) -> Work:
@@ -72,7 +72,7 @@ class DHENCross(keras.layers.Layer):
         return dense_work(width, width) + Work(saved_elements=width)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),

@@ -145,13 +145,13 @@ class DHENLayer(keras.layers.Layer):
         return outputs if self.normalization is None else self.normalization(outputs)
 
     def compute_output_shape(self, input_shape):
-        """Gives `(batch, tokens, dim)`."""
+        """Returns `(batch, tokens, dim)`."""
         shape = shapes_of(input_shape)[0]
         plan = planned(self, [copy_if_open(block) for block in self.blocks], input_shape)
         return (shape[0], self._total(plan), shape[-1])
 
     def work(self, input_shape) -> Work:
-        """Sums the modules' work and `m·l` or `h·l·D` parameters of what follows each of them.
+        """Sums the work of the modules and `m·l` or `h·l·D` parameters of what follows each of them.
 
         The shortcut counts `m·m_Y` if it is not the identity, the norm `2D`, weights one per module.
         """
@@ -173,7 +173,7 @@ class DHENLayer(keras.layers.Layer):
         return total + Work(saved_elements=2 * outputs * dim)
 
     def get_config(self):
-        """Gives the constructor's arguments, the modules serialised."""
+        """Returns the constructor arguments, with the modules serialized."""
         return {
             **super().get_config(),
             "modules": [keras.saving.serialize_keras_object(block) for block in self.blocks],
@@ -186,17 +186,17 @@ class DHENLayer(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        """Makes the modules again, then the layer."""
+        """Deserializes the modules and creates the layer."""
         modules = [keras.saving.deserialize_keras_object(m) for m in config["modules"]]
         return cls(**{**config, "modules": modules})
 
     def _total(self, plan):
-        """Gives the number of tokens of the output."""
+        """Returns the number of tokens of the output."""
         counts = [count for _, _, count in plan]
         return sum(counts) if self.ensemble == "concat" else counts[0]
 
     def _projection(self, index, output, count, dim):
-        """Gives the layer that follows a module, not built, or `None` if its tokens fit."""
+        """Returns the layer that follows a module, not built, or `None` if its tokens fit."""
         if len(output) == 3:
             return None if output[1] == count else self._token_linear(index, count)
         return keras.layers.Dense(

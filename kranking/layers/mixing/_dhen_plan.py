@@ -15,19 +15,19 @@ FROM_TOKENS = ("tokens", "flat", None)
 
 
 def takes_of_modules(modules: Sequence[keras.layers.Layer]) -> Any:
-    """Gives `"tokens"`, or a tuple of it and of the views that modules want beside what tokens give."""
+    """Returns `"tokens"`, or a tuple of it and of the views that modules want beside what tokens give."""
     wanted = (kind for module in modules for kind in leaves(takes_of(module)))
     beside = tuple(dict.fromkeys(kind for kind in wanted if kind not in FROM_TOKENS))
     return ("tokens", *beside) if beside else "tokens"
 
 
 def by_view(takes: Any, inputs: Any) -> dict[Any, Any]:
-    """Gives the inputs of a layer, or their shapes, by the names of the views that it takes."""
+    """Returns the inputs of a layer, or their shapes, by the names of the views that it takes."""
     return {"tokens": inputs} if takes == "tokens" else dict(zip(takes, inputs, strict=True))
 
 
 def check_modules(modules: Any) -> list[keras.layers.Layer]:
-    """Gives the modules as a list, or raises unless they are different layers."""
+    """Returns the modules as a list, or raises unless they are different layers."""
     good = isinstance(modules, list | tuple) and len(modules) > 0
     if not good or not all(isinstance(module, keras.layers.Layer) for module in modules):
         raise ValueError(
@@ -54,7 +54,7 @@ def check_later_modules(modules: Sequence[keras.layers.Layer], position: int) ->
 
 
 def copy_if_open(module: keras.layers.Layer) -> keras.layers.Layer:
-    """Gives a copy of a module that is not built and leaves something open, otherwise the module.
+    """Returns a copy of a module that is not built and leaves something open, otherwise the module.
 
     Cost and shapes are asked for at any input shape: what is filled in for one must not stay.
     """
@@ -71,7 +71,7 @@ def _is_open(layer: Any) -> bool:
 
 
 def check_num_tokens(num_tokens: Any, count: int, ensemble: str) -> Any:
-    """Gives the setting as a layer keeps it, or raises unless it suits `count` modules."""
+    """Returns the setting as a layer keeps it, or raises unless it suits `count` modules."""
     if num_tokens is None or isinstance(num_tokens, int):
         check_positive_int("num_tokens", num_tokens, optional=True)
         return num_tokens
@@ -85,7 +85,7 @@ def check_num_tokens(num_tokens: Any, count: int, ensemble: str) -> Any:
 
 
 def planned(layer: Any, modules: Sequence[Any], input_shape: Any) -> list[tuple[Any, Any, int]]:
-    """Gives what each module reads, what it gives, and its number of tokens in the ensemble.
+    """Returns what each module reads, what it gives, and its number of tokens in the ensemble.
 
     Fills in what the modules leave open on the way.
 
@@ -120,7 +120,7 @@ def planned(layer: Any, modules: Sequence[Any], input_shape: Any) -> list[tuple[
 
 
 def check_given(layer: Any, input_shape: Any) -> dict[Any, Any]:
-    """Gives the shape of each view that a layer takes, or raises unless all are there."""
+    """Returns the shape of each view that a layer takes, or raises unless all are there."""
     shapes, takes = shapes_of(input_shape), layer.takes
     if len(shapes) != (1 if takes == "tokens" else len(takes)):
         raise ValueError(
@@ -130,7 +130,7 @@ def check_given(layer: Any, input_shape: Any) -> dict[Any, Any]:
 
 
 def _token_counts(layer: Any, modules: Any, views: Any, tokens: int) -> list[int]:
-    """Gives the number of tokens of each module in the ensemble."""
+    """Returns the number of tokens of each module in the ensemble."""
     if isinstance(layer.num_tokens, int):
         return [layer.num_tokens] * len(modules)
     if layer.num_tokens is not None:
@@ -140,7 +140,7 @@ def _token_counts(layer: Any, modules: Any, views: Any, tokens: int) -> list[int
 
 
 def _own_count(module: Any, shape: Any) -> int | None:
-    """Gives the number of tokens of a module that was told one."""
+    """Returns the number of tokens of a module that was told one."""
     if getattr(module, "num_tokens", None) is None or not getattr(module, "shows_fields", True):
         return None
     output = module.compute_output_shape(shape)
@@ -161,7 +161,7 @@ def _split(own: Sequence[int | None], tokens: int) -> list[int]:
 
 
 def _equal(name: str, own: Sequence[int | None], tokens: int) -> list[int]:
-    """Gives every module the number that one was told, or that of the input."""
+    """Returns every module the number that one was told, or that of the input."""
     told = {count for count in own if count is not None}
     if len(told) > 1:
         raise ValueError(

@@ -71,7 +71,7 @@ class GramCross(keras.layers.Layer):
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, num_tokens, dim)`."""
+        """Returns `(batch, num_tokens, dim)`."""
         tokens, dim = check_tokens(self, input_shape)
         return (input_shape[0], self.num_tokens or tokens, dim)
 
@@ -83,7 +83,7 @@ class GramCross(keras.layers.Layer):
         return Work(2 * dim * count, flops, dim**2 + count * dim)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "num_tokens": self.num_tokens,

@@ -72,7 +72,7 @@ class MixerLayer(keras.layers.Layer):
         return tokens + self.contract_channels(self.expand_channels(self.norm_channels(tokens)))
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives the input shape."""
+        """Returns the input shape."""
         return input_shape
 
     def work(self, input_shape: Shape) -> Work:
@@ -82,7 +82,7 @@ class MixerLayer(keras.layers.Layer):
         return sum((work_of(layer, shape) for layer, shape in self._parts(tokens, dim)), total)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "tokens_mlp_dim": self.tokens_mlp_dim,
@@ -93,7 +93,7 @@ class MixerLayer(keras.layers.Layer):
         }
 
     def _parts(self, tokens, dim):
-        """Gives the layers, not built, each with its input's shape."""
+        """Returns the layers, not built, each with its input's shape."""
         parts, index = [], 0
         for axis, length, hidden in (
             ("tokens", tokens, self.tokens_mlp_dim),

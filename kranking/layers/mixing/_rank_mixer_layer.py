@@ -31,7 +31,7 @@ class RankMixerLayer(keras.layers.Layer):
     Args:
         expansion: Hidden width of `F` over the tokens' dim.
         epsilon: Epsilon of both norms.
-        kernel_initializer: Initializer of every kernel, drawn for each token alone.
+        kernel_initializer: Initializer of every kernel, drawn separately for each token.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, tokens, dim)`, where `tokens` divides `dim`.
@@ -82,7 +82,7 @@ class RankMixerLayer(keras.layers.Layer):
         return self.norm_feedforward(self.contract(self.expand(mixed)) + mixed)
 
     def mix(self, tokens):
-        """Gives the tokens with their parts traded; twice gives them back.
+        """Returns the tokens with their parts traded; twice gives them back.
 
         Args:
             tokens: `(batch, tokens, dim)`.
@@ -92,7 +92,7 @@ class RankMixerLayer(keras.layers.Layer):
         return ops.reshape(ops.transpose(parts, (0, 2, 1, 3)), (-1, count, dim))
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives the input shape."""
+        """Returns the input shape."""
         return input_shape
 
     def work(self, input_shape: Shape) -> Work:
@@ -103,7 +103,7 @@ class RankMixerLayer(keras.layers.Layer):
         return chain + Work(4 * dim, 0, 5 * tokens * dim)
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "expansion": self.expansion,
@@ -112,7 +112,7 @@ class RankMixerLayer(keras.layers.Layer):
         }
 
     def _check(self, input_shape):
-        """Gives the number of tokens and their dim."""
+        """Returns the number of tokens and their dim."""
         dim = check_known_width(self, input_shape)
         if len(input_shape) != 3 or input_shape[1] is None or dim % input_shape[1]:
             raise ValueError(
@@ -122,7 +122,7 @@ class RankMixerLayer(keras.layers.Layer):
         return input_shape[1], dim
 
     def _networks(self, tokens, dim):
-        """Gives the two per-token projections, not built."""
+        """Returns the two per-token projections, not built."""
         return [
             StackedDense(
                 tokens,

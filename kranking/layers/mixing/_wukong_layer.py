@@ -98,7 +98,7 @@ class WukongLayer(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens, 2: dim})
 
     def call(self, inputs):
-        """Joins what both blocks give, adds the residual and normalises."""
+        """Joins what both blocks give, adds the residual and normalizes."""
         crossed = inputs
         for step in self.fmb:
             crossed = step(crossed)
@@ -107,7 +107,7 @@ class WukongLayer(keras.layers.Layer):
         return self.norm(outputs + (inputs if self.residual is None else self.residual(inputs)))
 
     def compute_output_shape(self, input_shape: Shape):
-        """Gives `(batch, fmb_features + lcb_features, dim)`."""
+        """Returns `(batch, fmb_features + lcb_features, dim)`."""
         _, dim = check_tokens(self, input_shape)
         return (input_shape[0], self._num_tokens, dim)
 
@@ -127,7 +127,7 @@ class WukongLayer(keras.layers.Layer):
         return total + Work(2 * dim, 0, 2 * made)  # the sum and its norm
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {
             **super().get_config(),
             "fmb_features": self.fmb_features,
@@ -144,7 +144,7 @@ class WukongLayer(keras.layers.Layer):
         return self.fmb_features + self.lcb_features
 
     def _fmb(self, dim) -> list[Any]:
-        """Gives the layers of the factorization machine block, not built."""
+        """Returns the layers of the factorization machine block, not built."""
         shared: dict[str, Any] = {"dtype": self.dtype_policy}
         first = fresh(self.kernel_initializer, 2)
         steps: list[Any] = [
@@ -164,7 +164,7 @@ class WukongLayer(keras.layers.Layer):
         return steps
 
     def _residual(self, tokens):
-        """Gives the layer that the residual needs if the number of tokens changes."""
+        """Returns the layer that the residual needs if the number of tokens changes."""
         same = tokens == self._num_tokens
         return None if same else self._token_linear("residual", self._num_tokens, 1)
 

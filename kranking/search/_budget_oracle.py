@@ -25,7 +25,7 @@ class BudgetOracle:
     `BudgetOracle(oracle, budget, cost)` changes the oracle that it is given, and gives it back: it stays
     one of its class, to be handed to any tuner. Draws over budget are kept in `rejected`, with the limit
     they broke. A Bayesian oracle learns from them: it proposes the feasible configuration with the greatest
-    `EI(x) · P(x within budget)` of those it looks at (ADR 20). A space without a feasible one raises
+    `EI(x) · P(x within budget)` of those it looks at (ADR 18). A space without a feasible one raises
     `NoFeasiblePoint`.
 
     Args:

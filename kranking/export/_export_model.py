@@ -11,24 +11,24 @@ from typing import Any
 import keras
 
 from kranking._core import check_choice, check_positive_int
-from kranking.export._bundle import FEATURES_FILE
-from kranking.export._describe import describe_check, describe_cost, describe_signatures
 from kranking.export._finding import refuse_failed
-from kranking.export._keras_file import KERAS_FILE
-from kranking.export._manifest import (
+from kranking.export._write_artefacts import write_artefacts
+from kranking.export.bundle._bundle import FEATURES_FILE
+from kranking.export.bundle._manifest import (
     FORMAT,
     FORMAT_VERSION,
     describe_files,
     versions,
     write_manifest,
 )
-from kranking.export._onnx import OPSETS, check_size, fits
-from kranking.export._process import in_tensorflow
-from kranking.export._publish import check_replaceable, published
-from kranking.export._served import IDS, ON_COLUMNS, TOWER, possible, served
-from kranking.export._signature import Signature
-from kranking.export._wanted import wanted_of
-from kranking.export._write import write_artefacts
+from kranking.export.bundle._publish import check_replaceable, published
+from kranking.export.checks._describe import describe_check, describe_cost, describe_signatures
+from kranking.export.checks._expected_answers import wanted_of
+from kranking.export.checks._tensorflow_process import in_tensorflow
+from kranking.export.formats._keras_file import KERAS_FILE
+from kranking.export.formats._onnx import OPSETS, check_size, fits
+from kranking.export.functions._served_function import IDS, ON_COLUMNS, TOWER, possible, served
+from kranking.export.functions._signature import Signature
 from kranking.features import schema_hash, to_json
 
 FORMATS = ("saved_model", "onnx")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from kranking.export._error import ExportError
-from kranking.export._manifest import check_files, read_manifest
-from kranking.export._publish import published
-from kranking.export._saved_model import SAVED_MODEL
 from kranking.export._versions import check_name, next_version
+from kranking.export.bundle._manifest import check_files, read_manifest
+from kranking.export.bundle._publish import published
+from kranking.export.formats._saved_model import SAVED_MODEL
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
 MODELS, BATCHING = "models.config", "batching.config"

@@ -5,14 +5,14 @@ import shutil
 from pathlib import Path
 
 from kranking._core import check_choice
-from kranking.export._bundle import load_bundle
-from kranking.export._interface import onnx_signature, read_onnx
-from kranking.export._onnx import ONNX_FILE
-from kranking.export._publish import published
-from kranking.export._served import IDS
-from kranking.export._signature import Signature, Value
 from kranking.export._versions import check_name, next_version
-from kranking.export._weights_file import WEIGHTS_FILE
+from kranking.export.bundle._bundle import load_bundle
+from kranking.export.bundle._publish import published
+from kranking.export.formats._interface import onnx_signature, read_onnx
+from kranking.export.formats._onnx import ONNX_FILE
+from kranking.export.formats._weights_file import WEIGHTS_FILE
+from kranking.export.functions._served_function import IDS
+from kranking.export.functions._signature import Signature, Value
 
 BACKENDS = ("onnxruntime", "python")
 CONFIG = "config.pbtxt"

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from kranking.export import load_bundle, score_parquet
-from kranking.export._log import LogRows
-from kranking.export._raw_rows import log_columns
+from kranking.export.bundle._log import LogRows
+from kranking.export.functions._raw_rows import log_columns
 
 pytestmark = pytest.mark.once
 

@@ -9,7 +9,7 @@ import keras
 import pytest
 
 from kranking.export import Latencies, ServingLatency, serving_latency
-from kranking.export._served import is_of_request
+from kranking.export.functions._served_function import is_of_request
 
 pytestmark = pytest.mark.once
 

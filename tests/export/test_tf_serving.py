@@ -21,8 +21,8 @@ from google.protobuf import (
 )
 
 from kranking.export import load_bundle, write_tf_serving
-from kranking.export._saved_model import load_saved_model, run_saved_model
 from kranking.export._tf_serving import batching_config, models_config
+from kranking.export.formats._saved_model import load_saved_model, run_saved_model
 from kranking.features import RawColumns
 
 pytestmark = pytest.mark.once

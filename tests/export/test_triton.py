@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from kranking.export import write_triton
-from kranking.export._signature import Signature, Value
 from kranking.export._triton import triton_config
 from kranking.export._triton_model import TritonPythonModel
+from kranking.export.functions._signature import Signature, Value
 
 pytestmark = pytest.mark.once
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from kranking.export import export_model, load_bundle, write_triton
-from kranking.export._requests import random_columns
+from kranking.export.functions._requests import random_columns
 
 SCRIPTS = Path(__file__).parents[2] / "export" / "triton"
 PYTHON = os.environ.get("TRITON_PYTHON")

@@ -1,0 +1,1 @@
+"""The expected answers of artefacts, and the checks against them."""

@@ -1,0 +1,116 @@
+"""Every check of a bundle's artefacts against the model: at the export, and of a bundle on disk.
+
+Runs in a TensorFlow process: the caller's own on that backend, a child of it on the others.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from kranking.export._error import ExportError
+from kranking.export._finding import Finding, find
+from kranking.export.bundle._manifest import file_within
+from kranking.export.bundle._tables_apart import read_interface, run_signature
+from kranking.export.checks._describe import PARITY
+from kranking.export.checks._expected_answers import Wanted
+from kranking.export.checks._reference import TOLERANCE, compare, full_precision
+from kranking.export.formats._interface import (
+    check_interface,
+    check_opset,
+    read_onnx,
+    saved_model_signature,
+)
+from kranking.export.formats._keras_file import load_keras
+from kranking.export.formats._saved_model import (
+    DEFAULT,
+    SAVED_MODEL,
+    load_saved_model,
+    run_saved_model,
+)
+from kranking.export.functions._check_rows import Rows
+from kranking.export.functions._served_function import IDS, ONNX_FILES, run_keras
+
+Run = Callable[[Rows], Rows]
+
+
+def check_artefacts(
+    folder: Path,
+    formats: Sequence[str],
+    opset: int,
+    wanted: Mapping[str, Wanted],
+    modules: Sequence[str] = (),
+) -> list[Finding]:
+    """Checks `model.keras` and what was made of it: interfaces, operator set and answers.
+
+    Args:
+        folder: The bundle.
+        formats: What it holds.
+        opset: ONNX operator set that it should be of.
+        wanted: By signature, what is expected, the one on model inputs first.
+        modules: Modules that register the model's own layers.
+    """
+    found: list[Finding] = []
+    with full_precision():
+        if wanted[IDS].cases:
+            load = lambda: run_keras(load_keras(folder, modules))  # noqa: E731
+            found.append(_parity("keras", wanted[IDS], load))
+        if "saved_model" in formats:
+            found += _check_saved_model(folder, wanted)
+        if "onnx" in formats:
+            for name, expected in wanted.items():
+                found += check_onnx(folder, name, opset, expected)
+    return found
+
+
+def _check_saved_model(folder: Path, wanted: Mapping[str, Wanted]) -> Iterator[Finding]:
+    load = functools.cache(lambda: load_saved_model(file_within(folder, SAVED_MODEL)))
+    for key in (*wanted, DEFAULT):
+        expected = wanted[IDS if key == DEFAULT else key]
+        artefact = _named("saved_model", key)
+
+        def interface(key=key, expected=expected, artefact=artefact):
+            found = saved_model_signature(file_within(folder, SAVED_MODEL), key)
+            return check_interface(artefact, expected.signature, found)
+
+        yield find("interface", artefact, interface)
+        if expected.cases and key != DEFAULT:  # the same function as the first
+            yield _parity(artefact, expected, lambda key=key: run_saved_model(load(), key))
+
+
+def check_onnx(folder: Path, name: str, opset: int, expected: Wanted) -> Iterator[Finding]:
+    """Checks the ONNX file of one signature: interface, operator set, and answers within its tolerance."""
+    artefact = _named("onnx", name)
+    read = functools.cache(lambda: read_onnx(file_within(folder, ONNX_FILES[name])))
+    yield find(
+        "interface",
+        artefact,
+        lambda: check_interface(artefact, expected.signature, read_interface(folder, name, read())),
+    )
+    yield find("opset", artefact, lambda: check_opset(artefact, read(), opset))
+    if expected.cases:
+        load = lambda: run_signature(folder, name)  # noqa: E731
+        yield _parity(artefact, expected, load, expected.tolerance)
+
+
+def _parity(
+    artefact: str, expected: Wanted, load: Callable[[], Run], tolerance: float = TOLERANCE
+) -> Finding:
+    def look():
+        try:
+            run = load()
+            answers = [run(case.rows) for case in expected.cases]
+        except ExportError:
+            raise
+        except Exception as error:  # four libraries' own errors have no common class
+            raise ExportError(
+                f"`{artefact}` should load and answer the check rows. "
+                f"Received: {type(error).__name__}: {error}"
+            ) from error
+        largest = compare(artefact, answers, expected.cases, expected.answers, tolerance)
+        return f"within {largest:.2g} of the model on {expected.size:,} rows", largest
+
+    return find(PARITY, artefact, look)
+
+
+def _named(artefact: str, signature: str) -> str:
+    return artefact if signature == IDS else f"{artefact} {signature}"

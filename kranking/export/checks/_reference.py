@@ -1,0 +1,127 @@
+"""The answers that artefacts must give: the model's own, on the backend it was trained on."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kranking.export._error import ExportError
+from kranking.export.functions._check_rows import Case, Rows, nudged
+from kranking.export.functions._served_function import TOWER, USER, tower_part
+
+# Artefacts must give probabilities that near to the model's (product-wide definition of parity).
+TOLERANCE = 1e-5
+
+
+def reference(model: Any, cases: Sequence[Case]) -> list[Rows]:
+    """Gives the model's probabilities for each case; NaN where a row cannot be compared.
+
+    Rows of the case `large` are left out where the model overflows, or where its own answer moves
+    by more than the tolerance when the input moves in its last bits: no two ways of adding up
+    floats agree there. Anywhere else an answer that is not finite is refused.
+    """
+    large = next(case.rows for case in cases if case.name == "large")
+    try:
+        *answers, moved = _predict(model, [*(case.rows for case in cases), nudged(large)])
+    except Exception as error:
+        raise ExportError(
+            f"The model should answer the check rows ({', '.join(case.name for case in cases)}). "
+            f"Received: {type(error).__name__}: {error}"
+        ) from error
+    for case, answer in zip(cases, answers, strict=True):
+        for task, p in answer.items():
+            if case.name == "large":
+                with np.errstate(invalid="ignore"):
+                    answer[task] = np.where(np.abs(moved[task] - p) <= TOLERANCE, p, np.nan)
+            elif not np.isfinite(p).all():
+                row = int(np.argwhere(~np.isfinite(p))[0][0])
+                raise ExportError(
+                    f"The model should give finite probabilities on every row. "
+                    f"Received: {p[row].tolist()} for task `{task}` on row {row} of the check "
+                    f"rows {case.name!r}"
+                )
+    return answers
+
+
+def raw_reference(model: Any, function: str, batches: Sequence[Rows]) -> list[Rows]:
+    """Gives what a function on columns must answer, from the model inputs that the host makes of them."""
+    if function != TOWER:
+        return _predict(model, batches)
+    users = tower_part(model.features).columns.features
+    answers = []
+    with full_precision():
+        for rows in batches:
+            fields = model.encoder.fields_of(users, rows).values()
+            parts = [np.asarray(keras.ops.convert_to_numpy(x), "float32") for x in fields]
+            answers.append({USER: np.concatenate(parts, axis=-1)})
+    return answers
+
+
+def compare(
+    artefact: str,
+    answers: Sequence[Rows],
+    cases: Sequence[Case],
+    wanted: Sequence[Rows],
+    tolerance: float = TOLERANCE,
+) -> float:
+    """Gives the largest |Δp| between an artefact's answers and the model's, or raises."""
+    largest = 0.0
+    for case, answer, expected in zip(cases, answers, wanted, strict=True):
+        for task, p in expected.items():
+            if answer[task].shape != p.shape or answer[task].dtype != np.float32:
+                raise ExportError(
+                    f"`{artefact}` should give float32 of shape {p.shape} for task `{task}` on "
+                    f"the check rows {case.name!r}. "
+                    f"Received: {answer[task].dtype} of shape {answer[task].shape}"
+                )
+            comparable = np.isfinite(p)
+            difference = np.abs(answer[task] - p)[comparable]
+            if task == USER:  # not a probability: a number can be large
+                difference = difference / (1 + np.abs(p[comparable]))
+            worst = float(np.max(difference, initial=0.0))
+            if not worst <= tolerance:  # NaN is refused too
+                row = int(np.argwhere(comparable)[np.argmax(difference)][0])
+                raise ExportError(
+                    f"`{artefact}` should be within {tolerance:g} of the model's probabilities. "
+                    f"Received: a difference of {worst:.3g} for task `{task}` on row {row} of the "
+                    f"check rows {case.name!r}"
+                )
+            largest = max(largest, worst)
+    return largest
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Keeps float32 products in float32: accelerators shorten them to 10 bits of mantissa."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        with jax.default_matmul_precision("highest"):
+            yield
+    elif keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        short = tf.config.experimental.tensor_float_32_execution_enabled()
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        try:
+            yield
+        finally:
+            tf.config.experimental.enable_tensor_float_32_execution(short)
+    else:  # torch keeps them unless it is told otherwise
+        yield
+
+
+def _predict(model: Any, batches: Sequence[Rows]) -> list[Rows]:
+    # One forward pass: on JAX each new batch size would compile every operation again.
+    rows = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    ends = np.cumsum([len(next(iter(batch.values()))) for batch in batches])[:-1]
+    with full_precision():
+        answers = model.probabilities(model(rows))
+        answers = {
+            task: np.asarray(keras.ops.convert_to_numpy(p), "float32")
+            for task, p in answers.items()
+        }
+    parts = {task: np.split(p, ends) for task, p in answers.items()}
+    return [{task: parts[task][i] for task in parts} for i in range(len(batches))]

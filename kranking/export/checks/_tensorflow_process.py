@@ -1,0 +1,77 @@
+"""Doing TensorFlow's part of an export or a check: here, or in a process of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kranking._child import ChildError, ask_child
+from kranking.export._error import ExportError
+from kranking.export._finding import Finding
+from kranking.export.checks._expected_answers import Wanted
+
+
+def in_tensorflow(
+    task: Callable[..., list[Finding]],
+    folder: Path,
+    formats: Sequence[str],
+    opset: int,
+    wanted: Mapping[str, Wanted],
+    modules: Sequence[str] = (),
+    **options: Any,
+) -> list[Finding]:
+    """Runs `write_artefacts` or `check_artefacts` in this process if it can, or else in a child."""
+    if _is_here():
+        return task(folder, formats, opset, wanted, modules, **options)
+    request = {
+        "task": task.__name__,
+        "folder": str(folder),
+        "formats": list(formats),
+        "opset": opset,
+        "modules": list(modules),
+        **options,
+        # Names of features may not be names of files inside an archive: they travel in the JSON.
+        "wanted": {
+            name: {
+                "signature": expected.signature.to_json(),
+                "cases": [case.name for case in expected.cases],
+                "tolerance": expected.tolerance,
+            }
+            for name, expected in wanted.items()
+        },
+    }
+    try:
+        answer = ask_child("kranking.export._child", request, "tensorflow", _arrays(wanted))
+    except ChildError as error:
+        raise ExportError(f"The TensorFlow process of the export failed: {error}") from error
+    if "refused" in answer:
+        raise ExportError(answer["refused"])
+    return [Finding(**finding) for finding in answer["found"]]
+
+
+def _is_here() -> bool:
+    """Whether this process runs on TensorFlow, outside of a strategy, whose graphs do not serve."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not tf.distribute.has_strategy()
+
+
+def _arrays(wanted: Mapping[str, Wanted]) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name, expected in wanted.items():
+        inputs, outputs = expected.signature.inputs, expected.signature.outputs
+        for i, (case, answers) in enumerate(zip(expected.cases, expected.answers, strict=True)):
+            for j, value in enumerate(inputs):
+                arrays[f"{name} {i} rows {j}"] = _without_objects(case.rows[value.name])
+            for j, value in enumerate(outputs):
+                arrays[f"{name} {i} answers {j}"] = answers[value.name]
+    return arrays
+
+
+def _without_objects(column: np.ndarray) -> np.ndarray:
+    """Gives strings as NumPy's own: nothing that needs unpickling goes from one process to another."""
+    return column.astype(str) if column.dtype == object else column

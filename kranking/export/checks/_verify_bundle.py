@@ -1,0 +1,225 @@
+"""Every check of a bundle on disk, by what it holds itself."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kranking._core import check_positive_int
+from kranking.export._error import ExportError
+from kranking.export._finding import FAILED, OK, WARNING, Finding, find
+from kranking.export.bundle._bundle import FEATURES_FILE
+from kranking.export.bundle._log import first_rows, open_log
+from kranking.export.bundle._manifest import MANIFEST, file_within
+from kranking.export.checks._check_artefacts import check_artefacts
+from kranking.export.checks._describe import describe_cost
+from kranking.export.checks._expected_answers import Wanted, wanted_of
+from kranking.export.checks._reference import TOLERANCE
+from kranking.export.checks._tensorflow_process import in_tensorflow
+from kranking.export.checks._tolerances import loosened, read_tolerances
+from kranking.export.checks._verification import Verification
+from kranking.export.checks._verify_files import check_files, check_versions, read_whole_manifest
+from kranking.export.formats._keras_file import KERAS_FILE, load_keras
+from kranking.export.functions._served_function import IDS, ONNX_FILES, Served, served
+from kranking.export.functions._signature import Signature
+from kranking.features import Preprocessor, from_json, schema_hash
+
+_UNITS = {
+    "table_parameters": "parameters in tables",
+    "dense_parameters": "parameters elsewhere",
+    "flops": "FLOPs of matrix products per row",
+    "artefact": "bytes of weights",
+}
+
+
+def verify_bundle(
+    directory: str | Path,
+    *,
+    log: Any = None,
+    num_log_rows: int = 1000,
+    num_check_rows: int = 64,
+    check_seed: int = 0,
+    modules: Sequence[str] = (),
+) -> Verification:
+    """Checks a bundle as `export_model` did before publishing it, and that nothing changed since.
+
+    Files against the manifest, its versions against the installed ones (a difference is a warning), the
+    declarations' hash, names, types and shapes of every artefact, its operator set, and its answers
+    against those of `model.keras`, on random rows and on rows at the edges. All of it is done,
+    whatever fails on the way; at the end comes what the model costs.
+
+    The hashes are the bundle's own: they tell damage, not forgery.
+
+    Args:
+        directory: What `export_model` wrote.
+        log: Parquet files of a log to compare on as well: path, folder, glob or a list of them.
+        num_log_rows: How many of its first rows.
+        num_check_rows: Random rows of the comparison; rows at the edges of every input come on top.
+        check_seed: Seed of the random rows.
+        modules: Modules that register custom layers of the model. They are imported; `model.keras`
+            itself is loaded in Keras's safe mode.
+
+    >>> print(verify_bundle("nowhere").failed[0].figure)
+    `directory` should hold a bundle with a manifest.json. Received: directory='nowhere'
+    """
+    check_positive_int("num_log_rows", num_log_rows)
+    check_positive_int("num_check_rows", num_check_rows)
+    folder, checks = Path(directory), _Checks()
+    manifest = checks.do("manifest", MANIFEST, partial(read_whole_manifest, folder), _made)
+    if manifest is None:
+        return Verification(folder, tuple(checks.found))
+    checks.found += [*check_files(folder, manifest), *check_versions(manifest)]
+    features = checks.do(
+        "declarations", FEATURES_FILE, partial(_features, folder, manifest), _of_features
+    )
+    model = checks.do("model", KERAS_FILE, partial(_model, folder, manifest, modules), _of_model)
+    declared = checks.do("signatures", MANIFEST, partial(_declared, manifest), ", ".join) or {}
+    columns = None
+    if features and log is not None:
+        columns = checks.do("log", str(log), partial(_rows, log, features, num_log_rows), _of_rows)
+    wanted = {name: Wanted(signature) for name, signature in declared.items()}
+    if model and declared:
+        make = partial(served, model, [name for name in declared if name != IDS])
+        functions = checks.do("functions", KERAS_FILE, make, _of_functions)
+        if functions:
+            checks.do("signatures", KERAS_FILE, partial(_same, functions, declared), ", ".join)
+            given = None if columns is None else Preprocessor(features)(columns)
+            make = partial(wanted_of, model, functions, num_check_rows, check_seed, given, columns)
+            wanted = checks.do("answers", KERAS_FILE, make, _of_answers) or wanted
+    if "weights" in manifest:
+        tolerances = checks.do(
+            "tolerances", MANIFEST, partial(read_tolerances, manifest), _of_tolerances
+        )
+        wanted = loosened(wanted, tolerances or dict.fromkeys(wanted, TOLERANCE))
+    if wanted:
+        checks.found += _check_artefacts(folder, manifest, wanted, modules)
+    if model:
+        checks.found += _check_cost(describe_cost(model), manifest["cost"])
+    return Verification(folder, tuple(checks.found))
+
+
+class _Checks:
+    """Findings as they are made."""
+
+    def __init__(self):
+        self.found: list[Finding] = []
+
+    def do(self, check: str, of: str, make: Callable[[], Any], figure: Callable[[Any], str]) -> Any:
+        """Gives what `make` gives, or None where that fails, and notes which of them it was."""
+        made: list[Any] = []
+
+        def look() -> str:
+            made.append(make())
+            return figure(made[0])
+
+        self.found.append(find(check, of, look))
+        return made[0] if self.found[-1].passed else None
+
+
+def _features(folder: Path, manifest: Mapping[str, Any]) -> list[Any]:
+    features = from_json(file_within(folder, FEATURES_FILE).read_text("utf-8"))
+    _check_hash(features, manifest)
+    return features
+
+
+def _model(folder: Path, manifest: Mapping[str, Any], modules: Sequence[str]) -> Any:
+    file_within(folder, KERAS_FILE)
+    model = load_keras(folder, modules)
+    Signature.of(model)  # raises if it is no model that can be served
+    _check_hash(model.features, manifest)
+    return model
+
+
+def _check_hash(features: Any, manifest: Mapping[str, Any]) -> None:
+    expected, received = manifest["schema_hash"], schema_hash(features)
+    if received != expected:
+        raise ValueError(f"The declarations' hash should be {expected}. Received: {received}")
+
+
+def _declared(manifest: Mapping[str, Any]) -> dict[str, Signature]:
+    described = manifest["signatures"]
+    if IDS not in described or not set(described) <= set(ONNX_FILES):
+        raise ValueError(
+            f"{MANIFEST} should describe the signature {IDS!r}, and no others than {list(ONNX_FILES)}. "
+            f"Received: {list(described)}"
+        )
+    if "onnx" in manifest["formats"]:
+        files = {name: described[name].get("onnx") for name in described}
+        expected = {name: ONNX_FILES[name] for name in described}
+        if files != expected or not set(files.values()) <= set(manifest["files"]):
+            raise ValueError(
+                f"{MANIFEST} should give each signature its ONNX file, {expected}, and list it among "
+                f"the files. Received: {files}"
+            )
+    return {name: Signature.from_json(described[name]) for name in described}
+
+
+def _same(functions: Sequence[Served], declared: Mapping[str, Signature]) -> list[str]:
+    wrong = [
+        function.name for function in functions if function.signature != declared[function.name]
+    ]
+    if wrong:
+        raise ValueError(
+            f"{MANIFEST} should describe the inputs and outputs that the model has. "
+            f"Received: others for {wrong}"
+        )
+    return list(declared)
+
+
+def _rows(log: Any, features: Sequence[Any], count: int) -> dict[str, Any]:
+    columns = first_rows(open_log(log, features), Preprocessor(features).columns, count)
+    Preprocessor(features)(columns)  # says which value of the log a feature refuses
+    return columns
+
+
+def _check_artefacts(
+    folder: Path, manifest: Mapping[str, Any], wanted: Mapping[str, Wanted], modules: Sequence[str]
+) -> list[Finding]:
+    try:
+        return in_tensorflow(
+            check_artefacts, folder, manifest["formats"], manifest["opset"], wanted, modules
+        )
+    except ExportError as error:  # the process died
+        return [Finding("artefacts", str(folder), FAILED, str(error))]
+
+
+def _check_cost(cost: Mapping[str, Any], noted: Mapping[str, Any]) -> Iterator[Finding]:
+    for name, unit in _UNITS.items():
+        figure = f"{cost[name]:,} {unit}"
+        same = noted.get(name, cost[name]) == cost[name]
+        if not same:
+            figure += f", in the manifest {noted[name]}"
+        yield Finding("cost", name, OK if same else WARNING, figure)
+    if cost["unknown"]:
+        yield Finding("cost", "unknown", WARNING, f"layers not counted: {cost['unknown']}")
+
+
+def _made(manifest: Mapping[str, Any]) -> str:
+    return f"{' and '.join(manifest['formats'])}, exported on {manifest['backend']}"
+
+
+def _of_features(features: Sequence[Any]) -> str:
+    return f"{len(features)} features, hash as in {MANIFEST}"
+
+
+def _of_model(model: Any) -> str:
+    return (
+        f"loaded in safe mode, {len(model.tasks)} tasks, hash of its declarations as in {MANIFEST}"
+    )
+
+
+def _of_functions(functions: Sequence[Served]) -> str:
+    return ", ".join(function.name for function in functions)
+
+
+def _of_tolerances(tolerances: Mapping[str, float]) -> str:
+    return ", ".join(f"{value:.2g} for {name}" for name, value in tolerances.items())
+
+
+def _of_rows(columns: Mapping[str, Any]) -> str:
+    return f"{len(next(iter(columns.values()))):,} rows"
+
+
+def _of_answers(wanted: Mapping[str, Wanted]) -> str:
+    sizes = [f"{expected.size:,} rows of {name}" for name, expected in wanted.items()]
+    return f"finite on {', '.join(sizes)}"

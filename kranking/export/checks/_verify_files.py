@@ -1,0 +1,78 @@
+"""A bundle's files and versions against what its manifest says."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kranking.export._finding import OK, WARNING, Finding, find
+from kranking.export.bundle._manifest import MANIFEST, check_file, read_manifest, versions
+from kranking.export.formats._onnx import ONNX_FILE
+from kranking.export.formats._saved_model import SAVED_MODEL
+
+_SECTIONS = {
+    "files": dict,
+    "formats": list,
+    "opset": int,
+    "backend": str,
+    "versions": dict,
+    "schema_hash": str,
+    "signatures": dict,
+    "cost": dict,
+}
+
+
+def read_whole_manifest(directory: Path) -> dict[str, Any]:
+    """Reads a manifest, or raises unless it has every section and speaks of the artefacts that it lists."""
+    manifest = read_manifest(directory)
+    manifest.setdefault("cost", {})  # bundles of earlier versions do without
+    wrong = [name for name, kind in _SECTIONS.items() if not isinstance(manifest.get(name), kind)]
+    if wrong:
+        kinds = {name: kind.__name__ for name, kind in _SECTIONS.items()}
+        raise ValueError(
+            f"{MANIFEST} should have the sections {kinds}. "
+            f"Received: {', '.join(f'{name}={manifest.get(name)!r}' for name in wrong)}"
+        )
+    files, formats = manifest["files"], manifest["formats"]
+    there = {
+        "saved_model": any(name.startswith(f"{SAVED_MODEL}/") for name in files),
+        "onnx": ONNX_FILE in files,
+    }
+    held = [name for name, is_there in there.items() if is_there]
+    if sorted(formats) != sorted(held) or not held:
+        raise ValueError(
+            f"{MANIFEST} should list the files of its formats, and of no others. "
+            f"Received: formats={formats}, files of {held}"
+        )
+    return manifest
+
+
+def check_files(directory: Path, manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """Checks every file that is listed, and that there is no other."""
+    for name, entry in manifest["files"].items():
+
+        def look(name=name, entry=entry) -> str:
+            check_file(directory, name, entry)
+            return f"{entry['bytes']:,} bytes, SHA-256 as listed"
+
+        yield find("file", name, look)
+    yield find("file", "others", lambda: _no_others(directory, manifest["files"]))
+
+
+def _no_others(directory: Path, listed: Mapping[str, Any]) -> str:
+    there = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if not p.is_dir()}
+    unknown = sorted(there - {MANIFEST, *listed})
+    if unknown:
+        raise ValueError(f"{MANIFEST} should list every file of the bundle. Received: {unknown}")
+    size = sum((directory / name).stat().st_size for name in there)
+    return f"none; {size:,} bytes in {len(there)} files altogether"
+
+
+def check_versions(manifest: Mapping[str, Any]) -> Iterator[Finding]:
+    """Compares the versions that made the bundle with those installed here; a difference is a warning."""
+    exported, installed = manifest["versions"], versions(manifest["backend"])
+    for name in exported | installed:
+        then, now = exported.get(name, "none"), installed.get(name, "none")
+        if then == now:
+            yield Finding("version", name, OK, now)
+        else:
+            yield Finding("version", name, WARNING, f"{now} here, exported with {then}")

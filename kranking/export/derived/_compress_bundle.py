@@ -1,0 +1,275 @@
+"""From a checked bundle to a smaller one, whose cost in quality is measured and capped."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kranking._core import check_choice, check_number, check_positive_int
+from kranking.data import read_parquet
+from kranking.export._error import ExportError
+from kranking.export._finding import Finding, refuse_failed
+from kranking.export.bundle._bundle import FEATURES_FILE, Bundle, load_bundle
+from kranking.export.bundle._log import first_rows, open_log
+from kranking.export.bundle._manifest import describe_files, versions, write_manifest
+from kranking.export.bundle._publish import check_beside, check_replaceable, published
+from kranking.export.checks._check_artefacts import check_onnx
+from kranking.export.checks._describe import describe_check
+from kranking.export.checks._expected_answers import Wanted, wanted_of
+from kranking.export.checks._tolerances import CEILING, loosened, reached_of, tolerances_of
+from kranking.export.formats._keras_file import KERAS_FILE, load_keras
+from kranking.export.formats._onnx import save
+from kranking.export.formats._weights_file import WEIGHTS_FILE, WeightsFile
+from kranking.export.functions._served_function import IDS, ONNX_FILES, served
+from kranking.export.rewrites._small_weights import WEIGHTS, with_small_weights
+from kranking.metrics import as_text, auc, normalized_entropy
+
+_ROWS = 4096  # of one run
+_CHECK_ROWS = 1000  # random ones, and as many of the log
+
+
+@dataclass(frozen=True)
+class Compression:
+    """What `compress_bundle` wrote, and what it cost; printed, it is a table of tasks.
+
+    Attributes:
+        directory: The smaller bundle.
+        weights: How weights are kept.
+        files: By ONNX file, and the file of weights that they share, its bytes before and after.
+        tasks: By task, `auc` and `normalized_entropy`, each before and after.
+        rows: Rows of the log that they were measured on.
+        moved: The largest |Δp| over these rows and tasks.
+
+    >>> print(Compression(
+    ...     Path("small"), "int8", {"model.onnx": (4_000, 1_100)},
+    ...     {"save": {"auc": (0.75, 0.7496), "normalized_entropy": (0.9, 0.9004)}}, 5, 0.004,
+    ... ))
+    small: weights in int8, 27.5 % of the ONNX files' bytes; on 5 rows probabilities moved by at most 0.004
+    task  AUC     after   change   NE      after   change
+    save  0.7500  0.7496  -0.0004  0.9000  0.9004  +0.04 %
+    """
+
+    directory: Path
+    weights: str
+    files: Mapping[str, tuple[int, int]]
+    tasks: Mapping[str, Mapping[str, tuple[float, float]]]
+    rows: int
+    moved: float
+
+    @property
+    def share(self) -> float:
+        """Bytes of the ONNX files after over before."""
+        before, after = (sum(sizes) for sizes in zip(*self.files.values()))
+        return after / before
+
+    def __str__(self) -> str:
+        lines = [("task", "AUC", "after", "change", "NE", "after", "change")]
+        for task, measured in self.tasks.items():
+            (a, b), (c, d) = measured["auc"], measured["normalized_entropy"]
+            changes = [as_text(b - a, "+.4f"), as_text(d / c - 1, "+.2%").replace("%", " %")]
+            lines.append(
+                (task, as_text(a), as_text(b), changes[0], as_text(c), as_text(d), changes[1])
+            )
+        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+        table = ["  ".join(f"{x:{w}}" for x, w in zip(line, widths)).rstrip() for line in lines]
+        share = f"{self.share:.1%}".replace("%", " %")
+        head = (
+            f"{self.directory}: weights in {self.weights}, {share} of the ONNX files' bytes; on "
+            f"{self.rows:,} rows probabilities moved by at most {self.moved:.2g}"
+        )
+        return "\n".join([head, *table])
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives everything but the directory, as the manifest holds it."""
+        return {
+            "weights": self.weights,
+            "files": {name: list(sizes) for name, sizes in self.files.items()},
+            "tasks": {t: {k: list(v) for k, v in m.items()} for t, m in self.tasks.items()},
+            "rows": self.rows,
+            "moved": self.moved,
+        }
+
+
+def compress_bundle(
+    source: str | Path,
+    directory: str | Path,
+    log: Any,
+    weights: str = "int8",
+    *,
+    max_auc_loss: float = 1e-3,
+    max_ne_rise: float = 1e-3,
+    num_rows: int = 100_000,
+    sample_weight: str | None = None,
+    modules: Sequence[str] = (),
+) -> Compression:
+    """Writes a bundle anew with small weights, if a labelled log shows that little is lost.
+
+    `"float16"` halves the ONNX files, and large tables in memory; products are computed in float32.
+    `"int8"` takes a quarter to two fifths, and computes large products in integers, with a scale for each
+    row of activations and each column of weights: rows do not influence each other. Every signature's file
+    is made small; `model.keras` stays exact, a SavedModel does not come along. The new bundle is loaded,
+    verified and served as any other; its manifest holds what was measured, and the tolerances of later
+    checks, under `compression`. Takes memory of about five times the largest ONNX file
+    with its weights.
+
+    Args:
+        source: A bundle with the format `"onnx"`; it stays as it is.
+        directory: The new bundle's folder: new, empty, or holding an earlier bundle and nothing else.
+        log: Parquet files with the features' columns and the tasks' labels, rows that the model was not
+            trained on: path, folder, glob or a list of them.
+        weights: `"float16"` or `"int8"`.
+        max_auc_loss: By how much each task's AUC may fall; 1 lets everything pass.
+        max_ne_rise: By what share each task's normalized entropy may rise; 0.001 is 0.1 %.
+        num_rows: How many of the log's first rows.
+        sample_weight: Column of the log with the weights of rows.
+        modules: Modules that register the model's own layers.
+
+    Raises:
+        ValueError: An argument is wrong, or the source is no such bundle.
+        ExportError: A task would lose more, has not both labels in these rows, or an answer moves by more
+            than 0.1; nothing is written.
+
+    >>> compress_bundle("nowhere", "small", "log.parquet")
+    Traceback (most recent call last):
+      ...
+    ValueError: `directory` should hold a bundle with a manifest.json. Received: directory='nowhere'
+    """
+    check_choice("weights", weights, WEIGHTS)
+    check_number("max_auc_loss", max_auc_loss, low=0.0, high=1.0)
+    check_number("max_ne_rise", max_ne_rise, low=0.0)
+    check_positive_int("num_rows", num_rows)
+    before, directory = load_bundle(source), Path(directory).resolve()
+    _check_source(before, directory)
+    check_replaceable(directory)
+    model = load_keras(before.directory, modules)
+    reader = read_parquet(log, model, _ROWS, sample_weight=sample_weight)
+    wanted = _wanted(model, before.manifest, log)
+    with published(directory) as folder:
+        files = _write(before, folder, weights)
+        manifest = {
+            **before.manifest,
+            "formats": ["onnx"],
+            "weights": weights,
+            "versions": versions(before.manifest["backend"]),
+            "files": describe_files(folder),
+        }
+        write_manifest(folder, manifest)
+        tasks, rows, moved = _measure(before, load_bundle(folder), model, reader, num_rows)
+        made = Compression(directory, weights, files, tasks, rows, moved)
+        _refuse(made, max_auc_loss, max_ne_rise)
+        found = _check(folder, wanted, manifest["opset"])
+        manifest["check"] = describe_check(wanted[IDS], manifest["check"]["seed"], found)
+        tolerances = tolerances_of(reached_of(found, list(wanted)), moved)
+        manifest["check"]["tolerance"] = max(tolerances.values())
+        manifest["compression"] = {**made.to_json(), "tolerance": tolerances}
+        write_manifest(folder, manifest)
+    return made
+
+
+def _check_source(source: Bundle, directory: Path) -> None:
+    if "weights" in source.manifest:
+        raise ValueError(
+            "`source` should be a bundle as `export_model` writes it: its weights are rounded once only. "
+            f"Received: weights in {source.manifest['weights']} in {str(source.directory)!r}"
+        )
+    if source.tables is not None:
+        raise ValueError(
+            "`source` should have its tables in the graphs: make weights small before you split them off. "
+            f"Received: {str(source.directory)!r}, whose tables lie apart"
+        )
+    check_beside(directory, source.directory)
+
+
+def _wanted(model: Any, manifest: Mapping[str, Any], log: Any) -> dict[str, Wanted]:
+    """Gives what every file must answer nearly as the model: random rows, edges and rows of the log."""
+    functions = served(model, [name for name in manifest["signatures"] if name != IDS])
+    preprocessor = model.preprocessor
+    columns = first_rows(open_log(log, model.features), preprocessor.columns, _CHECK_ROWS)
+    seed, given = manifest["check"]["seed"], preprocessor(columns)
+    wanted = wanted_of(model, functions, _CHECK_ROWS, seed, given, columns)
+    return loosened(wanted, dict.fromkeys(wanted, CEILING))
+
+
+def _write(source: Bundle, folder: Path, weights: str) -> dict[str, tuple[int, int]]:
+    """Writes the files of the smaller bundle; gives the bytes of each that ONNX needs before and after."""
+    import onnx
+
+    for name in (KERAS_FILE, FEATURES_FILE):
+        shutil.copyfile(source.directory / name, folder / name)
+    sizes, weights_file = {}, WeightsFile(folder)
+    shared = WEIGHTS_FILE in source.manifest["files"]
+    for name in (ONNX_FILES[signature] for signature in source.manifest["signatures"]):
+        old, new = source.directory / name, folder / name
+        small = with_small_weights(onnx.load(str(old)), weights)
+        if shared:
+            weights_file.take_from(small.graph)
+        save(small, new)
+        sizes[name] = (old.stat().st_size, new.stat().st_size)
+    if shared:
+        paths = (source.directory / WEIGHTS_FILE, folder / WEIGHTS_FILE)
+        before, after = (path.stat().st_size if path.exists() else 0 for path in paths)
+        sizes[WEIGHTS_FILE] = (before, after)
+    return sizes
+
+
+def _check(folder: Path, wanted: Mapping[str, Wanted], opset: int) -> list[Finding]:
+    found = [f for name in wanted for f in check_onnx(folder, name, opset, wanted[name])]
+    refuse_failed(found)
+    return found
+
+
+def _measure(
+    before: Bundle, after: Bundle, model: Any, reader: Any, num_rows: int
+) -> tuple[dict[str, Any], int, float]:
+    """Gives by task AUC and normalized entropy before and after, the rows, and the largest move."""
+    kept: dict[str, list[Any]] = {task.name: [] for task in model.tasks}
+    moved, rows = 0.0, 0
+    for x, y, weight in reader:
+        part = min(len(next(iter(y.values()))), num_rows - rows)
+        x = {name: values[:part] for name, values in x.items()}
+        one, other = before.predict(x), after.predict(x)
+        for task, parts in kept.items():
+            p, q = one[task][:, 0], other[task][:, 0]
+            moved = max(moved, float(np.abs(p - q).max()))
+            parts.append((y[task][:part], weight[task][:part], p, q))
+        rows += part
+        if rows == num_rows:
+            break
+    tasks = {}
+    for task, parts in kept.items():
+        y, weight, *scores = (np.concatenate([p[i] for p in parts]) for i in range(4))
+        logits = [_logits(p) for p in scores]
+        tasks[task] = {
+            "auc": tuple(auc(y, z, weight) for z in logits),
+            "normalized_entropy": tuple(normalized_entropy(y, z, weight) for z in logits),
+        }
+    return tasks, rows, moved
+
+
+def _logits(p: np.ndarray) -> np.ndarray:
+    p = np.clip(p.astype(np.float64), 1e-12, 1 - 1e-12)
+    return np.log(p) - np.log1p(-p)
+
+
+def _refuse(made: Compression, max_auc_loss: float, max_ne_rise: float) -> None:
+    lost, undefined = [], []
+    for task, measured in made.tasks.items():
+        (a, b), (c, d) = measured["auc"], measured["normalized_entropy"]
+        if not np.isfinite([a, b, c, d]).all():
+            undefined.append(task)
+        elif a - b > max_auc_loss or d > c * (1 + max_ne_rise):
+            lost.append(task)
+    if undefined:
+        raise ExportError(
+            "Each task should have both labels in the log's rows, to be measured on: give more of them by "
+            f"`num_rows`, or another log. Received: {undefined} without; no bundle was written\n{made}"
+        )
+    if lost:
+        raise ExportError(
+            f"Weights in {made.weights} should cost each task at most {max_auc_loss:g} of AUC and "
+            f"{max_ne_rise:.2%} of normalized entropy. Received: more for {lost}; no bundle was written. "
+            f"float16 costs less than int8\n{made}"
+        )

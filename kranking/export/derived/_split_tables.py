@@ -1,0 +1,242 @@
+"""From a checked bundle to one whose embedding tables the client looks up."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kranking._core import check_positive_int
+from kranking.export._finding import refuse_failed
+from kranking.export.bundle._bundle import FEATURES_FILE, load_bundle
+from kranking.export.bundle._manifest import describe_files, versions, write_manifest
+from kranking.export.bundle._publish import check_beside, check_replaceable, published
+from kranking.export.bundle._tables_apart import FORMAT_VERSION, TABLES_FILE, plain
+from kranking.export.checks._check_artefacts import check_onnx
+from kranking.export.checks._describe import describe_check
+from kranking.export.checks._expected_answers import Wanted, wanted_of
+from kranking.export.checks._tolerances import loosened, read_tolerances
+from kranking.export.formats._keras_file import KERAS_FILE, load_keras
+from kranking.export.formats._onnx import open_session, save
+from kranking.export.formats._weights_file import WEIGHTS_FILE, WeightsFile
+from kranking.export.functions._served_function import IDS, ONNX_FILES, served
+from kranking.export.rewrites._split_graph import Lookup, indices_of, lookups, rest_of
+
+_CHECK_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Split:
+    """What `split_tables` wrote.
+
+    Attributes:
+        directory: The bundle.
+        tables: By file below it, the shape of a table.
+        files: By ONNX file, and the file of weights that they share, its bytes before and after.
+
+    >>> print(Split(Path("apart"), {"tables/0.npy": (1000, 16)}, {"model.onnx": (70_000, 6_000)}))
+    apart: 1 tables apart
+      tables/0.npy  1,000 × 16
+      model.onnx  70,000 bytes before, 6,000 now
+    """
+
+    directory: Path
+    tables: Mapping[str, tuple[int, ...]]
+    files: Mapping[str, tuple[int, int]]
+
+    def __str__(self) -> str:
+        lines = [f"{self.directory}: {len(self.tables)} tables apart"]
+        for name, shape in self.tables.items():
+            lines.append(f"  {name}  {' × '.join(f'{size:,}' for size in shape)}")
+        for name, (before, after) in self.files.items():
+            lines.append(f"  {name}  {before:,} bytes before, {after:,} now")
+        return "\n".join(lines)
+
+
+def split_tables(
+    source: str | Path,
+    directory: str | Path,
+    *,
+    min_bytes: int = 2**20,
+    modules: Sequence[str] = (),
+) -> Split:
+    """Writes a bundle anew with its embedding tables beside the graphs, as NumPy files.
+
+    A signature's answer then takes three steps: `NAME.indices.onnx` computes which rows are wanted, the
+    client looks them up, and the signature's own file takes them, with the other inputs that it reads, to
+    the answers. `Bundle` does all three, from files that are mapped into memory; `tables.json` says what
+    belongs together, for a client with a store of its own. The runtime then holds small tables and what
+    is dense, and a table whose rows hang on another's.
+
+    The new bundle is loaded, verified and scored with as any other, and written for Triton, whose model
+    then takes the rows: `Bundle.tensors` gives them. A SavedModel does not come along.
+
+    Args:
+        source: A bundle with the format `"onnx"`; it stays as it is.
+        directory: The new bundle's folder: new, empty, or holding an earlier bundle and nothing else.
+        min_bytes: A smaller table stays in the graph.
+        modules: Modules that register the model's own layers.
+
+    Raises:
+        ValueError: An argument is wrong, the source is no such bundle, or no table is so large.
+        ExportError: An answer is not the model's; nothing is written.
+
+    >>> split_tables("nowhere", "apart")
+    Traceback (most recent call last):
+      ...
+    ValueError: `directory` should hold a bundle with a manifest.json. Received: directory='nowhere'
+    """
+    check_positive_int("min_bytes", min_bytes)
+    before, directory = load_bundle(source), Path(directory).resolve()
+    if TABLES_FILE in before.manifest["files"]:
+        raise ValueError(
+            "`source` should be a bundle with its tables in the graphs. Received: one whose tables lie "
+            f"apart, {str(source)!r}"
+        )
+    check_beside(directory, before.directory)
+    check_replaceable(directory)
+    manifest = before.manifest
+    model = load_keras(before.directory, modules)
+    functions = served(model, [name for name in manifest["signatures"] if name != IDS])
+    wanted = wanted_of(model, functions, _CHECK_ROWS, manifest["check"]["seed"])
+    if "weights" in manifest:
+        wanted = loosened(wanted, read_tolerances(manifest))
+    with published(directory) as folder:
+        for name in (KERAS_FILE, FEATURES_FILE):
+            shutil.copyfile(before.directory / name, folder / name)
+        writer = _Writer(before.directory, folder, min_bytes)
+        for name, expected in wanted.items():
+            writer.write(name, expected)
+        writer.finish()
+        found = [f for n in wanted for f in check_onnx(folder, n, manifest["opset"], wanted[n])]
+        refuse_failed(found)
+        check = describe_check(wanted[IDS], manifest["check"]["seed"], found)
+        check["tolerance"] = manifest["check"]["tolerance"]
+        new = {
+            "formats": ["onnx"],
+            "versions": versions(manifest["backend"]),
+            "check": check,
+            "files": describe_files(folder),
+        }
+        write_manifest(folder, {**manifest, **new})
+    return Split(directory, writer.tables, writer.sizes)
+
+
+class _Writer:
+    """Writes the files of signatures one after another, and each table once."""
+
+    def __init__(self, source: Path, folder: Path, least: int):
+        self.source, self.folder, self.least = source, folder, least
+        self.tables: dict[str, tuple[int, ...]] = {}
+        self.sizes: dict[str, tuple[int, int]] = {}
+        self.weights = WeightsFile(folder)
+        self._files: dict[bytes, str] = {}
+        self._split: dict[str, Any] = {}
+
+    def write(self, name: str, expected: Wanted) -> None:
+        """Writes a signature's files; its cases show the shapes of what is looked up."""
+        import onnx
+
+        old, new = self.source / ONNX_FILES[name], self.folder / ONNX_FILES[name]
+        model = onnx.load(str(old), load_external_data=False)  # tables come one at a time
+        cuts = _named(model.graph, lookups(model.graph, self.least))
+        while cuts:
+            path = self.folder / f"{name}.indices.onnx"
+            asked = indices_of(model, {f"{key}_indices": cut.indices for key, cut in cuts.items()})
+            self._save(asked, path)
+            shapes = _shapes(path, list(cuts), expected)
+            if shapes.keys() == cuts.keys():
+                model = self._cut(name, model, asked, cuts, shapes)
+                break
+            cuts = {key: cuts[key] for key in shapes}  # the others do not go with the rows asked
+            path.unlink()
+        self._save(model, new)
+        self.sizes[new.name] = (old.stat().st_size, new.stat().st_size)
+
+    def _save(self, model: Any, path: Path) -> None:
+        if (self.source / WEIGHTS_FILE).exists():
+            self.weights.take_from(model.graph, self.source)
+        save(model, path)
+
+    def _cut(
+        self, name: str, model: Any, asked: Any, cuts: Mapping[str, Lookup], shapes: Mapping
+    ) -> Any:
+        """Gives the graph behind the tables, and notes how to get there."""
+        from onnx import helper, numpy_helper
+
+        constants = {c.name: c for c in model.graph.initializer}
+        given, steps = {}, []
+        for key, cut in cuts.items():
+            table = numpy_helper.to_array(constants[cut.table], str(self.source))
+            kind = helper.np_dtype_to_tensor_dtype(table.dtype)
+            shape = [*shapes[key], *table.shape[1:]]
+            given[cut.rows] = helper.make_tensor_value_info(f"{key}_rows", kind, shape)
+            step = {"indices": f"{key}_indices", "table": self._file(table), "rows": f"{key}_rows"}
+            steps.append(step)
+        rest = rest_of(model, asked, given)
+        rows = {step["rows"] for step in steps}
+        self._split[name] = {
+            "indices": f"{name}.indices.onnx",
+            "inputs": [value.name for value in rest.graph.input if value.name not in rows],
+            "lookups": steps,
+        }
+        return rest
+
+    def finish(self) -> None:
+        """Writes what belongs together."""
+        if not self._split:
+            raise ValueError(
+                f"`source` should have an embedding table of {self.least:,} bytes or more in its graphs. "
+                "Received: none"
+            )
+        described = {"format_version": FORMAT_VERSION, "signatures": self._split}
+        (self.folder / TABLES_FILE).write_text(json.dumps(described, indent=1) + "\n", "utf-8")
+        if (self.source / WEIGHTS_FILE).exists():
+            paths = (self.source / WEIGHTS_FILE, self.folder / WEIGHTS_FILE)
+            before, after = (path.stat().st_size if path.exists() else 0 for path in paths)
+            self.sizes[WEIGHTS_FILE] = (before, after)
+
+    def _file(self, table: np.ndarray) -> str:
+        kind = f"{table.dtype} {table.shape} ".encode()  # zeros of another shape are another table
+        digest = hashlib.sha256(kind)
+        digest.update(np.ascontiguousarray(table).reshape(-1).view(np.uint8).data)
+        key = digest.digest()
+        if key not in self._files:
+            name = self._files[key] = f"tables/{len(self._files)}.npy"
+            (self.folder / "tables").mkdir(exist_ok=True)
+            np.save(self.folder / name, table, allow_pickle=False)
+            self.tables[name] = table.shape
+        return self._files[key]
+
+
+def _shapes(path: Path, keys: Sequence[str], expected: Wanted) -> dict[str, list[Any]]:
+    """Gives the shapes of the wanted rows' numbers, of those whose first axis goes with the rows asked."""
+    counted = next(value for value in expected.signature.inputs if value.rows is None)
+    sizes = {len(case.rows[counted.name]): case.rows for case in expected.cases}
+    first, second = [size for size in sizes if size > 1][:2]
+    session, found = open_session(path), []
+    for rows in (sizes[first], sizes[second]):
+        given = {value.name: plain(rows[value.name]) for value in session.get_inputs()}
+        found.append(session.run([f"{key}_indices" for key in keys], given))
+    axes: dict[Any, Any] = {(first, second): counted.axis, (1, 1): 1}
+    shapes = {}
+    for key, *pair in zip(keys, *found, strict=True):
+        lengths = tuple(x.shape[0] if x.ndim else 0 for x in pair)
+        if lengths in axes and pair[0].shape[1:] == pair[1].shape[1:]:
+            shapes[key] = [axes[lengths], *pair[0].shape[1:]]
+    return shapes
+
+
+def _named(graph: Any, cuts: Sequence[Lookup]) -> dict[str, Lookup]:
+    """Gives lookups by what inputs and outputs of theirs are called, like nothing else in the graph."""
+    names = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
+    names |= {name for node in graph.node for name in node.output}
+    prefix = "table"
+    while any(re.fullmatch(rf"{prefix}_\d+_(rows|indices)", name) for name in names):
+        prefix += "_"
+    return {f"{prefix}_{i}": cut for i, cut in enumerate(cuts)}

@@ -1,0 +1,1 @@
+"""Files of a bundle by format: how each is written, read and run."""

@@ -1,0 +1,242 @@
+"""Writing an ONNX file with exact names and one batch axis, and running it."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kranking.export._error import ExportError
+from kranking.export.formats._graph import graph_of
+from kranking.export.formats._weights_file import WeightsFile
+from kranking.export.functions._check_rows import Rows
+from kranking.export.functions._signature import Signature
+from kranking.export.rewrites._nodes import read_by
+from kranking.export.rewrites.fusion import fuse
+
+ONNX_FILE = "model.onnx"
+OPSETS = (17, 18)
+
+# One protocol buffer holds 2 GiB; the graph needs a little of it.
+_MAX_BYTES = 2**31 - 2**24
+# The file format that came with opsets 17 and 18: runtimes of 2022 and later read it.
+_IR_VERSION = 8
+
+
+def fits(num_bytes: int) -> bool:
+    """Says whether one ONNX file can hold weights of so many bytes."""
+    return num_bytes <= _MAX_BYTES
+
+
+def check_size(num_bytes: int) -> None:
+    """Raises before any work is done for weights that one ONNX file cannot hold."""
+    if not fits(num_bytes):
+        raise ExportError(
+            "An ONNX file should hold less than 2 GiB of weights. "
+            f"Received: a model of {num_bytes / 2**30:.2f} GiB. "
+            "Leave `external_data` to None: large weights then lie in a file of their own"
+        )
+
+
+def convert(
+    serve: Callable,
+    signature: Signature,
+    opset: int,
+    outside: Sequence[Any] = (),
+    weights: WeightsFile | None = None,
+) -> Any:
+    """Makes an ONNX model of `serve`, a function of a dict of tensors.
+
+    Args:
+        serve: The function.
+        signature: Its names, types and shapes.
+        opset: ONNX operator set.
+        outside: Keras variables that it reads, which go into `weights`: they are inputs of the function
+            that is converted, so that no protocol buffer ever holds them.
+        weights: The file for them.
+    """
+    import tensorflow as tf
+    import tf2onnx
+
+    names = [value.name for value in signature.inputs]
+
+    def positional(*tensors):
+        inputs, values = tensors[: len(names)], tensors[len(names) :]
+        with keras.StatelessScope(state_mapping=list(zip(outside, values, strict=True))):
+            answers = serve(dict(zip(names, inputs, strict=True)))
+        return [answers[value.name] for value in signature.outputs]
+
+    plain = [f"input_{i:06d}" for i in range(len(names))]
+    specs = [
+        tf.TensorSpec((value.rows, *value.shape), value.dtype, name=name)
+        for name, value in zip(plain, signature.inputs, strict=True)
+    ]
+    given = {f"weight_{i:06d}": variable for i, variable in enumerate(outside)}
+    specs += [tf.TensorSpec(v.shape, v.dtype, name=name) for name, v in given.items()]
+    made = {
+        "function": graph_of(positional, specs),
+        "input_signature": specs,
+        "opset": opset,
+        "custom_op_handlers": {"Erfc": (_write_erfc, []), "SelectV2": (_write_where, [])},
+    }
+    try:
+        with _passes_in_place():
+            model, _ = tf2onnx.convert.from_function(**made)
+    except Exception:  # a pass that fails is left out where it worked on a copy
+        model, _ = tf2onnx.convert.from_function(**made)
+    if weights is not None:
+        _put_outside(model.graph, given, weights)
+    fuse(model, given)
+    _rename(model.graph, signature, plain)
+    model.ir_version = _IR_VERSION
+    model.doc_string = ""
+    return model
+
+
+def _put_outside(graph: Any, given: Mapping[str, Any], weights: WeightsFile) -> None:
+    """Makes constants of the inputs that stand for weights, as far as the graph reads them."""
+    inputs = [value for value in graph.input if value.name not in given]
+    read = {name for node in graph.node for name in read_by(node)}
+    for name in sorted(given.keys() & read):
+        graph.initializer.append(weights.tensor(name, np.asarray(given[name].value)))
+    copies = [type(value).FromString(value.SerializeToString()) for value in inputs]
+    del graph.input[:]
+    graph.input.extend(copies)
+
+
+def save(model: Any, path: Path) -> None:
+    """Writes an ONNX model, and checks the structure of what then lies there."""
+    import onnx
+
+    onnx.save_model(model, str(path))
+    onnx.checker.check_model(str(path), full_check=True)  # with the files beside it
+
+
+def run_onnx(path: Path) -> Callable[[Rows], dict[str, np.ndarray]]:
+    """Loads an ONNX file into ONNX Runtime and gives a function from rows to probabilities."""
+    session = open_session(path)
+    names = [output.name for output in session.get_outputs()]
+
+    def run(rows: Rows) -> dict[str, np.ndarray]:
+        given = {n: x.astype(object) if x.dtype.kind == "U" else x for n, x in rows.items()}
+        return dict(zip(names, session.run(names, given), strict=True))
+
+    return run
+
+
+def open_session(path: Path, threads: int | None = None) -> Any:
+    """Opens an `onnxruntime.InferenceSession` on the CPU with that many threads."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    if threads is not None:
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        str(path), sess_options=options, providers=["CPUExecutionProvider"]
+    )
+
+
+@contextlib.contextmanager
+def _passes_in_place() -> Iterator[None]:
+    """Spares the copy of the whole graph that tf2onnx makes before each pass, half of a conversion's time.
+
+    tf2onnx 1.17 makes none where this variable is set, whatever its value.
+    """
+    name = "TF2ONNX_CATCH_ERRORS"
+    before = os.environ.get(name)
+    os.environ[name] = "FALSE"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _write_where(context: Any, node: Any, name: str, arguments: Any) -> None:
+    """Writes a choice as what it is; tf2onnx writes `c·x + (1 − c)·y`: three passes over memory for one."""
+    from onnx import TensorProto
+    from tf2onnx.onnx_opset.controlflow import Select
+
+    kinds = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT32, TensorProto.INT64)
+    if context.get_dtype(node.output[0]) in (*kinds, TensorProto.STRING):
+        node.type = "Where"
+    else:  # ONNX Runtime chooses among no others
+        Select.version_9(context, node)
+
+
+def _write_erfc(context: Any, node: Any, name: str, arguments: Any) -> None:
+    """Writes `1 - erf(x)` for the complement of erf in an exact GELU, which ONNX has no operator for."""
+    import tf2onnx
+
+    output, values = node.output[0], node.input[0]
+    dtype, shape = context.get_dtype(output), context.get_shape(output)
+    context.remove_node(name)
+    kind = tf2onnx.utils.map_onnx_to_numpy_type(dtype)
+    one = context.make_const(f"{name}/one", np.ones((), kind))
+    erf = context.make_node("Erf", [values])
+    context.make_node(
+        "Sub",
+        [one.output[0], erf.output[0]],
+        outputs=[output],
+        name=name,
+        dtypes=[dtype],
+        shapes=[shape],
+    )
+
+
+def _rename(graph: Any, signature: Signature, inputs: list[str]) -> None:
+    """Gives inputs and outputs their real names, in the signature's order, and the axis its own."""
+    produced = {value.name for value in graph.output}
+    wanted = {value.name for value in (*signature.inputs, *signature.outputs)}
+    outputs = [value.name for value in graph.output]
+    kept = {value.name: value for value in graph.input}
+    lost = [v.name for v, name in zip(signature.inputs, inputs) if name not in kept]
+    if lost or len(produced) != len(signature.outputs):
+        raise ExportError(
+            f"The ONNX graph should read every input and keep every output apart. Received: "
+            f"inputs {lost} not in the graph, {len(produced)} of {len(signature.outputs)} outputs"
+        )
+    names = dict(zip(inputs, [value.name for value in signature.inputs]))
+    names |= dict(zip(outputs, [value.name for value in signature.outputs]))
+
+    def real(name: str) -> str:
+        # A feature may bear the name of an inner value: the inner one steps aside.
+        return names.get(name, f"inner/{name}" if name in wanted else name)
+
+    rename_values(graph, real)
+    ordered = [kept[name] for name in inputs]
+    axes = {value.name: value.axis for value in (*signature.inputs, *signature.outputs)}
+    for value in (*ordered, *graph.output):
+        value.name = names[value.name]
+        first = value.type.tensor_type.shape.dim[0]
+        first.Clear()
+        if isinstance(axes[value.name], str):
+            first.dim_param = axes[value.name]
+        else:
+            first.dim_value = axes[value.name]
+    copies = [type(value).FromString(value.SerializeToString()) for value in ordered]
+    del graph.input[:]
+    graph.input.extend(copies)
+
+
+def rename_values(graph: Any, real: Callable[[str], str]) -> None:
+    """Renames every value that nodes of a graph, or of the graphs inside them, use or make."""
+    for node in graph.node:
+        node.input[:] = [real(name) if name else name for name in node.input]
+        node.output[:] = [real(name) if name else name for name in node.output]
+        for attribute in node.attribute:
+            # Reading an absent `g` and changing it would create it.
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                rename_values(inner, real)
+                for value in (*inner.input, *inner.output):
+                    value.name = real(value.name)
+    for constant in graph.initializer:
+        constant.name = real(constant.name)
+    # Inferred shapes of inner values still carry nameless batch axes; readers infer them anew.
+    del graph.value_info[:]

@@ -1,0 +1,236 @@
+"""The operations of `features.encode_raw` as nodes of an ONNX graph, and that graph before a model's."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kranking.export._error import ExportError
+
+_ML_DOMAIN, _ML_VERSION = "ai.onnx.ml", 3
+
+
+class Node(NamedTuple):
+    """A value of the graph: its name, the type of its elements, its last dimension (0: none)."""
+
+    name: str
+    dtype: str
+    width: int
+
+
+class OnnxOps:
+    """Adds a node for each operation.
+
+    Args:
+        prefix: Put before the name of every value, so that it meets no other graph's.
+
+    Attributes:
+        nodes: The nodes so far.
+        constants: The tensors that they hold.
+    """
+
+    def __init__(self, prefix: str):
+        self.prefix = prefix
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self._known: dict[Any, Node] = {}
+        self._made = 0
+
+    def absolute(self, x: Node) -> Node:
+        """|x|."""
+        return self._apply("Abs", x)
+
+    def sign(self, x: Node) -> Node:
+        """−1, 0 or 1."""
+        return self._apply("Sign", x)
+
+    def log(self, x: Node) -> Node:
+        """Natural logarithm."""
+        return self._apply("Log", x)
+
+    def add(self, x: Any, y: Any) -> Node:
+        """x + y."""
+        return self._apply("Add", x, y)
+
+    def subtract(self, x: Any, y: Any) -> Node:
+        """x − y."""
+        return self._apply("Sub", x, y)
+
+    def multiply(self, x: Any, y: Any) -> Node:
+        """x · y."""
+        return self._apply("Mul", x, y)
+
+    def divide(self, x: Any, y: Any) -> Node:
+        """Divides; integers without remainder."""
+        return self._apply("Div", x, y)
+
+    def floor_mod(self, x: Any, y: Any) -> Node:
+        """Remainder with the sign of the divisor."""
+        return self._apply("Mod", x, y)
+
+    def minimum(self, x: Any, y: Any) -> Node:
+        """The smaller one."""
+        return self._apply("Min", x, y)
+
+    def maximum(self, x: Any, y: Any) -> Node:
+        """The greater one."""
+        return self._apply("Max", x, y)
+
+    def less(self, x: Any, y: Any) -> Node:
+        """x < y."""
+        return self._apply("Less", x, y, dtype="bool")
+
+    def less_equal(self, x: Any, y: Any) -> Node:
+        """x ≤ y."""
+        return self._apply("LessOrEqual", x, y, dtype="bool")
+
+    def equal(self, x: Any, y: Any) -> Node:
+        """x = y."""
+        return self._apply("Equal", x, y, dtype="bool")
+
+    def logical_or(self, x: Any, y: Any) -> Node:
+        """x or y."""
+        return self._apply("Or", x, y)
+
+    def where(self, condition: Any, x: Any, y: Any) -> Node:
+        """x where the condition holds, else y."""
+        return self._apply("Where", condition, x, y, dtype=self._node(x).dtype)
+
+    def cast(self, x: Node, dtype: str) -> Node:
+        """Changes the type of the elements."""
+        return self._apply("Cast", x, dtype=dtype, to=_kind(dtype))
+
+    def column(self, x: Any) -> Node:
+        """Makes (batch, 1) of (batch,)."""
+        return self._apply("Unsqueeze", x, np.array([1]), width=1)
+
+    def flat(self, x: Any) -> Node:
+        """Makes (batch,) of (batch, 1)."""
+        return self._apply("Squeeze", x, np.array([1]), width=0)
+
+    def concatenate(self, parts: Sequence[Any]) -> Node:
+        """Puts matrices side by side."""
+        return self._apply("Concat", *parts, width=sum(part.width for part in parts), axis=1)
+
+    def split(self, x: Any, widths: Sequence[int]) -> list[Node]:
+        """Cuts a matrix into parts of these widths."""
+        parts = [Node(self._fresh(), x.dtype, width) for width in widths]
+        self._append("Split", [x, self._node(np.array(widths))], parts, axis=1)
+        return parts
+
+    def total(self, x: Any) -> Node:
+        """Sums each row, to (batch, 1)."""
+        return self._apply("ReduceSum", x, np.array([1]), width=1, keepdims=1)
+
+    def take_along(self, x: Any, positions: Any) -> Node:
+        """Gives each row's values at its positions."""
+        return self._apply("GatherElements", x, positions, axis=1)
+
+    def width(self, x: Any) -> int:
+        """Gives the last dimension."""
+        return x.width
+
+    def numpy_dtype(self, x: Any) -> Any:
+        """Gives the type of a value's elements."""
+        return np.dtype(x.dtype)
+
+    def lookup(self, x: Any, vocabulary: tuple[Any, ...]) -> Node:
+        """Gives 1 + the position of each value in the vocabulary, 0 for all others."""
+        text = x.dtype == "string"
+        # A runtime refuses an encoder without keys; "" and the least integer are never in a vocabulary.
+        keys, rows = (vocabulary or (("" if text else -(2**63)),)), range(1, len(vocabulary) + 1)
+        named = {"keys_strings" if text else "keys_int64s": list(keys)}
+        found = Node(self._fresh(), "int64", x.width)
+        self._append(
+            "LabelEncoder",
+            [x],
+            [found],
+            domain=_ML_DOMAIN,
+            default_int64=0,
+            values_int64s=list(rows) or [0],
+            **named,
+        )
+        return self.cast(found, "int32")
+
+    def _apply(self, kind: str, *inputs: Any, dtype=None, width=None, **attributes) -> Node:
+        values = [self._node(x) for x in inputs]
+        first = values[0]
+        width = max(v.width for v in values) if width is None else width
+        made = Node(self._fresh(), dtype or first.dtype, width)
+        self._append(kind, values, [made], **attributes)
+        return made
+
+    def _append(self, kind: str, inputs: list[Node], outputs: list[Node], **attributes) -> None:
+        from onnx import helper
+
+        taken, given = ([v.name for v in values] for values in (inputs, outputs))
+        self.nodes.append(helper.make_node(kind, taken, given, **attributes))
+
+    def _node(self, value: Any) -> Node:
+        """Gives a value as it is, a number or an array as a constant, the same only once."""
+        if isinstance(value, Node):
+            return value
+        from onnx import numpy_helper
+
+        array = np.asarray(value)
+        key = (str(array.dtype), array.shape, array.tobytes())
+        if key not in self._known:
+            width = array.shape[-1] if array.ndim == 2 else 0
+            self._known[key] = Node(self._fresh(), str(array.dtype), width)
+            self.constants.append(numpy_helper.from_array(array, self._known[key].name))
+        return self._known[key]
+
+    def _fresh(self) -> str:
+        self._made += 1
+        return f"{self.prefix}{self._made}"
+
+
+def prepended(
+    model: Any, fronts: Sequence[tuple[Callable[[OnnxOps, dict[str, Node]], dict[str, Node]], Any]]
+) -> Any:
+    """Gives a model whose inputs are computed by other graphs in front of it.
+
+    Args:
+        model: An ONNX model.
+        fronts: Pairs of a function, from operations and the front's inputs to inputs of the model, and
+            the front's inputs: (name, dtype, shape, first axis) each, the axis a name or a size.
+    """
+    from onnx import helper
+
+    from kranking.export.formats._onnx import rename_values
+
+    merged = type(model).FromString(model.SerializeToString())
+    graph, outputs = merged.graph, {value.name for value in model.graph.output}
+    nodes, constants, inputs, real = [], [], [], {}
+    for i, (front, values) in enumerate(fronts):
+        ops = OnnxOps(f"front_{i}/")
+        given = {}
+        for name, dtype, shape, axis in values:
+            if name in outputs or name in {value.name for value in inputs}:
+                raise ExportError(
+                    "A column should not share its name with a task: ONNX cannot tell them apart. "
+                    f"Received: {name!r}. Rename the task and name its column by `label`."
+                )
+            inputs.append(helper.make_tensor_value_info(name, _kind(dtype), [axis, *shape]))
+            given[name] = Node(name, dtype, shape[-1] if shape else 0)
+        real |= {name: node.name for name, node in front(ops, given).items()}
+        nodes, constants = nodes + ops.nodes, constants + ops.constants
+    rename_values(graph, lambda n: real.get(n, n if n in outputs else f"model/{n}"))
+    copies = [*nodes, *graph.node]
+    del graph.node[:], graph.input[:]
+    graph.node.extend(copies)
+    graph.input.extend(inputs)
+    graph.initializer.extend(constants)
+    if not any(opset.domain == _ML_DOMAIN for opset in merged.opset_import):
+        merged.opset_import.append(helper.make_opsetid(_ML_DOMAIN, _ML_VERSION))
+    return merged
+
+
+def _kind(dtype: str) -> int:
+    from onnx import TensorProto, helper
+
+    return (
+        TensorProto.STRING
+        if dtype == "string"
+        else helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    )

@@ -1,0 +1,194 @@
+"""Writing a SavedModel whose signature carries exact names, and running it."""
+
+import contextlib
+import keyword
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kranking.export.formats._graph import graph_of
+from kranking.export.formats._tensorflow_ops import constant_of
+from kranking.export.functions._check_rows import Rows
+from kranking.export.functions._signature import Signature
+
+SAVED_MODEL = "saved_model"
+DEFAULT = "serving_default"
+Functions = Mapping[str, tuple[Callable, Signature]]
+
+
+def write_saved_model(
+    functions: Functions, variables: list, tables: Mapping[Any, Any], folder: Path
+) -> None:
+    """Writes functions with a signature each; the first is `serving_default` as well.
+
+    TensorFlow makes Python parameters out of a signature's names, and so renames or refuses
+    most names that are not identifiers. So the function is traced with plain names, and the
+    names in the written protocol buffer are replaced by the real ones.
+
+    Args:
+        functions: By signature, a function from a dict of tensors to one, and its names and types.
+        variables: Variables that the functions use.
+        tables: Look-up tables that they make when they are traced.
+        folder: Where to.
+    """
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.weights = variables
+    traced, renamed = {}, {}
+    for key, (function, signature) in functions.items():
+        inputs, outputs = _plain_names(key, signature)
+        exact = _with_exact_names(function, signature)
+        setattr(module, key, exact)
+        # What is traced is called, not traced again.
+        traced[key] = _with_plain_names(exact, signature, inputs, outputs)
+        renamed[key] = (
+            {plain: name for name, plain in inputs.items()},
+            {plain: name for name, plain in outputs.items()},
+        )
+    module.tables = list(tables.values())
+    first = next(iter(functions))
+    tf.saved_model.save(module, str(folder), signatures={**traced, DEFAULT: traced[first]})
+    _rename(folder, {**renamed, DEFAULT: renamed[first]})
+
+
+def _with_exact_names(function: Callable, signature: Signature) -> Any:
+    import tensorflow as tf
+
+    specs = {v.name: tf.TensorSpec((v.rows, *v.shape), v.dtype) for v in signature.inputs}
+    return graph_of(function, [specs])
+
+
+def _with_plain_names(function: Callable, signature: Signature, inputs: Any, outputs: Any) -> Any:
+    import tensorflow as tf
+
+    def plain(**tensors):
+        answers = function({name: tensors[inputs[name]] for name in inputs})
+        return {outputs[name]: answers[name] for name in outputs}
+
+    specs = {
+        inputs[v.name]: tf.TensorSpec((v.rows, *v.shape), v.dtype, name=inputs[v.name])
+        for v in signature.inputs
+    }
+    return tf.function(plain, autograph=False).get_concrete_function(**specs)
+
+
+def load_saved_model(folder: Path) -> Any:
+    """Loads a SavedModel, whatever the names in it."""
+    import tensorflow as tf
+
+    with _exact_names_expected():
+        return tf.saved_model.load(str(folder))
+
+
+def run_saved_model(loaded: Any, key: str = DEFAULT) -> Callable[[Rows], dict[str, np.ndarray]]:
+    """Gives a function from rows to what a signature of a SavedModel answers.
+
+    It calls the signature itself, by keyword where Python allows the names, and by one dict where
+    it does not.
+    """
+    by_keyword = not loaded.signatures[key].structured_input_signature[0]
+
+    def run(rows: Rows) -> dict[str, np.ndarray]:
+        signature = loaded.signatures[key]  # held through `loaded`, which owns the variables
+        tensors = {name: constant_of(column) for name, column in rows.items()}
+        with _exact_names_expected():
+            answers = signature(**tensors) if by_keyword else signature(tensors)
+        return {name: answer.numpy() for name, answer in answers.items()}
+
+    return run
+
+
+@contextlib.contextmanager
+def _exact_names_expected() -> Iterator[None]:
+    """Silences TensorFlow's note that a name is no Python parameter: the names are exact on purpose."""
+
+    def needed(record: logging.LogRecord) -> bool:
+        return "not a valid tf.function parameter name" not in record.getMessage()
+
+    logger = logging.getLogger("absl")
+    logger.addFilter(needed)
+    try:
+        yield
+    finally:
+        logger.removeFilter(needed)
+
+
+def callable_by_keyword(names: list[str]) -> bool:
+    """Says whether TensorFlow can take these names as keyword arguments of a signature."""
+    parameters = [_parameter(name) for name in names]
+    return len(set(parameters)) == len(parameters) and all(
+        name.isidentifier() and not keyword.iskeyword(name) for name in parameters
+    )
+
+
+def _parameter(name: str) -> str:
+    """The Python parameter that TensorFlow makes of a name."""
+    plain = "".join(c if c.isalnum() else "_" for c in name)
+    return plain if plain[0].isalpha() else "arg_" + plain
+
+
+def _plain_names(key: str, signature: Signature) -> tuple[dict[str, str], dict[str, str]]:
+    """Gives names that sort as TensorFlow will sort the real ones when it flattens them."""
+    inputs = sorted(value.name for value in signature.inputs)
+    if callable_by_keyword(inputs):
+        inputs.sort(key=_parameter)
+    outputs = sorted(value.name for value in signature.outputs)
+    return (
+        {name: f"{key}_input_{i:06d}" for i, name in enumerate(inputs)},
+        {name: f"{key}_output_{i:06d}" for i, name in enumerate(outputs)},
+    )
+
+
+def _rename(folder: Path, renamed: Mapping[str, tuple[dict[str, str], dict[str, str]]]) -> None:
+    """Puts the real names into the SignatureDefs and into what Python restores them from."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = folder / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString(path.read_bytes())
+    graph = saved.meta_graphs[0]
+    for key, (inputs, outputs) in renamed.items():
+        _replace_keys(graph.signature_def[key].inputs, inputs)
+        _replace_keys(graph.signature_def[key].outputs, outputs)
+    objects = graph.object_graph_def
+    for node in objects.nodes:
+        function = node.bare_concrete_function
+        for key, (inputs, outputs) in renamed.items():
+            if key != DEFAULT and set(function.argument_keywords) == set(inputs):
+                keywords = [inputs[name] for name in function.argument_keywords]
+                function.argument_keywords[:] = keywords
+                function.ClearField("function_spec")
+                concrete = objects.concrete_functions[function.concrete_function_name]
+                _rename_structure(concrete, inputs, outputs)
+                break
+    path.write_bytes(saved.SerializeToString(deterministic=True))
+    # The fingerprint holds a checksum of the file before the change; loading does without it.
+    (folder / "fingerprint.pb").unlink(missing_ok=True)
+
+
+def _rename_structure(concrete: Any, inputs: dict[str, str], outputs: dict[str, str]) -> None:
+    arguments, keywords = concrete.canonicalized_input_signature.tuple_value.values
+    keywords = keywords.dict_value.fields
+    _replace_keys(keywords, inputs)
+    _replace_keys(concrete.output_signature.dict_value.fields, outputs)
+    if not callable_by_keyword(list(keywords)):
+        positional = arguments.tuple_value.values.add().dict_value.fields
+        for name in list(keywords):
+            positional[name].CopyFrom(keywords[name])
+            del keywords[name]
+
+
+def _replace_keys(fields: Any, names: dict[str, str]) -> None:
+    values = {
+        plain: type(fields[plain]).FromString(fields[plain].SerializeToString()) for plain in names
+    }
+    for plain in names:
+        del fields[plain]
+    for plain, name in names.items():
+        fields[name].CopyFrom(values[plain])
+        if hasattr(fields[name], "tensor_spec_value"):
+            fields[name].tensor_spec_value.name = name

@@ -1,0 +1,1 @@
+"""What each signature of a bundle takes and gives, and seeded rows for it."""

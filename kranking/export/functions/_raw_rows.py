@@ -1,0 +1,171 @@
+"""Rows of a log, made by seed, on which what takes columns must give the model's own answers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kranking.export.functions._check_rows import Case
+from kranking.export.functions._served_function import Served
+from kranking.features import Categorical, Embedding, Feature, Numeric, Preprocessor
+from kranking.features import Sequence as History
+
+_SIZES = (("random", 0), ("single", 1), ("odd", 7))
+_STRANGE = ("never seen", "naïve é 漢字 🎈", " ")
+
+
+def raw_cases(
+    functions: Sequence[Served],
+    features: Sequence[Feature],
+    num_rows: int,
+    seed: int,
+    log: Mapping[str, Any] | None = None,
+) -> dict[str, list[tuple[Case, dict[str, np.ndarray]]]]:
+    """Gives, by function, its check rows with the model inputs that the host's reference makes of them.
+
+    Nulls, values never seen, lists that are empty or too long and numbers far out are among them; the
+    columns of a real `log` come on top.
+    """
+    preprocessor = Preprocessor(features)
+    cases: dict[str, list] = {function.name: [] for function in functions if function.parts}
+    batches: dict[str, Any] = {
+        name: log_columns(features, size or num_rows, np.random.default_rng([seed, size]))
+        for name, size in _SIZES
+    }
+    if log is not None:
+        batches["log"] = log
+    for name, columns in batches.items():
+        for function in functions:
+            if function.parts:
+                rows, inputs = _of(function, columns, preprocessor)
+                cases[function.name].append((Case(name, rows), inputs))
+    return cases
+
+
+def _of(function: Served, columns: Mapping[str, Any], preprocessor: Any) -> tuple[Any, Any]:
+    size = len(next(iter(columns.values())))
+    firsts = [part.axis == 1 for part in function.parts]
+    once = {
+        c
+        for p, f in zip(function.parts, firsts)
+        if f
+        for x in p.columns.features
+        for c in x.columns
+    }
+    # A request has one user: every candidate's row holds that one's values.
+    repeated = {
+        n: c.take(pa.array(np.zeros(size, np.int64))) if n in once else c
+        for n, c in columns.items()
+    }
+    rows = {}
+    for part, first in zip(function.parts, firsts):
+        made = part.columns(repeated)
+        rows |= {n: (x[:1] if first else x) for n, x in made.items()}
+    return rows, preprocessor(repeated)
+
+
+def log_columns(features: Sequence[Feature], size: int, rng: Any) -> dict[str, pa.Array]:
+    """Gives columns that the declarations can read."""
+    tables = {f.name: f for f in features if isinstance(f, Categorical)}
+    # A column that several features read is made for the one that asks most of it.
+    kinds: Any = (History, Categorical, Embedding, Numeric)
+    longest = max((f.max_length for f in features if isinstance(f, History)), default=0)
+    lengths = _lengths(size, longest, rng)
+    columns: dict[str, pa.Array] = {}
+    for feature in (f for kind in kinds for f in features if isinstance(f, kind)):
+        made = _columns(feature, tables, lengths, rng)
+        columns = made | columns
+        if isinstance(feature, Numeric) and feature.nulls == "refuse" and not feature.bucketized:
+            columns[feature.source] = pc.fill_null(columns[feature.source], 0)  # pyright: ignore
+    return columns
+
+
+def _columns(
+    feature: Any, tables: dict[str, Categorical], histories: Any, rng: Any
+) -> dict[str, Any]:
+    size = len(histories)
+    if isinstance(feature, Numeric):
+        return {feature.source: _numbers(feature, size, rng)}
+    if isinstance(feature, Embedding):
+        rows = list(rng.standard_normal((size, feature.dim)))
+        if feature.nulls == "zeros":
+            rows = [None if rng.random() < 0.1 else row for row in rows]
+        return {feature.source: pa.array(rows, pa.list_(pa.float32()))}
+    if isinstance(feature, Categorical):
+        vocabulary = None if feature.hash_buckets is not None else feature.vocabulary or ("a",)
+        if not feature.multivalued:
+            return {feature.source: _ids(vocabulary, size, rng)}
+        lists = _lists(
+            _lengths(size, feature.max_length, rng), lambda n: _ids(vocabulary, n, rng), rng
+        )
+        if feature.separator is not None:
+            joined = [
+                None if row is None else feature.separator.join(v or "" for v in row)
+                for row in lists.to_pylist()
+            ]
+            lists = pa.array(joined, pa.string())
+        return {feature.source: lists}
+    return _history(feature, tables[feature.of], histories, rng)
+
+
+def _history(feature: History, table: Categorical, lengths: Any, rng: Any) -> dict[str, Any]:
+    vocabulary = None if table.hash_buckets is not None else table.vocabulary or ("a",)
+    columns = {feature.source: _lists(lengths, lambda n: _ids(vocabulary, n, rng), None)}
+    if feature.action is not None:
+        kinds = feature.action_vocabulary or ("a",)
+        columns[feature.action] = _lists(lengths, lambda n: _ids(kinds, n, rng), None)
+    if feature.time is not None and feature.request_time is not None:
+        unit = {"s": 1, "ms": 10**3, "us": 10**6}[feature.time_unit]
+        now = 1_700_000_000 * unit
+        ages = lambda n: pa.array(now - rng.integers(0, 10**6 * unit, n))  # noqa: E731
+        columns[feature.time] = _lists(lengths, ages, None)
+        columns[feature.request_time] = pa.array(now + rng.integers(0, 10**4 * unit, len(lengths)))
+    return columns
+
+
+def _numbers(feature: Numeric, size: int, rng: Any) -> pa.Array:
+    low, high = feature.bounds or (None, None)
+    centre, spread = feature.mean or 0.0, feature.std or 1.0
+    if feature.boundaries:
+        centre, spread = np.mean(feature.boundaries), np.std(feature.boundaries) + 1.0
+    elif low is not None and high is not None:
+        centre, spread = (low + high) / 2, high - low
+    values = centre + spread * rng.standard_normal(size)
+    if feature.transform == "log":
+        values = np.sign(values) * np.expm1(np.abs(values))
+    missing = rng.random(size) < 0.1
+    if feature.nulls == "refuse" and not feature.bucketized:
+        missing[:] = False
+    return pa.array(values, mask=missing)
+
+
+def _ids(vocabulary: Any, size: int, rng: Any) -> pa.Array:
+    """Gives known values and unknown ones and nulls; integers of every size if they are hashed."""
+    missing = rng.random(size) < 0.1
+    if vocabulary is None or isinstance(vocabulary[0], int):
+        values = rng.integers(-(2**62), 2**62, size) >> rng.integers(0, 62, size)
+        if vocabulary is not None:
+            values = np.where(
+                rng.random(size) < 0.7, rng.choice(np.array(vocabulary), size), values
+            )
+        return pa.array(values, mask=missing)
+    known = rng.integers(0, len(vocabulary), size)
+    strange = rng.integers(0, len(_STRANGE), size)
+    kept = rng.random(size) < 0.7
+    values = [vocabulary[k] if keep else _STRANGE[s] for k, s, keep in zip(known, strange, kept)]
+    return pa.array([None if m else v for v, m in zip(values, missing)], pa.string())
+
+
+def _lengths(size: int, width: Any, rng: Any) -> np.ndarray:
+    return rng.integers(0, width + 3, size)
+
+
+def _lists(lengths: np.ndarray, values: Any, rng: Any) -> pa.Array:
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(offsets), values(int(offsets[-1])))
+    if rng is None:
+        return lists
+    absent = rng.random(len(lengths)) < 0.1
+    return pa.array([None if a else r for a, r in zip(absent, lists.to_pylist())], lists.type)

@@ -1,0 +1,46 @@
+"""Requests made by seed: what each signature of a bundle takes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kranking.export.functions._raw_rows import log_columns
+from kranking.export.functions._served_function import (
+    SERVE,
+    TOWER,
+    is_of_request,
+    possible,
+    rank_parts,
+    tower_part,
+)
+from kranking.features import Feature, RawColumns
+
+
+def random_columns(features: Sequence[Feature], rows: int, seed: int = 0) -> dict[str, pa.Array]:
+    """Gives a log's columns for one request: one user and context, `rows` candidates."""
+    columns = log_columns(features, rows, np.random.default_rng(seed))
+    once = {column for f in features if is_of_request(f) for column in f.columns}
+    first = pa.array(np.zeros(rows, np.int64))
+    return {name: c.take(first) if name in once else c for name, c in columns.items()}
+
+
+def request_tensors(
+    features: Sequence[Feature], name: str, columns: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """Gives what a signature on columns takes; of a request's own columns, `rank` reads the first row."""
+    if name not in possible(features):
+        raise ValueError(
+            f"`name` must be one of {list(possible(features))}, which these features allow on columns. "
+            f"Received: {name!r}"
+        )
+    if name == SERVE:
+        return RawColumns(features)(columns)
+    if name == TOWER:
+        return tower_part(features).columns(columns)
+    once, each = (part.columns for part in rank_parts(features))
+    request = {n: x[:1] for n, x in once(columns).items()}
+    if not all(map(len, request.values())):
+        raise ValueError("`rank` must have one request row in `columns`. Received: none")
+    return {**request, **each(columns)}

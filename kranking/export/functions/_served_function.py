@@ -1,0 +1,173 @@
+"""The functions that a bundle serves: what each takes and gives, as TensorFlow and as an ONNX front."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kranking.export.formats._tensorflow_ops import TensorFlowOps
+from kranking.export.functions._signature import BATCH, Signature, Value
+from kranking.features import Feature, RawColumns, encode_raw
+from kranking.features import Sequence as History
+
+IDS, SERVE, RANK, TOWER = "serve_ids", "serve", "rank", "user_tower"
+ON_COLUMNS = (SERVE, RANK, TOWER)
+ONNX_FILES = {IDS: "model.onnx", SERVE: "serve.onnx", RANK: "rank.onnx", TOWER: "user_tower.onnx"}
+USER = "user_embedding"  # the tower's output; "user" is what a column may be called
+
+
+@dataclass(frozen=True)
+class Part:
+    """Columns that enter a function together, with the first axis that they share."""
+
+    columns: RawColumns
+    axis: str | int = BATCH
+
+    def values(self) -> tuple[Value, ...]:
+        """The tensors of the columns."""
+        specs = self.columns.inputs.items()
+        return tuple(Value(name, s.dtype, s.shape, self.axis) for name, s in specs)
+
+    def inputs(self) -> tuple[Value, ...]:
+        """The model inputs that are made of them."""
+        named = (item for f in self.columns.features for item in f.inputs().items())
+        return tuple(Value(name, s.dtype, s.shape, self.axis) for name, s in named)
+
+
+@dataclass(frozen=True)
+class Served:
+    """One function: on model inputs by `ids`, on a log's columns by `parts` where there are any."""
+
+    name: str
+    parts: tuple[Part, ...]
+    ids: Signature
+    function: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+    @property
+    def signature(self) -> Signature:
+        """What the artefact takes and gives."""
+        if not self.parts:
+            return self.ids
+        return Signature(tuple(v for p in self.parts for v in p.values()), self.ids.outputs)
+
+    def in_tensorflow(self, operations: TensorFlowOps) -> Callable[[Mapping[str, Any]], dict]:
+        """Gives the function from the signature's inputs to its outputs."""
+        if not self.parts:
+            return self.function
+
+        def on_columns(tensors):
+            made = [encode_raw(operations, part.columns, tensors) for part in self.parts]
+            return self.function({name: x for inputs in made for name, x in inputs.items()})
+
+        return on_columns
+
+    def fronts(self) -> list[tuple[Callable, list[tuple]]]:
+        """Gives what `_front_onnx.prepended` puts before the function on model inputs."""
+        return [
+            (
+                lambda o, given, columns=part.columns: encode_raw(o, columns, given),
+                [(v.name, v.dtype, v.shape, v.axis) for v in part.values()],
+            )
+            for part in self.parts
+        ]
+
+
+def is_of_request(feature: Feature) -> bool:
+    """Says whether a feature has one value per request: the user's and the context's, but no item's.
+
+    A history that is encoded with the candidate differs from item to item, whatever its side.
+    """
+    fused = isinstance(feature, History) and feature.candidate is not None
+    return feature.side != "item" and not fused
+
+
+def possible(features: Sequence[Feature]) -> tuple[str, ...]:
+    """Names the functions on columns that these declarations allow."""
+    request = [is_of_request(f) for f in features]
+    user = any(f.side == "user" and of for f, of in zip(features, request))
+    rank = any(request) and not all(request)
+    return (SERVE, *([RANK] if rank else []), *([TOWER] if user else []))
+
+
+def served(model: Any, names: Sequence[str]) -> list[Served]:
+    """Gives the functions of these names; the one on model inputs comes first."""
+    signature = Signature.of(model)
+    functions = [Served(IDS, (), signature, lambda inputs: _probabilities(model, model(inputs)))]
+    makers = {SERVE: _serve, RANK: _rank, TOWER: _user_tower}
+    return functions + [makers[name](model, signature) for name in names]
+
+
+def _serve(model: Any, signature: Signature) -> Served:
+    part = Part(RawColumns(model.features))
+    return Served(SERVE, (part,), signature, lambda inputs: _probabilities(model, model(inputs)))
+
+
+def rank_parts(features: Sequence[Feature]) -> tuple[Part, Part]:
+    """Gives the columns of one request and those of its candidates."""
+    request = RawColumns([f for f in features if is_of_request(f)], features)
+    items = [f for f in features if not is_of_request(f)]
+    return Part(request, 1), Part(RawColumns(items, features, taken=request.inputs))
+
+
+def tower_part(features: Sequence[Feature]) -> Part:
+    """Gives the columns of users."""
+    users = [f for f in features if f.side == "user" and is_of_request(f)]
+    return Part(RawColumns(users, features))
+
+
+def _rank(model: Any, signature: Signature) -> Served:
+    parts = rank_parts(model.features)
+    request, items = (part.columns.features for part in parts)
+    names = [value.name for value in parts[0].inputs()]
+    counted = parts[1].inputs()[0].name
+
+    def rank(inputs):
+        count = ops.shape(inputs[counted])[0]
+
+        def spread(x):
+            return ops.broadcast_to(x, (count, *x.shape[1:]))
+
+        fields = {}
+        every = {name: spread(x) if name in names else x for name, x in inputs.items()}
+        if model.stack[0].needs_fields:
+            # A history may be encoded beside a feature of the request.
+            fields = model.encoder.fields_of(items, every)
+            once = model.encoder.fields_of(request, inputs)
+            fields |= {name: spread(field) for name, field in once.items()}
+            fields = {f.name: fields[f.name] for f in model.features}
+        return _probabilities(model, model.logits_of(fields, every))
+
+    ids = Signature(tuple(v for part in parts for v in part.inputs()), signature.outputs)
+    return Served(RANK, parts, ids, rank)
+
+
+def _user_tower(model: Any, signature: Signature) -> Served:
+    part = tower_part(model.features)
+    users = part.columns.features
+    width = sum(model.encoder.field_widths[f.name] for f in users)
+
+    def tower(inputs):
+        fields = list(model.encoder.fields_of(users, inputs).values())
+        return {USER: ops.concatenate(fields, axis=-1) if len(fields) > 1 else fields[0]}
+
+    return Served(
+        TOWER, (part,), Signature(part.inputs(), (Value(USER, "float32", (width,)),)), tower
+    )
+
+
+def run_keras(model: Any) -> Callable[[Mapping[str, Any]], dict[str, np.ndarray]]:
+    """Gives a function from rows of model inputs to the model's probabilities, in NumPy."""
+
+    def run(rows: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        answers = _probabilities(model, model(rows))
+        return {name: np.asarray(ops.convert_to_numpy(p)) for name, p in answers.items()}
+
+    return run
+
+
+def _probabilities(model: Any, logits: Any) -> dict[str, Any]:
+    answers = model.probabilities(logits)
+    return {task.name: keras.ops.cast(answers[task.name], "float32") for task in model.tasks}

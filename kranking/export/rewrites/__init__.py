@@ -1,0 +1,1 @@
+"""Rewriting ONNX graphs: fusion, small weights, and the cut at embedding tables."""

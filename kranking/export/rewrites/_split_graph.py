@@ -1,0 +1,108 @@
+"""An ONNX graph cut at its embedding tables: which rows it wants, and what it does with them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from kranking.export.formats._onnx import rename_values
+from kranking.export.rewrites._nodes import axis_of, read_by
+from kranking.export.rewrites.fusion import narrow
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """One reading of a table.
+
+    Args:
+        table: Name of the constant.
+        indices: Name of the value that says which rows.
+        rows: Name of the value that holds them.
+    """
+
+    table: str
+    indices: str
+    rows: str
+
+
+def lookups(graph: Any, least: int) -> list[Lookup]:
+    """Finds the tables of `least` bytes and more that a graph reads by rows.
+
+    A lookup whose rows hang on what another one found stays inside: it would take another way to and fro.
+    """
+    tables = {c.name for c in graph.initializer if _bytes(c) >= least}
+    outputs = {value.name for value in graph.output}
+    behind: set[str] = set()  # values that hang on rows
+    found: list[Lookup] = []
+    for node in graph.node:
+        by_rows = node.op_type == "Gather" and node.input[0] in tables and axis_of(node) == 0
+        if by_rows and node.input[1] not in behind and node.output[0] not in outputs:
+            found.append(Lookup(node.input[0], node.input[1], node.output[0]))
+            behind |= set(node.output)
+        elif behind & set(read_by(node)):
+            behind |= set(node.output)
+    return found
+
+
+def indices_of(model: Any, named: Mapping[str, str]) -> Any:
+    """Gives the part of a model that computes which rows are wanted, as int64.
+
+    Args:
+        model: The whole.
+        named: By the name of an output, the value of the model that says which rows.
+    """
+    from onnx import TensorProto, helper, shape_inference
+
+    part = _part(model, list(named.values()), {})
+    for name, value in named.items():
+        part.graph.node.append(helper.make_node("Cast", [value], [name], to=TensorProto.INT64))
+        part.graph.output.append(helper.make_tensor_value_info(name, TensorProto.INT64, None))
+    narrow(part)
+    return shape_inference.infer_shapes(part)
+
+
+def rest_of(model: Any, indices: Any, given: Mapping[str, Any]) -> Any:
+    """Gives the part of a model behind its tables.
+
+    Args:
+        model: The whole.
+        indices: The part that computes which rows are wanted: an input that neither reads stays here.
+        given: By value of the model that holds rows, the input that it becomes.
+    """
+    part = _part(model, [value.name for value in model.graph.output], given)
+    part.graph.output.extend(model.graph.output)
+    narrow(part)
+    read = {value.name for value in (*indices.graph.input, *part.graph.input)}
+    part.graph.input.extend(value for value in model.graph.input if value.name not in read)
+    return part
+
+
+def _part(model: Any, wanted: Iterable[str], given: Mapping[str, Any]) -> Any:
+    """Gives what a model needs for some values, when others are inputs; the outputs are not named yet."""
+    from onnx import helper
+
+    names = set(wanted)
+    nodes: list[Any] = []
+    for node in reversed(model.graph.node):
+        if names & set(node.output) and not given.keys() & set(node.output):
+            nodes.append(type(node).FromString(node.SerializeToString()))
+            names |= set(read_by(node))
+    graph = helper.make_graph(
+        nodes[::-1],
+        model.graph.name,
+        [value for value in model.graph.input if value.name in names] + list(given.values()),
+        [],
+        [c for c in model.graph.initializer if c.name in names],
+    )
+    rename_values(graph, lambda name: given[name].name if name in given else name)
+    made = helper.make_model(graph, opset_imports=model.opset_import)
+    made.ir_version = model.ir_version
+    return made
+
+
+def _bytes(constant: Any) -> int:
+    from onnx import helper
+
+    if constant.data_type == constant.STRING or len(constant.dims) < 2:
+        return 0
+    return prod(constant.dims) * helper.tensor_dtype_to_np_dtype(constant.data_type).itemsize

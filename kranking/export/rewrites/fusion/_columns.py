@@ -1,0 +1,130 @@
+"""Joined columns of which a graph needs a part."""
+
+from typing import Any
+
+import numpy as np
+
+from kranking.export.rewrites._nodes import axis_of
+from kranking.export.rewrites.fusion._graph import Changes, Graph, Part, node
+
+_BY_ELEMENT = ("Add", "And", "Cast", "GreaterOrEqual", "LessOrEqual", "Where")
+
+
+def narrow_columns(graph: Graph) -> Changes:
+    """Joins only columns that are read, before what is computed of each: `f(concat(x, y))[:, :a] = f(x)`.
+
+    A whole model checks all ids at once. Half of one would ask for inputs that it does nothing with.
+    """
+    for last in graph.nodes:
+        if last.op_type in _BY_ELEMENT and (changes := _narrowed(graph, last.output[0])):
+            return changes  # one at a time: what is behind it has changed
+    return {}
+
+
+def _narrowed(graph: Graph, name: str) -> Changes:
+    joined, parts = _joined(graph, name), _parts_read(graph, name)
+    if joined is None or parts is None:
+        return {}
+    widths = [(graph.shapes.get(x) or (0,))[-1] or 0 for x in joined.input]
+    if 0 in widths:
+        return {}
+    ends = np.cumsum(widths).tolist()
+    needed = [
+        any(part.start < end and part.end > end - width for _, part in parts)
+        for width, end in zip(widths, ends)
+    ]
+    if all(needed) or not parts:
+        return {}
+    kept = [x for x, read in zip(joined.input, needed) if read]
+    # By the place of a column before, its place among those that are kept.
+    flags = np.repeat(needed, widths)
+    places = np.cumsum(flags) - 1
+    narrow = _Copy(graph, joined, kept, flags, f"{name}/narrow")
+    x = narrow.of(name)
+    changes: Changes = {}
+    for output, part in parts:
+        start = int(places[part.start])
+        maker = graph.made_by[output]
+        if maker.op_type == "Gather":
+            made = graph.take(x, start, 1, output)
+        else:
+            made = graph.cut(x, Part(1, start, start + part.end - part.start), output)
+        changes.setdefault(maker.output[0], []).append(made)
+    next(iter(changes.values())).extend(narrow.nodes)
+    return changes
+
+
+def _joined(graph: Graph, name: str) -> Any:
+    """Gives the node that joins the columns of which alone, and of constants, a value is computed."""
+    if graph.rank(name) != 2:
+        return None
+    found, asked, seen = set(), [name], set()
+    while asked:
+        one = asked.pop()
+        maker = graph.made_by.get(one)
+        if one in seen or one in graph.constants:
+            continue
+        seen.add(one)
+        if maker is not None and maker.op_type in _BY_ELEMENT:
+            asked.extend(maker.input)
+        elif maker is not None and maker.op_type == "Concat" and axis_of(maker) in (1, -1):
+            found.add(one)
+        else:
+            return None
+    return graph.made_by[found.pop()] if len(found) == 1 else None
+
+
+def _parts_read(graph: Graph, name: str) -> list[tuple[str, Part]] | None:
+    """Gives what is read of a value by columns, or None if somebody reads more than known columns."""
+    readers = graph.readers.get(name, [])
+    if not readers or graph.reads[name] != len(readers):
+        return None
+    found: list[tuple[str, Part]] = []
+    for reader in readers:
+        if reader.op_type == "Split" and axis_of(reader) == 1:
+            sizes = [(graph.shapes.get(output) or (0,))[-1] or 0 for output in reader.output]
+            if 0 in sizes:
+                return None
+            parts = [Part(1, e - s, e) for s, e in zip(sizes, np.cumsum(sizes).tolist())]
+            found += [(o, part) for o, part in zip(reader.output, parts) if graph.reads[o]]
+            continue
+        part = graph.part(reader)
+        place = graph.number(reader.input[1]) if reader.op_type == "Gather" else None
+        if place is not None and axis_of(reader) == 1 and graph.rank(reader.input[1]) == 0:
+            part = Part(1, int(place), int(place) + 1)
+        width = (graph.shapes.get(name) or (None,))[-1]
+        if part is None or part.axis != 1 or width is None or not 0 <= part.start < part.end:
+            return None
+        found.append((reader.output[0], Part(1, part.start, min(part.end, width))))
+    return found
+
+
+class _Copy:
+    """Writes nodes anew for the columns that are kept."""
+
+    def __init__(self, graph: Graph, joined: Any, kept: list[str], flags: np.ndarray, prefix: str):
+        self.graph, self.joined, self.kept = graph, joined, kept
+        self.flags, self.prefix = flags, prefix
+        self.nodes: list[Any] = []
+
+    def of(self, name: str) -> str:
+        """Gives the name of what is kept of a value, or the value itself if all columns share it."""
+        output = f"{self.prefix}/{name}"
+        if name in self.graph.constants:
+            value = self.graph.constants[name]
+            if value.ndim == 0 or value.shape[-1] == 1:
+                return name
+            return self.graph.constant(output, value[..., self.flags])
+        if any(output in one.output for one in self.nodes):
+            return output
+        if name == self.joined.output[0]:
+            alone = len(self.kept) == 1
+            join = ("Identity", {}) if alone else ("Concat", {"axis": 1})
+            self.nodes.append(node(join[0], self.kept, output, **join[1]))
+            return output
+        maker = self.graph.made_by[name]
+        copy = type(maker).FromString(maker.SerializeToString())
+        copy.input[:] = [self.of(x) for x in maker.input]
+        copy.output[:], copy.name = [output], output
+        self.nodes.append(copy)
+        return output

@@ -1,0 +1,271 @@
+"""An ONNX graph as rules of fusion read and change it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kranking.export.rewrites._nodes import axis_of, read_by
+
+# What a rule wants: by the first output of a node, the nodes that make all of its outputs in its stead.
+Changes = dict[str, list[Any]]
+
+_SMALL = 64  # elements of a constant that may say a shape
+_ENDLESS = 10**9  # an end beyond it means "to the last": no axis is so long
+
+
+class Part(NamedTuple):
+    """What a slice takes of one axis; an axis of -1 says that it takes everything."""
+
+    axis: int
+    start: int
+    end: int
+
+
+class Constants(Mapping[str, np.ndarray]):
+    """The constants of a graph by name, each read when it is asked for, for tables are large.
+
+    Args:
+        initializers: Those of the graph; what lies in another file is left out.
+        read: Constants of which some were read already.
+    """
+
+    def __init__(self, initializers: Any, read: "Constants | None" = None):
+        self._kept = {c.name: c for c in initializers if not c.external_data}
+        self._read = {} if read is None else read._read
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        from onnx import numpy_helper
+
+        if name not in self._read:
+            self._read[name] = numpy_helper.to_array(self._kept[name])
+        return self._read[name]
+
+    def __iter__(self):
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._kept
+
+
+class Graph:
+    """A graph with its constants, its shapes, and who makes and who reads each value.
+
+    Args:
+        model: An ONNX model. A rule adds constants to its graph, and leaves nodes to `rewrite`.
+        outside: By name, the Keras variables behind constants whose content lies in another file.
+    """
+
+    def __init__(self, model: Any, outside: Mapping[str, Any]):
+        graph = model.graph
+        self.nodes = graph.node
+        self.constants = Constants(graph.initializer)
+        self.made_by = {output: node for node in graph.node for output in node.output}
+        self.reads = Counter(name for node in graph.node for name in read_by(node))
+        self.reads.update(value.name for value in graph.output)
+        self._model = model
+        self._outside = outside
+        self._taken = {value.name for value in graph.input} | set(self.made_by)
+
+    def inner(self, name: str, kind: str, reads: int = 1) -> Any:
+        """Gives the node of that kind that makes a value which is read so often and no more, or None."""
+        return self.maker(name, kind) if self.reads[name] == reads else None
+
+    def maker(self, name: str, kind: str) -> Any:
+        """Gives the node of that kind that makes a value, whoever else reads it, or None."""
+        node = self.made_by.get(name)
+        return node if node is not None and node.op_type == kind else None
+
+    def either(self, names: Any, kind: str, reads: int = 1) -> tuple[Any, str]:
+        """Gives the node of that kind behind one of two values, and the other value."""
+        for name, other in (names, reversed(names)):
+            node = self.inner(name, kind, reads)
+            if node is not None:
+                return node, other
+        return None, ""
+
+    @cached_property
+    def readers(self) -> dict[str, list[Any]]:
+        """The nodes that read a value, by its name."""
+        found: dict[str, list[Any]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.input):
+                found.setdefault(name, []).append(node)
+        return found
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Shapes by name of a value, with None for a size that varies; absent where nothing is known."""
+        return _shapes(self._model)
+
+    def rank(self, name: str) -> int | None:
+        """Gives how many axes a value has, where that is known."""
+        shape = self.shapes.get(name)
+        return None if shape is None else len(shape)
+
+    def number(self, name: str) -> float | None:
+        """Gives a constant of one element."""
+        value = self.constants.get(name)
+        return None if value is None or value.size != 1 else float(value.ravel()[0])
+
+    def axes(self, node: Any) -> list[int] | None:
+        """Gives the constant axes of a node, by attribute or as its second input."""
+        for attribute in node.attribute:
+            if attribute.name == "axes":
+                return list(attribute.ints)
+        given = self.constants.get(node.input[1]) if len(node.input) > 1 else None
+        return None if given is None else given.ravel().tolist()
+
+    def reduces(self, node: Any, axis: int, keepdims: bool) -> bool:
+        """Says whether a reduction goes over that one axis; -1 is the last."""
+        kept = next((a.i for a in node.attribute if a.name == "keepdims"), 1)
+        same = [[axis]]
+        rank = self.rank(node.input[0]) if axis < 0 else None
+        if rank is not None:
+            same.append([rank + axis])
+        return self.axes(node) in same and bool(kept) == keepdims
+
+    def part(self, node: Any) -> Part | None:
+        """Gives what a slice in steps of one takes of one axis, if its bounds are constant."""
+        if node is None or node.op_type != "Slice":
+            return None
+        bounds = [self.constants.get(name) for name in node.input[1:]]
+        if len(bounds) < 3 or any(value is None for value in bounds):
+            return None
+        starts, ends, axes, *steps = (
+            value.ravel().tolist() for value in bounds if value is not None
+        )
+        if steps and set(steps[0]) != {1}:
+            return None
+        parts = [
+            Part(axis, start, end)
+            for axis, start, end in zip(axes, starts, ends, strict=True)
+            if start != 0 or end < _ENDLESS
+        ]
+        if len(parts) > 1 or any(min(part) < 0 for part in parts):
+            return None
+        return parts[0] if parts else Part(-1, 0, _ENDLESS)
+
+    def looks_up(self, node: Any) -> bool:
+        """Says whether a node reads rows of a constant table."""
+        if node is None or node.op_type != "Gather" or axis_of(node) != 0:
+            return False
+        return node.input[0] in self.constants or node.input[0] in self._outside
+
+    def bytes(self, table: str) -> int:
+        """Gives the size of a constant of float32."""
+        return 4 * prod(size or 0 for size in self.shapes.get(table, ()))
+
+    def is_finite(self, name: str) -> bool:
+        """Says whether a value is a constant in float32 without NaN or infinity."""
+        value = self.constants.get(name)
+        if value is None and name in self._outside:
+            value = np.asarray(self._outside[name].value)
+        return value is not None and value.dtype == np.float32 and bool(np.isfinite(value).all())
+
+    def constant(self, name: str, value: Any) -> str:
+        """Adds a constant, unless the same is there; gives its name, marked if something else has it."""
+        from onnx import numpy_helper
+
+        value = np.asarray(value, order="C")
+        while name in self._taken or not _same(self.constants.get(name), value):
+            name += "'"
+        if name not in self.constants:
+            self._model.graph.initializer.append(numpy_helper.from_array(value, name))
+            self.constants = Constants(self._model.graph.initializer, self.constants)
+        return name
+
+    def integers(self, *values: int) -> str:
+        """Gives the name of a constant of one axis that holds these numbers."""
+        return self.constant(f"fused/{list(values)}", np.array(values, "int64"))
+
+    def take(self, x: str, place: int, axis: int, output: str) -> Any:
+        """Makes the node that takes one place of an axis, and the axis away."""
+        index = self.constant(f"fused/{place}", np.int64(place))
+        return node("Gather", [x, index], output, axis=axis)
+
+    def cut(self, x: str, part: Part, output: str) -> Any:
+        """Makes the node that takes a part of an axis."""
+        bounds = [self.integers(n) for n in (part.start, part.end, part.axis)]
+        return node("Slice", [x, *bounds], output)
+
+
+def node(kind: str, inputs: Iterable[str], output: str, **attributes: Any) -> Any:
+    """Makes a node that bears the name of its output."""
+    from onnx import helper
+
+    return helper.make_node(kind, list(inputs), [output], name=output, **attributes)
+
+
+def rewrite(graph: Any, changes: Changes) -> None:
+    """Puts nodes in the place of others, in an order that holds, and drops what nothing reads any more."""
+    nodes = []
+    for old in graph.node:
+        new = changes.get(next(iter(old.output), ""))
+        nodes += [type(old).FromString(old.SerializeToString())] if new is None else new
+    wanted = {value.name for value in graph.output}
+    kept = []
+    for one in reversed(_in_order(nodes)):  # who reads comes after who makes
+        if wanted & set(one.output):
+            kept.append(one)
+            wanted |= set(read_by(one))
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
+    for i in reversed(range(len(graph.initializer))):  # of one that nothing reads, runtimes warn
+        if graph.initializer[i].name not in wanted:
+            del graph.initializer[i]
+
+
+def _same(one: np.ndarray | None, other: np.ndarray) -> bool:
+    """Says whether a constant is that one, or absent."""
+    if one is None:
+        return True
+    alike = one.dtype == other.dtype and one.shape == other.shape
+    return alike and one.tobytes() == other.tobytes()
+
+
+def _in_order(nodes: list[Any]) -> list[Any]:
+    """Gives nodes so that each comes after those that make what it reads."""
+    missing = {output for one in nodes for output in one.output} - {""}  # one that nobody wants
+    ordered = []
+    while nodes:
+        later = []
+        for one in nodes:
+            if missing & set(read_by(one)):
+                later.append(one)
+            else:
+                ordered.append(one)
+                missing -= set(one.output)
+        if len(later) == len(nodes):
+            raise AssertionError("A rule of fusion made a circle of nodes")
+        nodes = later
+    return ordered
+
+
+def _shapes(model: Any) -> dict[str, tuple[int | None, ...]]:
+    """Infers the shapes of all values; of a weight its shape is enough, and its content stays out."""
+    from onnx import helper, shape_inference
+
+    graph = model.graph
+    small, large = [], []
+    for constant in graph.initializer:
+        inside = not constant.external_data and np.prod(constant.dims) <= _SMALL
+        (small if inside else large).append(constant)
+    weights = [helper.make_tensor_value_info(c.name, c.data_type, list(c.dims)) for c in large]
+    bare = helper.make_model(
+        helper.make_graph(graph.node, "shapes", [*graph.input, *weights], graph.output, small),
+        opset_imports=model.opset_import,
+        ir_version=model.ir_version,
+    )
+    inferred = shape_inference.infer_shapes(bare, data_prop=True).graph
+    return {
+        value.name: tuple(d.dim_value or None for d in value.type.tensor_type.shape.dim)
+        for value in (*inferred.input, *inferred.value_info, *inferred.output)
+        if value.type.tensor_type.HasField("shape")
+    } | {c.name: tuple(c.dims) for c in graph.initializer}

@@ -11,7 +11,7 @@ def main() -> int:
     sys.path[:] = [
         p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent
     ]
-    from kranking.export import serving_latency
+    from kranking.serving import serving_latency
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", help="what export_model.py wrote")

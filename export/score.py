@@ -10,7 +10,7 @@ def main() -> int:
     sys.path[:] = [
         p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent
     ]
-    from kranking.export import score_parquet
+    from kranking.serving import score_parquet
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", help="what export_model wrote")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kranking import export as export
     from kranking import interop as interop
     from kranking import search as search
+    from kranking import serving as serving
     from kranking import testing as testing
     from kranking import training as training
 
@@ -45,6 +46,7 @@ __all__ = [
     "models",
     "ops",
     "search",
+    "serving",
     "testing",
     "training",
 ]

@@ -121,7 +121,7 @@ def compare_latency(trained: dict[str, Trained], log: logs.Log, rounds: int) -> 
     for name, result in trained.items():
         x = result.model.preprocess(columns(log, result.model, 100))
         calls[name] = lambda bundle=result.bundle, x=x: bundle.predict(x)
-    latencies = kr.export.latency_in_turns(calls, rounds=rounds, batch=100, threads=1)
+    latencies = kr.serving.latency_in_turns(calls, rounds=rounds, batch=100, threads=1)
     for name, result in trained.items():
         result.p50 = latencies.percentile(name, 50)
     return latencies

@@ -101,7 +101,7 @@ def found_sizes(files: LogFiles, args: argparse.Namespace, path: Path) -> dict[s
         }
         candidate = served(files, "pinterest_launch", arguments)
         calls = {"candidate": candidate, "baseline": base}
-        measured = kr.export.latency_in_turns(calls, args.rounds, batch=BATCH, threads=THREADS)
+        measured = kr.serving.latency_in_turns(calls, args.rounds, batch=BATCH, threads=THREADS)
         found = measured.ratio("candidate", "baseline")
         tried.append({"block": block, "mlp": mlp, "arguments": arguments, "ratio": found})
         print(f"{arguments}: {found:.3f} of the baseline's latency", flush=True)

@@ -201,7 +201,7 @@ def latencies(out: Path, source: Source, args: argparse.Namespace) -> dict[str, 
         bundle = kr.export.load_bundle(bundle_of(out, target), threads=1)
         calls[f"{target:g}"] = lambda bundle=bundle: bundle.predict(x)
     rounds = 20 if args.smoke else 200
-    measured = kr.export.latency_in_turns(calls, rounds=rounds, batch=100, threads=1)
+    measured = kr.serving.latency_in_turns(calls, rounds=rounds, batch=100, threads=1)
     result = {}
     for name in calls:
         result[f"latency_ms_{name}"] = measured.percentile(name, 50)

@@ -41,7 +41,7 @@ def test_import_adds_only_pyarrow(imported):
 
 
 @pytest.mark.parametrize(
-    "room", ["architectures", "data", "export", "search", "testing", "training"]
+    "room", ["architectures", "data", "export", "search", "serving", "testing", "training"]
 )
 def test_import_leaves_rooms_for_later(imported, room):
     assert f"kranking.{room}" not in imported

@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from kranking.export import ExportError, write_tf_serving
+from kranking.export import ExportError
+from kranking.serving import write_tf_serving
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from kranking.export import write_triton
+from kranking.serving import write_triton
 
 
 def main() -> int:

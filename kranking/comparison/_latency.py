@@ -10,8 +10,9 @@ import numpy as np
 from kranking._core import check_positive_int
 from kranking.budget import Figure
 from kranking.comparison._variant import check_file_name
-from kranking.export import export_model, latency_in_turns, load_bundle
+from kranking.export import export_model, load_bundle
 from kranking.models import RankingModel, perturbed
+from kranking.serving import latency_in_turns
 
 BASELINE = (
     "baseline_"  # the baseline's figures from the same turns, for a machine's mood to fall out

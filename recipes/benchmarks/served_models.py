@@ -48,7 +48,7 @@ def in_turns(bundle: Any, other: Any, batch: int) -> dict[str, float]:
             call()
         once = time.perf_counter() - started
     rounds = int(np.clip(_SECONDS / once, 20, 200))
-    found = kr.export.latency_in_turns(calls, rounds, warmup=3, batch=batch, threads=1)
+    found = kr.serving.latency_in_turns(calls, rounds, warmup=3, batch=batch, threads=1)
     own, other_ms = (np.array(used[name][-rounds:]) / 1e6 for name in used)
     figures = {
         "clock": found.percentile("own", 50),

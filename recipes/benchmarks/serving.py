@@ -71,7 +71,7 @@ def in_a_process(function: Callable, *given: Any) -> Any:
 
 def measure(bundle: Path, threads: int, rounds: int) -> dict[str, Any]:
     calls = {"keras onnx": session(Path(f"{bundle}.onnx"), threads)}
-    measured = kr.export.serving_latency(
+    measured = kr.serving.serving_latency(
         bundle, threads=threads, rounds=rounds, candidates=500, calls=calls
     )
     print(f"\n{bundle.name}, threads: {threads}\n\n{measured.to_markdown()}", flush=True)

@@ -76,7 +76,7 @@ def compress(name: str, folder: Path, weights: str) -> dict[str, Any]:
 def measure(name: str, folder: Path, weights: str, rounds: int) -> dict[str, float]:
     """Times the small file beside both of the bundle that it comes from, in a process of its own."""
     small, whole = folder / f"{name}_{weights}", folder / name
-    measured = kr.export.serving_latency(
+    measured = kr.serving.serving_latency(
         small, whole, batches=[1, 10, 100, 1000], threads=1, rounds=rounds
     )
     return {

@@ -108,7 +108,7 @@ def write_rows(out: Path) -> None:
 
 
 def put(out: Path, version: int) -> None:
-    kr.export.write_triton(
+    kr.serving.write_triton(
         out / f"bundle{version}", out / "models", name=NAME, version=version, backend="python"
     )
 

@@ -1,9 +1,13 @@
 """Models of the export tests: awkward names, and layers that export must refuse."""
 
+import functools
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 from keras import ops
 
+from kranking.export import export_model
 from kranking.features import Categorical, Embedding, Numeric, Sequence, Task, TransAct
 from kranking.layers import MLP, CrossNetwork, ParallelMaskNet
 from kranking.models import RankingModel
@@ -38,6 +42,24 @@ def awkward_features():
 def awkward_model():
     blocks = [ParallelMaskNet(num_blocks=2, block_dim=12), CrossNetwork(depth=2), MLP([8])]
     return shaken(RankingModel(awkward_features(), blocks, [Task(name) for name in AWKWARD_TASKS]))
+
+
+@functools.cache
+def awkward_bundle(root):
+    """One model with awkward names and its bundle; tests read it and copy it, never change it."""
+    model = awkward_model()
+    folder = root / "export" / "served" / "näme with space"
+    report = export_model(
+        model,
+        folder,
+        signatures=("serve",),
+        num_check_rows=20,
+        check_rows=random_inputs(model, 5, seed=3),
+        seed=11,
+        counts={"dense": {"rows": 10, "out_of_vocabulary": 2}},
+        metadata={"cost": {"parameters": model.count_params()}},
+    )
+    return SimpleNamespace(model=model, folder=folder, report=report)
 
 
 def sided_model():

@@ -17,18 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import kranking as kr
-from kranking.export import (
-    compress_bundle,
-    export_model,
-    load_bundle,
-    score_parquet,
-    serving_latency,
-    split_tables,
-    verify_bundle,
-    write_triton,
-)
+from kranking.export import compress_bundle, export_model, load_bundle, split_tables, verify_bundle
 from kranking.export.bundle._manifest import describe_files, write_manifest
 from kranking.export.formats._onnx import open_session
+from kranking.serving import score_parquet, serving_latency, write_triton
 
 pytestmark = pytest.mark.once
 SCRIPT = Path(__file__).parents[3] / "export" / "split_tables.py"

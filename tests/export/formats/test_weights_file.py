@@ -13,15 +13,9 @@ import onnx
 import pytest
 
 import kranking as kr
-from kranking.export import (
-    ExportError,
-    compress_bundle,
-    export_model,
-    load_bundle,
-    verify_bundle,
-    write_triton,
-)
+from kranking.export import ExportError, compress_bundle, export_model, load_bundle, verify_bundle
 from kranking.export.formats._weights_file import WEIGHTS_FILE, WeightsFile
+from kranking.serving import write_triton
 
 pytestmark = pytest.mark.once
 CHECKOUT = Path(__file__).parents[3]

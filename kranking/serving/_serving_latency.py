@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from kranking._core import check_positive_int
-from kranking.export._latency import Latencies, latency_in_turns
-from kranking.export._matmul_rate import matmul_rate
 from kranking.export.bundle._bundle import Bundle, load_bundle
 from kranking.export.formats._keras_file import KERAS_FILE
 from kranking.export.formats._saved_model import SAVED_MODEL, load_saved_model, run_saved_model
 from kranking.export.functions._check_rows import Rows
 from kranking.export.functions._requests import random_columns, request_tensors
 from kranking.export.functions._served_function import IDS, RANK, SERVE, is_of_request
+from kranking.serving._latency_in_turns import Latencies, latency_in_turns
+from kranking.serving._matmul_rate import matmul_rate
 
 ONNX, BASELINE, BASELINE_SAVED = "onnx", "baseline onnx", "baseline saved_model"
 # What the ONNX file is set against, and the name of the figure.

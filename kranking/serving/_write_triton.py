@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 from kranking._core import check_choice
-from kranking.export._versions import check_name, next_version
 from kranking.export.bundle._bundle import load_bundle
 from kranking.export.bundle._publish import published
 from kranking.export.formats._interface import onnx_signature, read_onnx
@@ -13,6 +12,7 @@ from kranking.export.formats._onnx import ONNX_FILE
 from kranking.export.formats._weights_file import WEIGHTS_FILE
 from kranking.export.functions._served_function import IDS
 from kranking.export.functions._signature import Signature, Value
+from kranking.serving._versions import check_name, next_version
 
 BACKENDS = ("onnxruntime", "python")
 CONFIG = "config.pbtxt"
@@ -117,7 +117,7 @@ def triton_config(signature: Signature, name: str, backend: str, finite: bool = 
     if backend == "python" and not finite:
         numbers = '\nparameters { key: "numbers" value { string_value: "any" } }'
     return f"""\
-# Written by kranking.export.write_triton. All but `backend`, `input` and `output` is yours to change.
+# Written by kranking.serving.write_triton. All but `backend`, `input` and `output` is yours to change.
 name: {_quoted(name)}
 {_interface(signature, backend)}
 {batching}

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kranking.export import write_triton
-from kranking.export._triton import triton_config
-from kranking.export._triton_model import TritonPythonModel
 from kranking.export.functions._signature import Signature, Value
+from kranking.serving import write_triton
+from kranking.serving._triton_model import TritonPythonModel
+from kranking.serving._write_triton import triton_config
 
 pytestmark = pytest.mark.once
 

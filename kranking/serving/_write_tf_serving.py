@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from kranking.export._error import ExportError
-from kranking.export._versions import check_name, next_version
 from kranking.export.bundle._manifest import check_files, read_manifest
 from kranking.export.bundle._publish import published
 from kranking.export.formats._saved_model import SAVED_MODEL
+from kranking.serving._versions import check_name, next_version
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
 MODELS, BATCHING = "models.config", "batching.config"
@@ -134,13 +134,13 @@ def models_config(names: list[str], served_from: Path) -> str:
 """
         for name in names
     )
-    return f"# Written by kranking.export.write_tf_serving.\nmodel_config_list {{\n{configs}}}\n"
+    return f"# Written by kranking.serving.write_tf_serving.\nmodel_config_list {{\n{configs}}}\n"
 
 
 def batching_config() -> str:
     """Gives the text of `batching.config`: requests that wait at the same time are one batch."""
     return f"""\
-# Written by kranking.export.write_tf_serving with the first model; yours to change.
+# Written by kranking.serving.write_tf_serving with the first model; yours to change.
 max_batch_size {{ value: {_MAX_BATCH_SIZE} }}
 batch_timeout_micros {{ value: 0 }}
 num_batch_threads {{ value: 2 }}

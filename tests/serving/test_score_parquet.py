@@ -14,9 +14,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from kranking.export import load_bundle, score_parquet
+from kranking.export import load_bundle
 from kranking.export.bundle._log import LogRows
 from kranking.export.functions._raw_rows import log_columns
+from kranking.serving import score_parquet
 
 pytestmark = pytest.mark.once
 
@@ -68,7 +69,7 @@ def test_scores_are_the_bundles(awkward, table, whole):
 
 KILLED = """
 import os, signal, sys
-from kranking.export import score_parquet
+from kranking.serving import score_parquet
 replace = os.replace
 def killed(source, target):
     if str(target).endswith("part-000003.parquet"):

@@ -20,10 +20,11 @@ from google.protobuf import (
     wrappers_pb2,
 )
 
-from kranking.export import load_bundle, write_tf_serving
-from kranking.export._tf_serving import batching_config, models_config
+from kranking.export import load_bundle
 from kranking.export.formats._saved_model import load_saved_model, run_saved_model
 from kranking.features import RawColumns
+from kranking.serving import write_tf_serving
+from kranking.serving._write_tf_serving import batching_config, models_config
 
 pytestmark = pytest.mark.once
 

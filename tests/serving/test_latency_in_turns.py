@@ -1,6 +1,6 @@
 import pytest
 
-from kranking.export import Latencies, latency_in_turns
+from kranking.serving import Latencies, latency_in_turns
 
 pytestmark = pytest.mark.once
 

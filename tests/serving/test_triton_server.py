@@ -18,8 +18,9 @@ import export_samples
 import numpy as np
 import pytest
 
-from kranking.export import export_model, load_bundle, write_triton
+from kranking.export import export_model, load_bundle
 from kranking.export.functions._requests import random_columns
+from kranking.serving import write_triton
 
 SCRIPTS = Path(__file__).parents[2] / "export" / "triton"
 PYTHON = os.environ.get("TRITON_PYTHON")

@@ -1,6 +1,6 @@
 import pytest
 
-from kranking.export._versions import check_name, next_version
+from kranking.serving._versions import check_name, next_version
 
 
 @pytest.mark.parametrize("name", ["ranker", "home-feed_2.1", "9"])

@@ -8,8 +8,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from kranking.export import Latencies, ServingLatency, serving_latency
 from kranking.export.functions._served_function import is_of_request
+from kranking.serving import Latencies, ServingLatency, serving_latency
 
 pytestmark = pytest.mark.once
 

@@ -1,4 +1,4 @@
-"""Losses on logits, and auxiliary losses on the logits of a model's parts."""
+"""Losses on logits, and auxiliary losses on the logits of parts of a model."""
 
 from kranking.losses._binary_crossentropy import BinaryCrossentropy as BinaryCrossentropy
 from kranking.losses._self_distillation import SelfDistillation as SelfDistillation

@@ -1,4 +1,4 @@
-"""Binary cross-entropy of a task's logits."""
+"""Binary cross-entropy on the logits of a task."""
 
 import keras
 
@@ -9,20 +9,20 @@ from kranking._core import serializable
 class BinaryCrossentropy(keras.losses.BinaryCrossentropy):
     """Binary cross-entropy from logits, the default loss of every task.
 
-    For a logit `z` and a label `y` in [0, 1] the loss is `softplus(z) - y * z`. It is Keras's own
-    loss with `from_logits=True` fixed, because the way through probabilities saturates, and at
-    another value on each backend.
+    For a logit `z` and a label `y` in [0, 1] the loss is `softplus(z) - y * z`. This is
+    `keras.losses.BinaryCrossentropy` with `from_logits=True` fixed: computing the loss from
+    probabilities saturates, and at a different value on each backend.
 
-    A label that was not observed has sample weight 0. The weight multiplies the loss, so such a
-    label must still be a finite number; kranking's readers write 0. With `sum_over_batch_size`
-    the sum is divided by all rows of the batch, so an observed row counts the same whatever share
-    of its batch is masked; `mean_with_sample_weight` divides by the sum of the weights instead.
+    An unobserved label has sample weight 0. The weight multiplies the loss, so the label must still
+    be a finite number; the readers in kranking write 0. With `sum_over_batch_size` the sum is divided
+    by the number of rows in the batch, so an observed row counts the same no matter how much of its
+    batch is masked; `mean_with_sample_weight` divides by the sum of the weights instead.
 
     Args:
-        label_smoothing: Share of each label, in [0, 1], that is moved to 0.5.
-        reduction: Keras's name of the reduction over the batch.
+        label_smoothing: Fraction in [0, 1] by which labels are moved toward 0.5.
+        reduction: Reduction over the batch, as in Keras losses.
         name: Name of the loss.
-        dtype: Dtype of the computation. `None` is Keras's float type.
+        dtype: Dtype of the computation. `None` means `keras.config.floatx()`.
 
     Call arguments: labels `(batch,)` or `(batch, 1)`, logits `(batch, 1)`.
 

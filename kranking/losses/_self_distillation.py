@@ -1,4 +1,4 @@
-"""Self-distillation: each part of a model learns what the whole predicts."""
+"""Self-distillation: each part of a model learns to predict what the whole model predicts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,18 +11,18 @@ from kranking.losses._weighted import batch_mean, crossentropy, tensor
 
 @serializable
 class SelfDistillation:
-    """Adds each part's cross-entropy with the final prediction as its label.
+    """Cross-entropy of each part's prediction against the final prediction.
 
-    For every task the term is `weight Σ_p BCE(σ(z_p), sg σ(z))`: `z` is the final logit, `z_p` that of part
-    `p`, and `sg` stops the gradient, so that the whole does not move towards its parts. The labels enter
-    through the ordinary loss of the final logit alone. The term's least value is not 0 but the entropy of
-    what the final logit predicts.
+    For every task the loss is `weight Σ_p BCE(σ(z_p), sg σ(z))`, where `z` is the final logit, `z_p` the
+    logit of part `p`, and `sg` stops the gradient so that the final prediction does not move toward the
+    parts. The labels act only through the task's own loss on the final logit. The minimum of this loss is
+    not 0 but the entropy of the final prediction.
 
     Args:
-        weight: Factor of the term; the paper has 1.
+        weight: Factor of the loss. The paper uses 1.
 
-    Call arguments: labels `(batch, tasks)`, which are not read, final logits `(batch, tasks)`, a dict of
-        the parts' logits `(batch, tasks)` and, if not all are 1, sample weights `(batch, tasks)`.
+    Call arguments: labels `(batch, tasks)`, which are ignored; final logits `(batch, tasks)`; a dict of
+        the parts' logits, each `(batch, tasks)`; optionally sample weights `(batch, tasks)`.
     Output shape: `(tasks,)`.
 
     >>> zero = np.zeros((1, 1), "float32")
@@ -40,16 +40,16 @@ class SelfDistillation:
     def __call__(
         self, labels: Any, final: Any, auxiliaries: Mapping[str, Any], sample_weight: Any = None
     ) -> Any:
-        """Gives `weight Σ_p BCE(σ(z_p), sg σ(z))` of every task."""
+        """Computes `weight Σ_p BCE(σ(z_p), sg σ(z))` for every task."""
         teacher = ops.stop_gradient(ops.sigmoid(tensor(final)))
         parts = [batch_mean(crossentropy(teacher, z), sample_weight) for z in auxiliaries.values()]
         return self.weight * sum(parts, ops.zeros_like(teacher[0]))
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {"weight": self.weight}
 
     @classmethod
     def from_config(cls, config):
-        """Makes the loss from `get_config`."""
+        """Creates the loss from the output of `get_config`."""
         return cls(**config)

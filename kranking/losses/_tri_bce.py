@@ -1,4 +1,4 @@
-"""Tri-BCE: each part of a model has a loss of its own, as far as it is behind the whole."""
+"""Tri-BCE: a loss for each part of a model, weighted by how much worse the part is than the whole."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,24 +11,25 @@ from kranking.losses._weighted import batch_mean, crossentropy, observed_mean
 
 @serializable
 class TriBCE:
-    """Adds each part's binary cross-entropy, weighted by how far the part is behind the final logit.
+    """Binary cross-entropy of each part, weighted by how much worse the part is than the final logit.
 
-    For every task the term is `Σ_p w_p L_p` with `w_p = max(0, L_p - L)`: `L` is the cross-entropy of the
-    final logit, `L_p` that of part `p`. `L` itself, the paper's first term, is the task's ordinary loss
-    and not in here. The paper has two parts, "deep" and "shallow"; any number will do.
+    For every task the loss is `Σ_p w_p L_p` with `w_p = max(0, L_p - L)`, where `L` is the cross-entropy
+    of the final logit and `L_p` that of part `p`. `L` itself, the first term in the paper, is the task's
+    own loss and is not included here. The paper has two parts, "deep" and "shallow"; any number works.
 
-    `w_p` compares means over the rows in which the task was observed, so that it does not shrink with
-    their share, while `L_p` is divided by all rows as the ordinary loss is. Multiplying all sample weights
-    by a number multiplies the term by it.
+    `w_p` compares means over the rows in which the task was observed, so it does not shrink when few rows
+    are observed, whereas `L_p` is divided by the number of all rows, as the task's own loss is. Scaling
+    all sample weights by a factor scales this loss by the same factor.
 
     Args:
-        stop_gradient: Takes `w_p` as a number. The paper does not say; in the authors' code the gradient
-            flows through it, as with `False`. The slope of all three terms along `L` is then
-            `1 - Σ L_p` over the parts that are behind. Where training starts these losses exceed 1
-            together, so that it would push the final loss up.
+        stop_gradient: Whether `w_p` is treated as a constant. The paper does not specify it; in the
+            authors' code the gradient flows through `w_p`, which corresponds to `False`. The derivative
+            of all three terms with respect to `L` is then `1 - Σ L_p` over the parts that are worse.
+            At the start of training the sum of these losses exceeds 1, so the gradient would push the
+            final loss up.
 
-    Call arguments: labels `(batch, tasks)`, final logits `(batch, tasks)`, a dict of the parts' logits
-        `(batch, tasks)` and, if not all are 1, sample weights `(batch, tasks)`.
+    Call arguments: labels `(batch, tasks)`; final logits `(batch, tasks)`; a dict of the parts' logits,
+        each `(batch, tasks)`; optionally sample weights `(batch, tasks)`.
     Output shape: `(tasks,)`.
 
     >>> y, final = np.array([[1.0]], "float32"), np.array([[2.0]], "float32")
@@ -47,7 +48,7 @@ class TriBCE:
     def __call__(
         self, labels: Any, final: Any, auxiliaries: Mapping[str, Any], sample_weight: Any = None
     ) -> Any:
-        """Gives `Σ_p w_p L_p` of every task."""
+        """Computes `Σ_p w_p L_p` for every task."""
         whole = observed_mean(crossentropy(labels, final), sample_weight)
         total = ops.zeros_like(whole)
         for logits in auxiliaries.values():
@@ -59,10 +60,10 @@ class TriBCE:
         return total
 
     def get_config(self):
-        """Gives the constructor's arguments."""
+        """Returns the constructor arguments."""
         return {"stop_gradient": self.stop_gradient}
 
     @classmethod
     def from_config(cls, config):
-        """Makes the loss from `get_config`."""
+        """Creates the loss from the output of `get_config`."""
         return cls(**config)

@@ -1,32 +1,32 @@
-"""Cross-entropy of several tasks' logits side by side, and its means over observed rows."""
+"""Cross-entropy of the logits of several tasks at once, and its means over rows."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-# Below any sum of sample weights that means something, above what a division turns to infinity.
+# Smaller than any meaningful sum of sample weights, large enough that dividing by it stays finite.
 _TINY = 1e-12
 
 
 def tensor(values: Any) -> Any:
-    """Gives a tensor of Keras's float type: a loss is no place for half precision."""
+    """Converts to a tensor of `keras.config.floatx()`; losses are not computed in half precision."""
     return ops.convert_to_tensor(values, dtype=keras.config.floatx())
 
 
 def crossentropy(labels: Any, logits: Any) -> Any:
-    """Gives `softplus(z) - y z` elementwise; unlike other forms its slope is right at `z = 0` too."""
+    """Computes `softplus(z) - y z` elementwise, a form whose gradient is also correct at `z = 0`."""
     labels, logits = tensor(labels), tensor(logits)
     return ops.softplus(logits) - labels * logits
 
 
 def batch_mean(losses: Any, sample_weight: Any = None) -> Any:
-    """Gives the weighted sum over the rows divided by their number, as the tasks' own loss is reduced."""
+    """Computes the weighted sum over rows divided by their number, the reduction of the task losses."""
     return ops.mean(losses if sample_weight is None else losses * tensor(sample_weight), axis=0)
 
 
 def observed_mean(losses: Any, sample_weight: Any = None) -> Any:
-    """Gives the mean over the rows weighted as they are: 0 where no row is observed."""
+    """Computes the weighted mean over rows; 0 for a task that no row observes."""
     if sample_weight is None:
         return ops.mean(losses, axis=0)
     sample_weight = tensor(sample_weight)

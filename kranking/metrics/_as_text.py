@@ -1,14 +1,14 @@
-"""The one wording of a metric's value in tables."""
+"""Formatting of metric values in tables."""
 
 import math
 
 
 def as_text(value: float, spec: str = ".4f") -> str:
-    """Gives a metric's value as text: NaN, which every metric gives for "no answer", in words.
+    """Formats the value of a metric; NaN, the value of every undefined metric, becomes a word.
 
     Args:
         value: Value of a metric.
-        spec: Format of a number.
+        spec: Format specification for numbers.
 
     Returns:
         The formatted number, or `"undefined"`.

@@ -5,29 +5,29 @@ from keras import ops
 from kranking._core import check_positive_int, serializable
 from kranking.metrics._weighted_sums import WeightedSums, flat_batch, ratio
 
-# sigmoid(15) is 1 - 3e-7: beyond, float32 probabilities differ in their last digits only.
+# sigmoid(15) is 1 - 3e-7; beyond it, float32 probabilities differ only in their last digits.
 _LIMIT = 15.0
 
 
 @serializable
 class BinnedAUC(WeightedSums):
-    """Area under the ROC curve from a histogram of each class's logits.
+    """Area under the ROC curve from a histogram of the logits of each class.
 
-    With `P[b]` and `N[b]` the shares of the positive and the negative weight in bin `b`,
-    `AUC = sum(P[b] * (N[0] + ... + N[b-1] + N[b] / 2))`. The bins have equal width *in logits*, on
-    [-15, 15] with what lies beyond in the outer ones, so a rare action keeps its resolution.
-    Two rows in one bin count as a tie. The exact value is therefore at most `error_bound()` away,
-    which is `sum(P[b] * N[b]) / 2`; float32 adds about 1e-6.
+    `AUC = sum(P[b] * (N[0] + ... + N[b-1] + N[b] / 2))`, where `P[b]` and `N[b]` are the fractions of
+    the positive and the negative weight in bin `b`. The bins have equal width *in logits* over
+    [-15, 15], and the outer bins include everything beyond, so a rare action keeps its resolution.
+    Two rows in one bin count as a tie. The exact value is therefore at most `error_bound()`, that is
+    `sum(P[b] * N[b]) / 2`, away; float32 adds about 1e-6.
 
-    Undefined, which is NaN, while a class has no weight, and after a NaN logit. Pass it as a
+    The result is NaN (undefined) while a class has no weight, and after a NaN logit. Pass it as a
     *weighted* metric. For the exact value use `kranking.training.RankingEvaluation`.
 
     Args:
         num_bins: Number of bins. Positive integer.
-        name: Name of the metric, after the task's in the logs.
-        dtype: Dtype of the sums. `None` is Keras's float type.
+        name: Name of the metric; it follows the name of the task in the logs.
+        dtype: Dtype of the sums. `None` means `keras.config.floatx()`.
 
-    Call arguments: labels `(batch,)` or `(batch, 1)`, logits `(batch, 1)`, weights like the labels.
+    Call arguments: labels `(batch,)` or `(batch, 1)`, logits `(batch, 1)`, weights shaped like the labels.
 
     >>> metric = BinnedAUC(num_bins=1000)
     >>> metric.update_state(np.array([0.0, 0.0, 1.0, 1.0]), np.array([[-2.0], [1.0], [0.5], [3.0]]))
@@ -44,7 +44,7 @@ class BinnedAUC(WeightedSums):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         labels, logits, weights = flat_batch(y_true, y_pred, sample_weight, self.dtype)
-        nan = ops.isnan(logits)  # has no bin: goes into the first, as a weight that shows
+        nan = ops.isnan(logits)  # no bin: its NaN weight goes into the first one
         position = (ops.where(nan, 0, logits) + _LIMIT) * (self.num_bins / (2 * _LIMIT))
         bins = ops.cast(ops.clip(position, 0, self.num_bins - 1), "int32")
         weights = ops.where(nan, float("nan"), weights)
@@ -56,7 +56,7 @@ class BinnedAUC(WeightedSums):
         return ops.sum(positive * (ops.cumsum(negative) - negative / 2))
 
     def error_bound(self):
-        """Gives the most by which the exact AUC of the rows seen so far may differ."""
+        """Returns an upper bound on the distance to the exact AUC of the rows seen so far."""
         positive, negative = self._shares()
         return ops.sum(positive * negative) / 2
 

@@ -8,16 +8,16 @@ from kranking.metrics._weighted_sums import WeightedSums, flat_batch, ratio
 
 @serializable
 class Calibration(WeightedSums):
-    """Expected number of actions over the observed number.
+    """Predicted number of actions divided by the observed number.
 
-    `sum(w * sigmoid(z)) / sum(w * y)`: 1 is ideal, more is overconfident. Undefined, which is NaN,
+    `sum(w * sigmoid(z)) / sum(w * y)`: 1 is ideal, larger values are overconfident. NaN (undefined)
     while no positive row has weight. Pass it as a *weighted* metric.
 
     Args:
-        name: Name of the metric, after the task's in the logs.
-        dtype: Dtype of the sums. `None` is Keras's float type.
+        name: Name of the metric; it follows the name of the task in the logs.
+        dtype: Dtype of the sums. `None` means `keras.config.floatx()`.
 
-    Call arguments: labels `(batch,)` or `(batch, 1)`, logits `(batch, 1)`, weights like the labels.
+    Call arguments: labels `(batch,)` or `(batch, 1)`, logits `(batch, 1)`, weights shaped like the labels.
 
     >>> metric = Calibration()
     >>> metric.update_state(np.array([0.0, 1.0, 0.0, 0.0]), np.zeros((4, 1)))

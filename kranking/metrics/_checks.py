@@ -1,4 +1,4 @@
-"""Checks of the arrays that exact metrics take."""
+"""Checks of the inputs of the exact metrics."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from kranking.metrics._group_index import group_index
 
 
 def checked_rows(y, score, sample_weight, *, binary):
-    """Gives labels, scores and weights as float64 `(rows,)` arrays, without rows of weight 0."""
+    """Returns labels, scores and weights as float64 `(rows,)` arrays without the rows of weight 0."""
     y, score = np.reshape(y, -1), np.asarray(score, np.float64).reshape(-1)
     weight = np.ones(len(score)) if sample_weight is None else np.reshape(sample_weight, -1)
     for name, array in (("y", y), ("sample_weight", weight)):
@@ -16,16 +16,21 @@ def checked_rows(y, score, sample_weight, *, binary):
                 f"Received: {len(array)} values"
             )
     if sample_weight is not None:
-        _refuse("sample_weight", weight, ~(np.isfinite(weight) & (weight >= 0)), "not be negative")
+        _refuse(
+            "sample_weight",
+            weight,
+            ~(np.isfinite(weight) & (weight >= 0)),
+            "be finite and positive",
+        )
         kept = weight != 0
         y, score, weight = y[kept], score[kept], weight[kept]
     good = (y == 0) | (y == 1) if binary else (y >= 0) & (y <= 1)
-    _refuse("y", y, ~good, "be 0 or 1" if binary else "lie in [0, 1]")
+    _refuse("y", y, ~good, "be 0 or 1" if binary else "be in [0, 1]")
     return y.astype(np.float64), score, weight.astype(np.float64)
 
 
 def checked_groups(groups, num_rows, *, name):
-    """Gives the distinct groups and each row's position among them."""
+    """Returns the distinct groups and the index of each row's group."""
     groups = np.reshape(groups, -1)
     if len(groups) != num_rows:
         raise ValueError(
@@ -39,6 +44,6 @@ def _refuse(name, values, bad, what):
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(
-            f"`{name}` must {what} in every row that counts. "
+            f"`{name}` must {what} in every row with nonzero weight. "
             f"Received: {name}={values[row]} in row {row}"
         )

@@ -1,4 +1,4 @@
-"""Exact, rank-based area under the ROC curve, over all rows and within groups."""
+"""Exact, rank-based area under the ROC curve over all rows and within groups."""
 
 import numpy as np
 
@@ -7,15 +7,15 @@ from kranking.metrics._checks import checked_groups, checked_rows
 
 
 def auc(y: np.ndarray, score: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-    """Gives the area under the ROC curve, exactly.
+    """Computes the exact area under the ROC curve.
 
-    `P(s+ > s-) + P(s+ = s-) / 2` for a positive and a negative row drawn by weight. NaN, which
-    reads "undefined", when a class has no weight or a score is NaN.
+    `P(s+ > s-) + P(s+ = s-) / 2` for a positive and a negative row drawn by weight. NaN (undefined)
+    if a class has no weight or a score is NaN.
 
     Args:
         y: Labels 0 and 1, `(rows,)` or `(rows, 1)`.
-        score: Scores, higher first: logits, probabilities or any other. Shape like `y`.
-        sample_weight: Weights, not negative. Rows of weight 0 are left out. Shape like `y`.
+        score: Scores, higher is better: logits, probabilities or any other. Same shape as `y`.
+        sample_weight: Nonnegative weights. Rows of weight 0 are ignored. Same shape as `y`.
 
     Returns:
         A float in [0, 1], or NaN.
@@ -37,18 +37,18 @@ def grouped_auc(
     sample_weight: np.ndarray | None = None,
     average: str = "impressions",
 ) -> float:
-    """Gives the mean of each group's area under the ROC curve (gAUC).
+    """Computes the mean over groups of the area under the ROC curve (gAUC).
 
-    `sum(n[g] * AUC[g]) / sum(n[g])` over the groups that hold both classes, `n[g]` the weight of
-    the group's rows; the others are left out of both sums. NaN, which reads "undefined", when no
-    group holds both classes, or one that does has a NaN score.
+    `sum(n[g] * AUC[g]) / sum(n[g])` over the groups that contain both classes, where `n[g]` is the
+    total weight of the rows of group `g`; other groups are ignored. NaN (undefined) if no group
+    contains both classes, or if one that does has a NaN score.
 
     Args:
         y: Labels 0 and 1, `(rows,)` or `(rows, 1)`.
-        score: Scores, higher first. Shape like `y`.
+        score: Scores, higher is better. Same shape as `y`.
         groups: Group of each row, for example its user or session: integers or strings, `(rows,)`.
-        sample_weight: Weights, not negative. Rows of weight 0 are left out. Shape like `y`.
-        average: `"impressions"` as above, or `"groups"`, which gives every group the same weight.
+        sample_weight: Nonnegative weights. Rows of weight 0 are ignored. Same shape as `y`.
+        average: `"impressions"` as above, or `"groups"` to weight all groups equally.
 
     Returns:
         A float in [0, 1], or NaN.
@@ -71,24 +71,24 @@ def grouped_auc(
 
 
 def _wins(y, score, weight, group, num_groups):
-    """Gives per group the weight of pairs in the right order, and both classes' weights.
+    """Computes, per group, the weight of correctly ordered pairs and the weight of each class.
 
-    One sort orders the rows by group, then score. Rows of equal group and score make a run, and
-    all comes from sums over runs: a positive wins over the negatives of its group's earlier runs
-    and half of those of its own.
+    One sort orders the rows by group, then by score. Rows of equal group and score form a run, and
+    everything follows from sums over runs: a positive wins against the negatives of earlier runs of
+    its group and against half of those in its own run.
     """
     order = np.lexsort((score, group))
     group, score = group[order], score[order]
     positive, negative = (weight * y)[order], (weight * (1 - y))[order]
-    # NaN differs from itself, so it makes runs of one and reaches the result through `wins`.
+    # NaN differs from itself, so each NaN is its own run and reaches the result through `won`.
     starts = np.flatnonzero(np.r_[True, (group[1:] != group[:-1]) | (score[1:] != score[:-1])])
-    starts = starts[: len(y)]  # no row, no run
+    starts = starts[: len(y)]  # no rows, no runs
     run_positive, run_negative = (
         np.add.reduceat(part, starts) if len(y) else part for part in (positive, negative)
     )
     run_group = group[starts]
     totals = [np.bincount(run_group, part, num_groups) for part in (run_positive, run_negative)]
-    below = np.cumsum(run_negative) - run_negative  # of all earlier groups too: subtract them
+    below = np.cumsum(run_negative) - run_negative  # includes all earlier groups: subtract them
     before_group = np.cumsum(totals[1]) - totals[1]
     won = run_positive * (below - before_group[run_group] + run_negative / 2)
     won = np.where(np.isnan(score[starts]), np.nan, won)

@@ -1,20 +1,20 @@
-"""Groups of rows as numbers."""
+"""Integer index of the group of each row."""
 
 import numpy as np
 
 
 def group_index(groups: np.ndarray, name: str = "groups") -> tuple[np.ndarray, np.ndarray]:
-    """Gives the distinct groups in ascending order, and each row's position among them.
+    """Returns the distinct groups in ascending order, and the index of each row's group.
 
     Args:
         groups: Group of each row, for example its user or session: integers or strings, `(rows,)`.
-        name: What an error calls them.
+        name: Name of the argument in error messages.
 
     Returns:
-        The distinct groups, `(groups,)`, and integers, `(rows,)`.
+        The distinct groups, `(groups,)`, and integer indices, `(rows,)`.
 
     Raises:
-        ValueError: When a row's group is null. Rows without one must not become one large group.
+        ValueError: If the group of a row is null; such rows must not be merged into one large group.
 
     >>> names, index = group_index(np.array(["ann", "bob", "ann"]))
     >>> names.tolist(), index.tolist()
@@ -27,6 +27,6 @@ def group_index(groups: np.ndarray, name: str = "groups") -> tuple[np.ndarray, n
         null = groups != groups  # NaN
     if null.any():
         raise ValueError(
-            f"`{name}` must be known in every row. Received: null in row {int(np.argmax(null))}"
+            f"`{name}` must not be null in any row. Received: null in row {int(np.argmax(null))}"
         )
     return np.unique(groups, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Hits among the first items of each session."""
+"""Hits among the top items of each session."""
 
 from dataclasses import dataclass
 
@@ -10,21 +10,22 @@ from kranking.metrics._checks import checked_groups, checked_rows
 
 @dataclass(frozen=True)
 class HitAtK:
-    """Positives among the `k` best-scored items of a session, averaged over sessions (HIT@k).
+    """Positives among the `k` top-scored items of a session, averaged over sessions (HIT@k).
 
-    With `top[s]` the `min(k, n[s])` items of session `s` with the highest scores, equal scores in
-    row order, and `hits[s] = sum(y in top[s])`:
+    Let `top[s]` be the `min(k, n[s])` items of session `s` with the highest scores, ties in row
+    order, and `hits[s] = sum(y in top[s])`:
 
-    - `reduce="count"` is `mean(hits[s])`, sessions without a positive included (Pinterest's);
-    - `reduce="any"` is `mean(hits[s] > 0)` over the sessions that hold a positive.
+    - `reduce="count"` is `mean(hits[s])` over all sessions, also those without a positive (as at
+      Pinterest);
+    - `reduce="any"` is `mean(hits[s] > 0)` over the sessions that contain a positive.
 
     Args:
-        k: Number of items at the top. Positive integer.
+        k: Number of top items. Positive integer.
         reduce: `"count"` or `"any"`.
-        min_items: Sessions with fewer items are left out. 1 keeps all, shorter than `k` too.
+        min_items: Sessions with fewer items are ignored. 1 keeps all, even those shorter than `k`.
 
-    Call arguments: labels 0 and 1, scores (higher first) and session of each row, each `(rows,)`.
-    The result is NaN, which reads "undefined", when no session counts or a score in one is NaN.
+    Call arguments: labels 0 and 1, scores (higher is better) and session of each row, each `(rows,)`.
+    The result is NaN (undefined) if no session remains or a score in a remaining session is NaN.
 
     >>> y, score = np.array([1, 0, 0, 1]), np.array([0.9, 0.8, 0.7, 0.2])
     >>> HitAtK(k=1)(y, score, session=np.array(["a", "a", "b", "b"]))
@@ -44,25 +45,25 @@ class HitAtK:
 
     @property
     def name(self) -> str:
-        """Name in logs and tables, such as `hit@3`, or `hit_any@3` where `reduce` is `"any"`."""
+        """Name in logs and tables, such as `hit@3`, or `hit_any@3` for `reduce="any"`."""
         return f"hit@{self.k}" if self.reduce == "count" else f"hit_any@{self.k}"
 
     def __call__(self, y: np.ndarray, score: np.ndarray, session: np.ndarray) -> float:
-        """Gives the mean over sessions; NaN, undefined, where no row is positive."""
+        """Computes the mean over sessions; NaN (undefined) if no row is positive."""
         _, values = self.per_session(y, score, session)
         return float(np.mean(values)) if len(values) and np.any(y) else float("nan")
 
     def per_session(
         self, y: np.ndarray, score: np.ndarray, session: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Gives the sessions that count, in ascending order, and the value of each.
+        """Returns the evaluated sessions in ascending order, and the value of each.
 
-        Which sessions count depends on labels and sizes alone, so the values of two models on the
-        same rows are pairs, ready for a bootstrap over sessions.
+        Which sessions are evaluated depends only on labels and sizes, so the values of two models on
+        the same rows are paired, ready for a bootstrap over sessions.
         """
         y, score, names, index = _grouped(y, score, session)
         size, positives = np.bincount(index, minlength=len(names)), _sum_by(index, y, len(names))
-        order = np.lexsort((-score, index))  # stable: equal scores keep the order of rows
+        order = np.lexsort((-score, index))  # stable: ties keep the row order
         rank = np.arange(len(y)) - (np.cumsum(size) - size)[index[order]]
         hits = _sum_by(index[order], y[order] * (rank < self.k), len(names))
         values = hits if self.reduce == "count" else 1.0 * (hits > 0)
@@ -71,9 +72,9 @@ class HitAtK:
         return names[kept], values[kept]
 
     def expected_random(self, y: np.ndarray, session: np.ndarray) -> float:
-        """Gives the exact expectation under a ranking at random, the value to stand beside.
+        """Computes the exact expectation under a random ranking, as a reference value.
 
-        Per session of `n` items, `p` of them positive: `min(k, n) * p / n` hits, and
+        For a session of `n` items, `p` of them positive: `min(k, n) * p / n` hits, and
         `1 - C(n - p, k) / C(n, k)` for any hit.
         """
         y, _, names, index = _grouped(y, np.zeros(np.size(y)), session)
@@ -86,7 +87,7 @@ class HitAtK:
             return float(np.mean(np.minimum(self.k, size) * positives / size))
         miss = np.ones(len(size))
         for place in range(min(self.k, int(size.max()))):
-            left = np.maximum(size - place, 1)  # of a shorter session `miss` is 0 by then
+            left = np.maximum(size - place, 1)  # in shorter sessions `miss` is already 0
             miss *= np.maximum(size - positives - place, 0) / left
         return float(np.mean(1 - miss))
 
@@ -102,4 +103,4 @@ def _grouped(y, score, session):
 
 
 def _sum_by(index, values, length):
-    return np.bincount(index, values, length).astype(np.float64)  # without rows it counts in int
+    return np.bincount(index, values, length).astype(np.float64)  # bincount of no rows is int

@@ -8,17 +8,17 @@ from kranking.metrics._weighted_sums import WeightedSums, cross_entropy, flat_ba
 
 @serializable
 class LogLoss(WeightedSums):
-    """Mean logarithmic loss of a task's logits, in nats.
+    """Mean logarithmic loss of the logits of a task, in nats.
 
-    `sum(w * (softplus(z) - y * z)) / sum(w)` over all rows since the last reset. Undefined, which
-    is NaN, while no row has weight. Pass it as a *weighted* metric: Keras gives sample weights,
-    and with them the mask of labels not observed, to no other.
+    `sum(w * (softplus(z) - y * z)) / sum(w)` over all rows since the last reset. NaN (undefined)
+    while no row has weight. Pass it as a *weighted* metric: Keras passes sample weights, and with
+    them the mask of unobserved labels, to weighted metrics only.
 
     Args:
-        name: Name of the metric, after the task's in the logs.
-        dtype: Dtype of the sums. `None` is Keras's float type.
+        name: Name of the metric; it follows the name of the task in the logs.
+        dtype: Dtype of the sums. `None` means `keras.config.floatx()`.
 
-    Call arguments: labels `(batch,)` or `(batch, 1)`, logits `(batch, 1)`, weights like the labels.
+    Call arguments: labels `(batch,)` or `(batch, 1)`, logits `(batch, 1)`, weights shaped like the labels.
 
     >>> metric = LogLoss()
     >>> metric.update_state(np.array([0.0, 1.0]), np.zeros((2, 1)))

@@ -8,17 +8,17 @@ from kranking.metrics._weighted_sums import WeightedSums, cross_entropy, flat_ba
 
 @serializable
 class NormalizedEntropy(WeightedSums):
-    """Log loss of a task relative to that of always predicting the task's base rate.
+    """Log loss of a task relative to the log loss of always predicting its base rate.
 
-    `logloss / H(q)` with `q = sum(w * y) / sum(w)` of the *same* weighted rows and
-    `H(q) = -q ln q - (1 - q) ln(1 - q)`: 1 is the best constant, lower is better. Undefined, which
-    is NaN, while all labels are equal or no row has weight. Pass it as a *weighted* metric.
+    `logloss / H(q)` with `q = sum(w * y) / sum(w)` over the *same* weighted rows and
+    `H(q) = -q ln q - (1 - q) ln(1 - q)`: 1 is the best constant, lower is better. NaN (undefined)
+    while all labels are equal or no row has weight. Pass it as a *weighted* metric.
 
     Args:
-        name: Name of the metric, after the task's in the logs.
-        dtype: Dtype of the sums. `None` is Keras's float type.
+        name: Name of the metric; it follows the name of the task in the logs.
+        dtype: Dtype of the sums. `None` means `keras.config.floatx()`.
 
-    Call arguments: labels `(batch,)` or `(batch, 1)`, logits `(batch, 1)`, weights like the labels.
+    Call arguments: labels `(batch,)` or `(batch, 1)`, logits `(batch, 1)`, weights shaped like the labels.
 
     >>> metric = NormalizedEntropy()
     >>> metric.update_state(np.array([0.0, 1.0, 0.0, 0.0]), np.full((4, 1), np.log(0.25 / 0.75)))
@@ -37,13 +37,13 @@ class NormalizedEntropy(WeightedSums):
         self.add(ops.stack([ops.sum(weights * term) for term in terms]))
 
     def result(self):
-        # Both classes are summed: 1 - q would lose the digits of a rare negative.
+        # Both classes are summed: 1 - q would lose precision for rare negatives.
         loss, positive, negative = ops.unstack(self.totals())
         entropy = _surprise(positive, negative) + _surprise(negative, positive)
         return ratio(loss, entropy)
 
 
 def _surprise(part, rest):
-    """Gives `part * ln((part + rest) / part)`, 0 where `part` is 0, to the last digit of either."""
+    """Computes `part * ln((part + rest) / part)`, 0 where `part` is 0, to full precision."""
     empty = ops.equal(part, 0)
     return part * ops.log1p(rest / ops.where(empty, 1, part))

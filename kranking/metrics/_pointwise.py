@@ -7,14 +7,14 @@ from kranking.metrics._checks import checked_rows
 
 
 def log_loss(y: np.ndarray, logits: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
-    """Gives the mean logarithmic loss, in nats.
+    """Computes the mean logarithmic loss, in nats.
 
-    `sum(w * (softplus(z) - y * z)) / sum(w)`. NaN, which reads "undefined", without rows.
+    `sum(w * (softplus(z) - y * z)) / sum(w)`. NaN (undefined) without rows.
 
     Args:
         y: Labels in [0, 1], `(rows,)` or `(rows, 1)`.
-        logits: Logits, not probabilities. Shape like `y`.
-        sample_weight: Weights, not negative. Rows of weight 0 are left out. Shape like `y`.
+        logits: Logits, not probabilities. Same shape as `y`.
+        sample_weight: Nonnegative weights. Rows of weight 0 are ignored. Same shape as `y`.
 
     Returns:
         A float, or NaN.
@@ -31,15 +31,15 @@ def log_loss(y: np.ndarray, logits: np.ndarray, sample_weight: np.ndarray | None
 def normalized_entropy(
     y: np.ndarray, logits: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
-    """Gives the log loss relative to that of always predicting the base rate.
+    """Computes the log loss relative to the log loss of always predicting the base rate.
 
-    `logloss / H(q)` with `q = sum(w * y) / sum(w)`: 1 is the best constant, lower is better. NaN,
-    which reads "undefined", when all labels are equal.
+    `logloss / H(q)` with `q = sum(w * y) / sum(w)` and `H(q) = -q ln q - (1 - q) ln(1 - q)`: 1 is the
+    best constant, lower is better. NaN (undefined) if all labels are equal.
 
     Args:
         y: Labels in [0, 1], `(rows,)` or `(rows, 1)`.
-        logits: Logits, not probabilities. Shape like `y`.
-        sample_weight: Weights, not negative. Rows of weight 0 are left out. Shape like `y`.
+        logits: Logits, not probabilities. Same shape as `y`.
+        sample_weight: Nonnegative weights. Rows of weight 0 are ignored. Same shape as `y`.
 
     Returns:
         A float, or NaN.
@@ -59,15 +59,15 @@ def normalized_entropy(
 def calibration(
     y: np.ndarray, logits: np.ndarray, sample_weight: np.ndarray | None = None
 ) -> float:
-    """Gives the expected number of actions over the observed number.
+    """Computes the predicted number of actions divided by the observed number.
 
-    `sum(w * sigmoid(z)) / sum(w * y)`: 1 is ideal, more is overconfident. NaN, which reads
-    "undefined", without a positive.
+    `sum(w * sigmoid(z)) / sum(w * y)`: 1 is ideal, larger values are overconfident. NaN (undefined)
+    without a positive row.
 
     Args:
         y: Labels in [0, 1], `(rows,)` or `(rows, 1)`.
-        logits: Logits, not probabilities. Shape like `y`.
-        sample_weight: Weights, not negative. Rows of weight 0 are left out. Shape like `y`.
+        logits: Logits, not probabilities. Same shape as `y`.
+        sample_weight: Nonnegative weights. Rows of weight 0 are ignored. Same shape as `y`.
 
     Returns:
         A float, or NaN.
@@ -87,17 +87,17 @@ def expected_calibration_error(
     sample_weight: np.ndarray | None = None,
     num_bins: int = 10,
 ) -> float:
-    """Gives the mean distance of predicted from observed rates over bins of equal mass (ECE).
+    """Computes the expected calibration error (ECE) over bins of equal mass.
 
     `sum(w[b] * |mean p[b] - mean y[b]|) / sum(w[b])` over `num_bins` bins that split the rows,
-    ordered by probability, into equal weights. Rows of equal logit stay in one bin, that of the
-    middle of their weight, so the order of rows does not matter. NaN, which reads "undefined",
-    without rows or with a NaN logit.
+    ordered by probability, into equal weights. Rows of equal logit share one bin, the one at the
+    midpoint of their weight, so the order of the rows does not matter. NaN (undefined) without rows
+    or with a NaN logit.
 
     Args:
         y: Labels in [0, 1], `(rows,)` or `(rows, 1)`.
-        logits: Logits, not probabilities. Shape like `y`.
-        sample_weight: Weights, not negative. Rows of weight 0 are left out. Shape like `y`.
+        logits: Logits, not probabilities. Same shape as `y`.
+        sample_weight: Nonnegative weights. Rows of weight 0 are ignored. Same shape as `y`.
         num_bins: Number of bins. Positive integer.
 
     Returns:
@@ -121,7 +121,7 @@ def expected_calibration_error(
 
 
 def _softplus(x):
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))  # logaddexp would warn of NaN
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))  # logaddexp would warn about NaN
 
 
 def _sigmoid(logits):
@@ -129,7 +129,7 @@ def _sigmoid(logits):
 
 
 def _cross_entropy(y, logits):
-    """Gives the loss of each row. A logit of infinity on the label's side costs nothing."""
+    """Computes the loss of each row; 0 for an infinite logit with the sign of the label."""
     with np.errstate(invalid="ignore"):
         positive = np.where(y == 0, 0, y * _softplus(-logits))
         negative = np.where(y == 1, 0, (1 - y) * _softplus(logits))

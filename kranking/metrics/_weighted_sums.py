@@ -5,13 +5,13 @@ from keras import ops
 
 
 def flat_batch(y_true, y_pred, sample_weight, dtype):
-    """Gives labels, logits and weights as three `(batch,)` tensors of one dtype.
+    """Returns labels, logits and weights as three `(batch,)` tensors of one dtype.
 
-    Rows of weight 0 get label 0 and logit 0, so that whatever stands in a masked row, NaN
-    included, adds exactly nothing.
+    Rows of weight 0 get label 0 and logit 0, so that a masked row contributes exactly nothing, even
+    if it contains NaN.
     """
     logits = ops.reshape(ops.cast(y_pred, dtype), (-1,))
-    shape = ops.shape(logits)  # a label or weight too many fails here, instead of broadcasting
+    shape = ops.shape(logits)  # other label or weight counts fail here, not broadcast
     labels = ops.reshape(ops.cast(y_true, dtype), shape)
     if sample_weight is None:
         return labels, logits, ops.ones_like(logits)
@@ -21,11 +21,11 @@ def flat_batch(y_true, y_pred, sample_weight, dtype):
 
 
 class WeightedSums(keras.metrics.Metric):
-    """Base of the metrics on logits: adds up terms of each row, and gives a function of the sums.
+    """Base class of the metrics on logits: sums terms over rows; the result is a function of the sums.
 
-    A plain float32 sum of ones stops growing at 2**24 rows. Each sum is therefore kept with the
-    rounding error of its additions (Knuth's TwoSum, which needs no comparison), good for about
-    48 bits. The result is linear in both parts until the end, so replicas may be summed.
+    A plain float32 sum of ones stops growing at 2**24 rows. Each sum is therefore stored together
+    with the rounding error of its additions (Knuth's TwoSum, which needs no comparison), for a
+    precision of about 48 bits. Both parts stay linear until the end, so replicas can be summed.
     """
 
     def __init__(self, shape: tuple[int, ...], name: str, dtype=None):
@@ -34,7 +34,7 @@ class WeightedSums(keras.metrics.Metric):
         self.lost = self.add_variable(shape, "zeros", dtype=self.dtype, name="lost")
 
     def add(self, batch_sums):
-        """Adds one batch's sums, of the shape given to the constructor."""
+        """Adds the sums of one batch, which have the shape given to the constructor."""
         old = ops.convert_to_tensor(self.sums)
         new = old + batch_sums
         added = new - old
@@ -43,16 +43,16 @@ class WeightedSums(keras.metrics.Metric):
         self.lost.assign(self.lost + error)
 
     def totals(self):
-        """Gives the sums so far."""
+        """Returns the sums so far."""
         return self.sums + self.lost
 
 
 def ratio(numerator, denominator):
-    """Gives the quotient, or NaN, which reads "undefined", where the denominator is 0."""
+    """Computes the quotient; NaN (undefined) where the denominator is 0."""
     safe = ops.where(ops.equal(denominator, 0), 1, denominator)
     return ops.where(ops.equal(denominator, 0), float("nan"), numerator / safe)
 
 
 def cross_entropy(labels, logits):
-    """Gives `softplus(z) - y z` of each row, without the cancellation at large `z`, `y = 1`."""
+    """Computes `softplus(z) - y z` for each row without cancellation at large `z` and `y = 1`."""
     return ops.relu(logits) - labels * logits + ops.softplus(-ops.abs(logits))

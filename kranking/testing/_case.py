@@ -1,4 +1,4 @@
-"""One layer under check: how to make it, what to feed it."""
+"""A layer under test: how to create it and its inputs."""
 
 import re
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
-Arrays = Any  # an array, or a list of arrays for a layer of several inputs
+Arrays = Any  # an array, or a list of arrays for a layer with several inputs
 
 
 @dataclass(frozen=True)
 class Case:
-    """A class, its arguments and its inputs."""
+    """A layer class with its constructor arguments and its inputs."""
 
     cls: type
     config: Any
@@ -24,28 +24,28 @@ class Case:
 
     @property
     def batch(self) -> int:
-        """Gives the number of rows that the check runs with."""
+        """Returns the number of rows in a batch of inputs."""
         return self.shapes[0][0]
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Gives the inputs' shapes as a list."""
+        """Returns the shapes of the inputs as a list."""
         many = isinstance(self.input_shape, list)
         return [tuple(s) for s in self.input_shape] if many else [tuple(self.input_shape)]
 
     def arguments(self) -> dict[str, Any]:
-        """Gives the constructor's arguments; a callable makes fresh layers among them."""
+        """Returns the constructor arguments, with new layers if `config` is a callable."""
         made = self.config() if callable(self.config) else self.config
         return {**made}  # pyright: ignore
 
     def layer(self, **kwargs) -> Any:
-        """Makes a layer, not built."""
+        """Creates a layer without building it."""
         return self.cls(**self.arguments(), **kwargs)
 
     def built(self) -> Any:
-        """Makes a built layer whose constant weights, such as zero biases, are perturbed.
+        """Creates a built layer whose constant weights, such as zero biases, are perturbed.
 
-        A bias that is added twice, or lost in a file, shows only if it is not 0.
+        A bias that is added twice, or lost in a file, is noticed only if it is not 0.
         """
         layer = self.layer()
         layer.build(self.build_shape())
@@ -53,17 +53,17 @@ class Case:
         for weight in layer.weights:
             value = to_numpy(weight)
             if value.dtype.kind == "f" and value.size and np.ptp(value) == 0:
-                # Above zero, since a variance is among them.
+                # Positive, since a variance may be among them.
                 weight.assign(value + random.uniform(0.05, 0.25, value.shape).astype(value.dtype))
         return layer
 
     def build_shape(self, batch: int | None = None) -> Any:
-        """Gives what `build` takes, with an unknown batch axis unless `batch` is given."""
+        """Returns the argument of `build`; the batch axis is unknown unless `batch` is given."""
         shapes = [(batch, *shape[1:]) for shape in self.shapes]
         return shapes if isinstance(self.input_shape, list) else shapes[0]
 
     def inputs(self, batch: int | None = None, seed: int = 0) -> Arrays:
-        """Gives random inputs: normal with unit variance, or what `make_inputs` gives."""
+        """Returns random inputs: standard normal, or the output of `make_inputs`."""
         random = np.random.default_rng(seed)
         batch = self.batch if batch is None else batch
         if self.make_inputs is not None:
@@ -73,22 +73,22 @@ class Case:
         return arrays if isinstance(self.input_shape, list) else arrays[0]
 
     def symbols(self) -> Any:
-        """Gives Keras inputs of the arrays' shapes and dtypes, with an unknown batch axis."""
+        """Returns symbolic inputs with the shapes and dtypes of the arrays and an unknown batch axis."""
         return keras.tree.map_structure(
             lambda a: keras.Input(a.shape[1:], dtype=str(a.dtype)), self.inputs(1)
         )
 
     def require(self, holds: bool, check: str, message: str) -> None:
-        """Raises `AssertionError` with the class and the check's name unless `holds`."""
+        """Raises `AssertionError` with the names of the class and the check unless `holds`."""
         if not holds:
             raise AssertionError(f"{self.cls.__name__} fails the check {check!r}: {message}")
 
     def attempt(self, check: str, message: str, action: Callable[[], Any]) -> Any:
-        """Gives what `action` gives; turns what it raises into the check's `AssertionError`."""
+        """Returns the result of `action`; raises its exceptions as an `AssertionError` of the check."""
         try:
             return action()
         except Exception as error:
-            # Keras colours its messages, and hides the first cause behind its own.
+            # Keras colors its messages and wraps the original exception.
             text = re.sub(r"\x1b\[\d+m", "", str(error.__context__ or error))
             reason = " ".join(text.split())[:300]
             raise AssertionError(
@@ -97,7 +97,7 @@ class Case:
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
-    """Gives the value of a tensor or a variable; half precision becomes float32."""
+    """Converts a tensor or a variable to an array; half precision becomes float32."""
     value = tensor.value if hasattr(tensor, "assign") else tensor
     if keras.backend.standardize_dtype(value.dtype) in ("bfloat16", "float16"):
         value = keras.ops.cast(value, "float32")
@@ -105,17 +105,17 @@ def to_numpy(tensor: Any) -> np.ndarray:
 
 
 def run(layer: Any, inputs: Arrays) -> list[np.ndarray]:
-    """Calls a layer outside training and gives its outputs as a list of arrays."""
+    """Calls a layer in inference mode and returns its outputs as a list of arrays."""
     return [to_numpy(tensor) for tensor in keras.tree.flatten(layer(inputs))]
 
 
 def paths(layer: Any) -> dict[str, Any]:
-    """Gives the weights by their path below the layer, in creation order."""
+    """Returns the weights by their path below the layer, in creation order."""
     named = {}
     for weight in layer.weights:
         _, _, path = weight.path.partition(f"{layer.name}/")
         path = path or weight.path
-        # Children of equal name would hide each other.
+        # Children with the same name would overwrite each other.
         while path in named:
             path += "'"
         named[path] = weight
@@ -123,12 +123,12 @@ def paths(layer: Any) -> dict[str, Any]:
 
 
 def far(got: np.ndarray, wanted: np.ndarray, tolerance: float) -> str:
-    """Says how two arrays differ beyond `|Δ| <= tolerance · (1 + |wanted|)`; empty if they do not."""
+    """Describes how two arrays differ beyond `tolerance · (1 + |wanted|)`; empty if they do not."""
     if got.shape != wanted.shape:
-        return f"the shape is {got.shape}, expected {wanted.shape}"
+        return f"expected shape {wanted.shape}, received {got.shape}"
     excess = np.abs(got - wanted) - tolerance * (1 + np.abs(wanted))
     if got.size == 0 or np.max(excess) <= 0:  # NaN compares false
         return ""
     worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), got.shape)
     place = tuple(int(i) for i in worst)
-    return f"at {place} it is {got[worst]:.8g}, expected {wanted[worst]:.8g}"
+    return f"expected {wanted[worst]:.8g} at {place}, received {got[worst]:.8g}"

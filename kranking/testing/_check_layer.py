@@ -1,4 +1,4 @@
-"""The contract of a layer, as one call."""
+"""The contract of a layer, checked by one function."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,28 +28,29 @@ def check_layer(
     idle: tuple[str, ...] = (),
     work: bool = True,
 ) -> None:
-    """Checks that a layer keeps the contract that every layer of this package keeps.
+    """Checks that a layer fulfills the contract of all layers in this package.
 
-    It builds completely from a shape, starts its kernels apart, round-trips its configuration,
-    declares its shapes, equals its oracle, keeps rows apart, obeys a dtype policy, survives a
-    `.keras` file, learns with every weight, and costs what it says. `|Δ| <= tolerance · (1 + |y|)`
-    throughout.
+    The layer must create all its weights from an input shape, initialize its kernels independently,
+    round-trip its configuration through JSON, declare its output shapes, match its oracle, process
+    rows independently, follow a dtype policy, keep its output through a `.keras` file, train all its
+    weights, and declare its exact cost. Values are compared by `|Δ| <= tolerance · (1 + |expected|)`.
 
     Args:
-        cls: The layer's class.
-        config: Its constructor's arguments; or a callable that makes them, where layers are among
-            them, since a layer can be built only once.
-        input_shape: Shape of the input with its batch axis, a list of shapes for several inputs.
+        cls: Class of the layer.
+        config: Constructor arguments; or a callable that returns them, for arguments that contain
+            layers, since a layer can be built only once.
+        input_shape: Shape of the input with its batch axis; a list of shapes for several inputs.
         oracle: `oracle(inputs, weights, config)`, the expected output in NumPy. Inputs and weights
-            are float64; `weights` is a dict from path below the layer to array, in creation order.
-        make_inputs: `make_inputs(random, batch)` gives the input arrays where normal ones do not
-            do: masks, ids, ages.
+            are float64; `weights` maps the path below the layer to an array, in creation order.
+        make_inputs: `make_inputs(random, batch)` returns the input arrays. Needed where normal inputs
+            are not suitable, as for masks, ids or ages.
         tolerance: Allowed difference, relative to `1 + |expected|`.
-        idle: Paths of trainable weights that need not move in training, such as an attention's
-            key bias, on which the output does not depend.
+        idle: Paths of trainable weights that need not change in training because the output does not
+            depend on them, such as the key bias of an attention layer.
         work: Whether the layer declares `work(input_shape)`. `False` skips that check.
 
-    Raises: `AssertionError` whose message names the class, the check and what was seen.
+    Raises:
+        AssertionError: If a check fails. The message names the class, the check and the finding.
 
     >>> kr.testing.check_layer(kr.layers.CrossNetwork, {"depth": 2}, (4, 6))
     """

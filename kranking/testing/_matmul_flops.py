@@ -1,4 +1,4 @@
-"""Counting of the matrix products that a backend really runs."""
+"""FLOPs of the matrix products that a backend actually runs."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -8,18 +8,22 @@ import keras
 
 
 def traced_matmul_flops(layer: keras.layers.Layer, inputs: Any) -> int:
-    """Counts the FLOPs of every matrix product in one call of a built layer, outside training.
+    """Counts the FLOPs of all matrix products in one inference call of a built layer.
 
-    `Σ 2 · (multiply-accumulates)` over the products in the program that the running backend makes:
-    a jaxpr on JAX, a graph on TensorFlow, the dispatched operations on PyTorch. Call it with a
-    batch of one to compare with `layer.work(...)`.
+    `Σ 2 · (multiply-accumulates)` over the products in the program of the current backend: a jaxpr
+    on JAX, a graph on TensorFlow, the dispatched operations on PyTorch. Use a batch of one row to
+    compare with `layer.work(...)`.
 
     Args:
         layer: A built layer.
-        inputs: What the layer takes; arrays with all axes known.
+        inputs: Input arrays of the layer.
 
     Returns:
-        The number of FLOPs, for the whole batch.
+        The number of FLOPs for the whole batch.
+
+    Raises:
+        ValueError: If the layer runs an operation whose FLOPs cannot be counted, such as a loop or a
+            convolution, or if the backend is not supported.
 
     >>> layer = kr.layers.MLP([3])
     >>> layer.build((None, 4))
@@ -29,7 +33,9 @@ def traced_matmul_flops(layer: keras.layers.Layer, inputs: Any) -> int:
     count = {"jax": _jax_flops, "tensorflow": _tensorflow_flops, "torch": _torch_flops}
     backend = keras.backend.backend()
     if backend not in count:
-        raise ValueError(f"`traced_matmul_flops` runs on {sorted(count)}. Received: {backend!r}")
+        raise ValueError(
+            f"`traced_matmul_flops` supports the backends {sorted(count)}. Received: {backend!r}"
+        )
     return count[backend](layer, inputs)
 
 
@@ -56,7 +62,7 @@ def _jaxpr_flops(jaxpr) -> int:
             shared = math.prod(left[axis] for axis in batch)
             total += 2 * math.prod(left) * math.prod(right) // (inner * shared)
         elif name in ("scan", "while", "conv_general_dilated"):
-            raise ValueError(f"A layer with the operation {name!r} cannot be counted.")
+            raise ValueError(f"The FLOPs of the operation {name!r} cannot be counted.")
         total += sum(_jaxpr_flops(inner) for inner in _inner_jaxprs(equation.params.values()))
     return total
 
@@ -90,9 +96,9 @@ def _graph_flops(graph) -> int:
 
 
 def _no_flops(operation) -> int:
-    # A loop or a branch holds its products out of sight, a convolution is not a product here.
+    # The products inside loops and branches are not visible; convolutions are not supported.
     if "Conv" in operation.type or operation.type in ("While", "StatelessWhile", "If"):
-        raise ValueError(f"A layer with the operation {operation.type!r} cannot be counted.")
+        raise ValueError(f"The FLOPs of the operation {operation.type!r} cannot be counted.")
     return 0
 
 
@@ -111,7 +117,7 @@ def _graph_einsum(operation) -> int:
     equation = operation.get_attr("equation").decode()
     terms = equation.split("->")[0].split(",")
     if "." in equation or len(terms) != 2:
-        raise ValueError(f"An einsum of the form {equation!r} cannot be counted.")
+        raise ValueError(f"The FLOPs of the einsum {equation!r} cannot be counted.")
     sizes = {}
     for term, value in zip(terms, operation.inputs, strict=True):
         sizes |= dict(zip(term, _static(value), strict=True))
@@ -120,7 +126,9 @@ def _graph_einsum(operation) -> int:
 
 def _static(value) -> list[int]:
     if not value.shape.is_fully_defined():
-        raise ValueError(f"A product with an unknown shape cannot be counted: {value.name}")
+        raise ValueError(
+            f"The FLOPs of {value.name}, a product of unknown shape, cannot be counted."
+        )
     return value.shape.as_list()
 
 

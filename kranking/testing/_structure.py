@@ -1,4 +1,4 @@
-"""Checks of what a layer declares: weights, configuration, shapes."""
+"""Checks of the declarations of a layer: weights, configuration, shapes."""
 
 import inspect
 import json
@@ -11,22 +11,22 @@ from kranking.testing._case import Case, paths, run, to_numpy
 
 
 class _Trace(keras.layers.Layer):
-    """Runs another layer's maths, so that Keras finds out the shapes by tracing it."""
+    """Runs the `call` of another layer, so that Keras infers the shapes by tracing."""
 
     def __init__(self, layer):
         super().__init__(autocast=False)
         self.layer = layer
 
     def build(self, input_shape):
-        """Has nothing to build."""
+        """Does nothing: the traced layer is built already."""
 
     def call(self, inputs):
-        """Runs the maths."""
+        """Calls the traced layer."""
         return self.layer.call(inputs)
 
 
 def check_build(case: Case) -> None:
-    """Requires that `build` alone makes every variable."""
+    """Checks that `build` alone creates all variables."""
     layer = case.layer()
     layer.build(case.build_shape())
     before = len(layer.variables)
@@ -34,13 +34,13 @@ def check_build(case: Case) -> None:
     case.require(
         len(layer.variables) == before,
         "build",
-        f"`build({case.build_shape()})` made {before} of {len(layer.variables)} variables; "
-        "the others came at the first call and would be lost by a loaded file",
+        f"`build({case.build_shape()})` created {before} of {len(layer.variables)} variables; "
+        "the first call created the others, which a loaded file would lose",
     )
 
 
 def check_starts(case: Case) -> None:
-    """Requires that no two random weights start equal."""
+    """Checks that no two random weights have the same initial value."""
     layer = case.layer()
     layer.build(case.build_shape())
     seen: dict[tuple[Any, bytes], str] = {}
@@ -52,19 +52,21 @@ def check_starts(case: Case) -> None:
         case.require(
             twin == path,
             "starts",
-            f"the random weights {twin!r} and {path!r} start equal; give each a copy of the "
-            "initializer",
+            f"the random weights {twin!r} and {path!r} have the same initial value; use a clone of "
+            "the initializer for each",
         )
 
 
 def check_config(case: Case) -> None:
-    """Requires a complete configuration that comes back from JSON, and registration."""
+    """Checks that the configuration is complete and survives JSON, and that the class is registered."""
     layer = case.layer(name="kept")
     config = layer.get_config()
     parameters = list(inspect.signature(case.cls).parameters.values())
     names = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     for name in [*names, "name", "dtype"]:
-        case.require(name in config, "config", f"`get_config()` lacks the argument {name!r}")
+        case.require(
+            name in config, "config", f"`get_config()` does not contain the argument {name!r}"
+        )
     registered = keras.saving.get_registered_name(case.cls)
     case.require(
         keras.saving.get_registered_object(registered) is case.cls
@@ -80,18 +82,18 @@ def check_config(case: Case) -> None:
         case.require(
             json.dumps(again[name]) == json.dumps(value),
             "config",
-            f"{name!r} is {value!r} and comes back from JSON as {again[name]!r}",
+            f"{name!r} is {value!r}, but {again[name]!r} after a round trip through JSON",
         )
         plain = isinstance(given.get(name), int | float) and isinstance(value, int | float)
         case.require(
             not plain or given[name] == value,
             "config",
-            f"{name!r} was given as {given.get(name)!r} and is {value!r} in `get_config()`",
+            f"{name!r} was passed as {given.get(name)!r}, but is {value!r} in `get_config()`",
         )
 
 
 def check_shapes(case: Case) -> None:
-    """Requires that symbolic, declared and eager shapes agree, also for one row."""
+    """Checks that symbolic, declared and eager shapes agree, also for a single row."""
     layer = case.built()
     layer(case.symbols())
     # A symbolic call of the layer itself trusts `compute_output_shape`.
@@ -105,12 +107,12 @@ def check_shapes(case: Case) -> None:
     case.require(
         symbolic == declared,
         "shapes",
-        f"a symbolic call gives {symbolic}, `compute_output_shape` gives {declared}",
+        f"a symbolic call returns {symbolic}, `compute_output_shape` returns {declared}",
     )
     case.require(
         all(shape and shape[0] is None for shape in symbolic),
         "shapes",
-        f"the batch axis is lost: a symbolic call gives {symbolic}",
+        f"the batch axis is lost: a symbolic call returns {symbolic}",
     )
     for batch in (case.batch, 1):
         inputs = case.inputs(batch)
@@ -122,12 +124,12 @@ def check_shapes(case: Case) -> None:
         case.require(
             eager == declared,
             "shapes",
-            f"a batch of {batch} gives {eager}, `compute_output_shape` gives {declared}",
+            f"a batch of {batch} returns {eager}, `compute_output_shape` returns {declared}",
         )
 
 
 def _shapes(shape: Any) -> list[tuple[int | None, ...]]:
-    """Gives a list of shapes from one shape, or from a list or dict of them."""
+    """Returns a list of shapes from one shape, or from a list or dict of shapes."""
     if isinstance(shape, dict):
         return [s for key in sorted(shape) for s in _shapes(shape[key])]
     if len(shape) and isinstance(shape[0], list | tuple):

@@ -190,9 +190,13 @@ def test_rejects(metric):
         ValueError, match=r"`sample_weight` must have one value .*Received: 1 value"
     ):
         metric(*good, np.ones(1))
-    with pytest.raises(ValueError, match=r"`sample_weight` must not be negative.*-1.0 in row 1"):
+    with pytest.raises(
+        ValueError, match=r"`sample_weight` must be finite and positive in every row.*-1.0 in row 1"
+    ):
         metric(*good, np.array([1.0, -1.0]))
-    with pytest.raises(ValueError, match=r"`y` must .* in every row that counts.*y=2 in row 1"):
+    with pytest.raises(
+        ValueError, match=r"`y` must .* in every row with nonzero weight.*y=2 in row 1"
+    ):
         metric(np.array([0, 2]), np.zeros(2))
     with pytest.raises(ValueError, match=r"`y` must .*Received: y=nan in row 0"):
         metric(np.array([np.nan, 1]), np.zeros(2))
@@ -303,7 +307,7 @@ def test_null_groups_are_refused(groups):
         lambda: km.HitAtK()([0, 1], [0.1, 0.2], groups),
     ):
         with pytest.raises(
-            ValueError, match=r"must be known in every row. Received: null in row 1"
+            ValueError, match=r"must not be null in any row. Received: null in row 1"
         ):
             call()
 

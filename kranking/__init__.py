@@ -1,7 +1,8 @@
 """Ranking models for recommendation and ads in Keras 3, on TensorFlow, JAX and PyTorch.
 
-Layers for feature interactions, a builder from a log's columns to action probabilities, and a checked
-way to serving. Rooms that need more than Keras are loaded when first used.
+Feature-interaction layers, a model builder that maps the columns of a log to action probabilities,
+and exports that are verified before serving. Subpackages that need more than Keras are imported on
+first use.
 """
 
 from importlib import import_module

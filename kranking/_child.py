@@ -1,4 +1,4 @@
-"""Work that a process of its own does: on another backend, or because its memory is to be measured."""
+"""Runs work in a child process: on another backend, or to measure its memory."""
 
 import json
 import os
@@ -16,7 +16,7 @@ REQUEST, ARRAYS, RESULT = "request.json", "arrays.npz", "result.json"
 
 
 class ChildError(RuntimeError):
-    """The child process ended without an answer, or with an error."""
+    """Raised if the child process fails or exits without a result."""
 
 
 def ask_child(
@@ -27,17 +27,17 @@ def ask_child(
     *,
     accelerators: bool = False,
 ) -> dict[str, Any]:
-    """Runs `python -m module FOLDER` and gives its answer.
+    """Runs `python -m module FOLDER` and returns its result.
 
     Args:
-        module: A module whose main part calls `answer_parent`.
-        request: What it is asked, as JSON can hold it.
+        module: Module whose `__main__` block calls `answer_parent`.
+        request: JSON-serializable request.
         backend: Keras backend of the child.
-        arrays: Arrays that go with the request.
-        accelerators: Whether the child may use GPUs. The parent may hold their memory.
+        arrays: Arrays sent with the request.
+        accelerators: Whether the child may use GPUs, whose memory the parent may already hold.
 
     Raises:
-        ChildError: The child failed; the message holds the end of its output.
+        ChildError: If the child fails; the message contains the end of its output.
     """
     with tempfile.TemporaryDirectory(prefix="kranking-") as exchange:
         folder = Path(exchange)
@@ -57,12 +57,12 @@ def ask_child(
         answer = json.loads(result.read_text("utf-8")) if result.is_file() else {}
     if "error" in answer or not answer:
         message = answer.get("error") or f"exit status {child.returncode}"
-        raise ChildError(f"{message}\nThe end of its output:\n{child.stdout[-2000:]}")
+        raise ChildError(f"{message}\nEnd of its output:\n{child.stdout[-2000:]}")
     return answer
 
 
 def answer_parent(answer: Callable[[dict[str, Any], Mapping[str, np.ndarray]], Any]) -> None:
-    """Reads the request in the folder that the command line names, and writes what `answer` makes of it."""
+    """Reads the request from the folder in `sys.argv[1]` and writes the result of `answer` to it."""
     folder = Path(sys.argv[1])
     request = json.loads((folder / REQUEST).read_text("utf-8"))
     try:
@@ -79,15 +79,15 @@ def _environment(backend: str, accelerators: bool) -> dict[str, str]:
         **os.environ,
         "KERAS_BACKEND": backend,
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
-        # The caller's modules (custom layers) are found where the caller finds them.
+        # The child imports the caller's modules (custom layers) from the same paths.
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
     }
     if backend != "jax":
-        # Flags meant for JAX's compiler can be unknown to TensorFlow's, which then aborts.
+        # TensorFlow aborts on XLA flags that it does not know, such as those set for JAX.
         environment.pop("XLA_FLAGS", None)
     if not accelerators:
         environment |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-    else:  # taking all of a GPU at once, which the parent may hold in part, would fail
+    else:  # the parent may hold part of the GPU memory, so allocating all of it would fail
         environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         environment.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     return environment

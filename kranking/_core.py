@@ -1,4 +1,4 @@
-"""What every room needs: registration, the wording of errors, initializer copies, versions."""
+"""Helpers shared by all subpackages: registration, argument checks, initializer copies, versions."""
 
 import importlib.metadata
 import math
@@ -14,15 +14,15 @@ _T = TypeVar("_T", bound=type | Callable)
 
 
 def serializable(cls: _T) -> _T:
-    """Registers `cls` with Keras as `kranking>ClassName`, the name that saved files carry."""
+    """Registers `cls` with Keras as `kranking>ClassName`, the name stored in saved files."""
     return keras.saving.register_keras_serializable(package="kranking")(cls)
 
 
 def fresh(initializer: Any, index: int = 0) -> Any:
-    """Returns a copy of an initializer: one instance called twice returns equal values.
+    """Returns a copy of an initializer, since one instance returns equal values on every call.
 
-    A seeded initializer would give equal kernels even as a copy, so copies of one layer take an
-    `index` each, which is added to an integer seed.
+    Copies of a seeded initializer would still return equal values, so each copy within a layer
+    takes a different `index`, which is added to an integer seed.
     """
     initializer = keras.initializers.get(initializer)
     if not isinstance(initializer, keras.initializers.Initializer):
@@ -45,7 +45,7 @@ def check_positive_int(name: str, value: Any, *, optional: bool = False, minimum
 
 
 def check_positive_ints(name: str, value: Any, *, empty: bool = False) -> tuple[int, ...]:
-    """Returns `value` as a tuple, or raises `ValueError` unless it is a list of positive integers."""
+    """Returns `value` as a tuple; raises `ValueError` unless it is a list of positive integers."""
     good = isinstance(value, list | tuple) and (empty or len(value) > 0)
     if not good or any(not isinstance(v, int) or isinstance(v, bool) or v < 1 for v in value):
         raise ValueError(
@@ -77,18 +77,18 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
 
 
 def check_known_width(layer: keras.layers.Layer, input_shape: Shape) -> int:
-    """Returns the last dimension of `input_shape`, or raises if it is not known."""
+    """Returns the last dimension of `input_shape`; raises `ValueError` if it is unknown."""
     width = input_shape[-1]
     if width is None:
         raise ValueError(
-            f"`{layer.name}` needs a known last dimension to size its kernels. "
+            f"`{layer.name}` needs a known last dimension to create its weights. "
             f"Received: input_shape={tuple(input_shape)}"
         )
     return width
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Returns the versions of Python, of kranking, and of those of `packages` that are installed."""
+    """Returns the versions of Python, kranking and the installed ones among `packages`."""
     found = {"python": platform.python_version()}
     for package in ("kranking", *packages):
         try:
@@ -99,7 +99,7 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def finite(value: Any) -> Any:
-    """Returns plain values with `None` for what JSON has no number for: NaN and infinities."""
+    """Returns `value` with NaN and infinities, which JSON cannot represent, replaced by `None`."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

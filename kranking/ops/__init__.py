@@ -1,4 +1,4 @@
-"""Stateless maths on `keras.ops` with delicate numerics: finite on empty rows, safe gradients."""
+"""Numerically safe operations on `keras.ops`: finite on empty rows, with finite gradients."""
 
 from kranking.ops._hash_pairs import hash_pairs as hash_pairs
 from kranking.ops._l2_normalize import l2_normalize as l2_normalize

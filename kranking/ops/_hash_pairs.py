@@ -1,37 +1,38 @@
-"""A hash of pairs of ids that every backend and runtime computes alike."""
+"""Hash of id pairs that is identical on every backend and serving runtime."""
 
 from keras import ops
 
-# As for the features' hash: primes that are 2 modulo 3, whose residues a cube permutes. Both are below
-# 2^15.5, so the product of two residues, and any code made of one residue of each, is below 2^31.
+# As in the hash of features: primes that are 2 modulo 3, so that cubing permutes the residues. Both are
+# below 2^15.5, so a product of two residues, or a code combining one residue of each, is below 2^31.
 _PRIMES = (46337, 46307)
 _OFFSETS = (20011, 34877)
-# Of the low and the high limb of `left`, `right` and `salt`.
+# Coefficients of the low and high limbs of `left`, `right` and `salt`.
 _COEFFICIENTS = (
     (26407, 39659, 15083, 8861, 44087, 31259),
     (35897, 12107, 45119, 29017, 6329, 41947),
 )
-_CHAIN = 38183  # of the first residue in the second form: no residue hangs on one form alone
+_CHAIN = 38183  # coefficient of the first residue in the second form
 _LIMB = 1 << 15
 
 
 def hash_pairs(left, right, salt, num_buckets: int):
-    """Hashes pairs of ids to buckets, with integer arithmetic that never leaves 31 bits.
+    """Hashes pairs of ids to buckets, using integer arithmetic within 31 bits.
 
-    The integers are cut into limbs of 15 bits and a rest, which enter a linear form modulo each of two
-    primes, the second one together with the first one's cube. The two cubes make a code below 2^31, which
-    is taken modulo `num_buckets`. The order of a pair matters: (1, 2) and (2, 1) are different pairs. The
-    values are the same on every backend and in an exported graph, and will not change.
+    Each integer is split into a low limb of 15 bits and the remaining high bits. The limbs enter
+    one linear form modulo each of two primes; the second form also includes the cube of the first.
+    The two cubes form a code below 2^31, which is taken modulo `num_buckets`. The order of a pair
+    matters: (1, 2) and (2, 1) are different pairs. The values are the same on every backend and in
+    exported graphs, and are stable across versions.
 
     Args:
         left: int32 tensor of ids, 0 or more.
         right: int32 tensor of ids, 0 or more; broadcasts with `left`.
-        salt: Integer or int32 tensor, 0 or more, that tells apart pairs of different columns, or several
-            hashes of one pair; broadcasts with them.
+        salt: Integer or int32 tensor, 0 or more, that distinguishes pairs of different columns or
+            several hashes of one pair; broadcasts with `left` and `right`.
         num_buckets: Number of buckets.
 
     Returns:
-        int32 buckets, from 0 to `num_buckets - 1`, of the broadcast shape.
+        An int32 tensor of buckets in `[0, num_buckets)`, of the broadcast shape.
 
     >>> pairs = kr.ops.hash_pairs(np.array([1, 2]), np.array([2, 1]), 0, 1000)
     >>> keras.ops.convert_to_numpy(pairs).tolist()
@@ -48,12 +49,12 @@ def hash_pairs(left, right, salt, num_buckets: int):
 
 
 def _form(values, index):
-    """Returns a number that is the linear form of all limbs modulo a prime, and below thrice the prime."""
+    """Returns the linear form of all limbs modulo a prime; the value is less than three times the prime."""
     prime, coefficients = _PRIMES[index], _COEFFICIENTS[index]
     residues = []
     for value, low, high in zip(values, coefficients[::2], coefficients[1::2]):
         residue = ops.mod(ops.mod(value, _LIMB) * low, prime)
-        # The rest has 16 bits: reduced first, lest the product need 32.
+        # The high part has 16 bits: reduce it first, or the product would need 32.
         rest = ops.mod(ops.floor_divide(value, _LIMB), prime)
         residues.append(ops.mod(residue + rest * high, prime))
     left, right, salt = residues
@@ -61,7 +62,7 @@ def _form(values, index):
 
 
 def _cube(form, index):
-    """Returns the cube of a form and its offset, modulo its prime."""
+    """Returns the cube of a form plus its offset, modulo its prime."""
     prime = _PRIMES[index]
     form = ops.mod(form + _OFFSETS[index], prime)
     return ops.mod(ops.mod(form * form, prime) * form, prime)

@@ -1,17 +1,17 @@
-"""Reductions over the valid entries of an axis, which give 0 where none is valid."""
+"""Reductions over the valid entries of an axis, with 0 where no entry is valid."""
 
 import keras
 from keras import ops
 
 from kranking.ops._precision import wide
 
-# A finite stand-in for minus infinity: softmax over a row of infinities is NaN on every backend.
+# Finite substitute for minus infinity: the softmax of a row of infinities is NaN.
 _LOWEST = -3.0e38
-_FAR_BELOW = -1.0e30  # swallows any score, and can be added to one
+_FAR_BELOW = -1.0e30  # absorbs any score that is added to it
 
 
 def masked_sum(x, mask, axis: int = 1):
-    """Sums the entries of `x` whose `mask` is true.
+    """Computes the sum of the entries of `x` whose `mask` is true.
 
     Args:
         x: Float tensor, `(batch, length, ...)`.
@@ -19,8 +19,8 @@ def masked_sum(x, mask, axis: int = 1):
         axis: Axis to reduce, counted from the front.
 
     Returns:
-        `x` without `axis`; 0 where no entry is valid. What invalid entries hold, NaN included,
-        reaches neither the result nor its gradient.
+        A tensor with the shape of `x` without `axis`; 0 where no entry is valid. Values of invalid
+        entries, including NaN, affect neither the result nor its gradient.
 
     >>> float(kr.ops.masked_sum(np.array([[1.0, 2.0, 9.0]]), np.array([[True, True, False]]))[0])
     3.0
@@ -31,7 +31,7 @@ def masked_sum(x, mask, axis: int = 1):
 
 
 def masked_mean(x, mask, axis: int = 1):
-    """Averages the entries of `x` whose `mask` is true; 0 where there is none.
+    """Computes the mean of the entries of `x` whose `mask` is true, or 0 if there is none.
 
     Args:
         x: Float tensor, `(batch, length, ...)`.
@@ -52,7 +52,7 @@ def masked_mean(x, mask, axis: int = 1):
 
 
 def masked_max(x, mask, axis: int = 1):
-    """Takes the largest entry of `x` whose `mask` is true; 0 where there is none.
+    """Computes the maximum of the entries of `x` whose `mask` is true, or 0 if there is none.
 
     Args:
         x: Float tensor, `(batch, length, ...)`.
@@ -73,15 +73,15 @@ def masked_max(x, mask, axis: int = 1):
 
 
 def masked_softmax(scores, mask):
-    """Normalizes `exp(scores)` over the last axis among valid entries; 0 elsewhere.
+    """Computes the softmax over the valid entries of the last axis, with 0 elsewhere.
 
     Args:
         scores: Finite float tensor, `(..., length)`.
         mask: Boolean tensor that broadcasts to `scores`.
 
     Returns:
-        Weights of the shape and dtype of `scores`, which sum to 1, or to 0 in a row without a
-        valid entry.
+        A tensor of the shape and dtype of `scores`. Each row sums to 1, or to 0 if it has no valid
+        entry.
 
     >>> [float(v) for v in kr.ops.masked_softmax(np.array([1.0, 1.0, 5.0]),
     ...                                          np.array([True, True, False]))]
@@ -89,20 +89,21 @@ def masked_softmax(scores, mask):
     """
     scores, mask = ops.convert_to_tensor(scores), ops.cast(mask, "bool")
     dtype = wide(scores.dtype)
-    # The mask is small and the scores are many: a sum and a product cost them less than two choices.
+    # The mask is broadcast over many scores: an addition and a product are cheaper than two selects.
     weights = ops.softmax(ops.cast(scores, dtype) + mask_bias(mask, dtype), axis=-1)
     return ops.cast(weights * ops.cast(mask, dtype), scores.dtype)
 
 
 def mask_bias(mask, dtype="float32"):
-    """Returns what, added to scores, leaves those of valid entries and takes the others' weight away.
+    """Returns a bias that, added to scores, gives masked entries a softmax weight of 0.
 
     Args:
         mask: Boolean tensor.
         dtype: Floating type of the scores, not float16.
 
     Returns:
-        0 where `mask` is true and -1e30 elsewhere. A row without a valid entry is left even by a softmax.
+        A tensor that is 0 where `mask` is true and -1e30 elsewhere. The softmax of a row without
+        valid entries is uniform.
 
     >>> [float(v) for v in kr.ops.mask_bias(np.array([True, False]))]
     [0.0, -1.0000000150474662e+30]
@@ -112,11 +113,12 @@ def mask_bias(mask, dtype="float32"):
 
 
 def _max(values, axis):
-    """Takes the maximum, with a gradient that XLA cannot spoil.
+    """Computes the maximum, with a gradient that stays finite under XLA.
 
-    JAX's gradient of a maximum looks for the entries equal to it. XLA may compute both sides anew, the
-    one with a fused multiply-add and the other without: then none is equal, and 0 / 0 is NaN. Of equal
-    entries the first has the gradient here; elsewhere they share it.
+    JAX computes the gradient of a maximum by comparing entries with it. XLA may recompute both
+    sides of the comparison, one with a fused multiply-add and the other without. Then no entry is
+    equal, and the gradient is 0 / 0. Here the first of equal entries receives the gradient; the
+    other backends share it among them.
     """
     if keras.backend.backend() != "jax":
         return ops.max(values, axis=axis)
@@ -125,7 +127,7 @@ def _max(values, axis):
 
 
 def _align(x, mask):
-    """Returns both as tensors, the mask boolean and of the rank of `x`."""
+    """Returns `x` and a boolean mask of the same rank as tensors."""
     x, mask = ops.convert_to_tensor(x), ops.cast(mask, "bool")
     while len(mask.shape) < len(x.shape):
         mask = ops.expand_dims(mask, -1)

@@ -1,10 +1,10 @@
-"""The dtype of delicate sums and products under mixed precision."""
+"""Accumulation dtype under mixed precision."""
 
 import keras
 
 
 def wide(dtype) -> str:
-    """Returns float32, or float64 for float64: where half precision would lose a sum or overflow.
+    """Returns the dtype for precision-sensitive computations: `"float64"` for float64, else `"float32"`.
 
     >>> kr.ops.wide("bfloat16"), kr.ops.wide("float64")
     ('float32', 'float64')

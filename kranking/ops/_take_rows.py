@@ -1,18 +1,18 @@
-"""Reading rows of a table."""
+"""Table lookup by row."""
 
 import keras
 from keras import ops
 
 
 def take_rows(table, rows):
-    """Returns the rows of a table: `y[..., :] = table[rows[...]]`.
+    """Returns rows of a table, `y[..., :] = table[rows[...]]`.
 
-    `keras.ops.take` counts negative ids from the end, which takes four operators where a graph is served.
-    Here the ids have to be rows of the table: elsewhere backends differ in what they read.
+    `keras.ops.take` supports negative ids, which adds four operators to a served graph. Here ids
+    must be valid rows; for other ids the result depends on the backend.
 
     Args:
         table: Float tensor or variable, `(num_rows, width)`.
-        rows: Integer tensor of any shape, each within 0 and `num_rows - 1`.
+        rows: Integer tensor of any shape with values in `[0, num_rows)`.
 
     Returns:
         A tensor of shape `(*rows.shape, width)`.
@@ -25,7 +25,7 @@ def take_rows(table, rows):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        if rows.dtype not in (tf.int32, tf.int64):  # the only two that every kernel of it takes
+        if rows.dtype not in (tf.int32, tf.int64):  # the only types that all its kernels support
             rows = tf.cast(rows, tf.int32 if rows.dtype.size < 4 else tf.int64)
         return tf.gather(table, rows)
     if keras.backend.backend() == "torch":

@@ -1,1 +1,1 @@
-"""What every layer states of itself: its cost, the kinds of tensors it takes, and shapes."""
+"""The contract of every layer: its cost, the kinds of tensors that it takes and returns, and shapes."""

@@ -1,4 +1,4 @@
-"""Arguments that a builder fills in."""
+"""Arguments that a model builder fills in."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ import keras
 
 
 def filled(layer: keras.layers.Layer, name: str, source: str) -> Any:
-    """Returns an argument that `RankingModel` fills in, or raises if nobody has given it.
+    """Returns an argument that `RankingModel` fills in; raises `ValueError` if it is still `None`.
 
     Args:
         layer: The layer that needs it.
         name: Name of the argument.
-        source: Where a `RankingModel` takes it from, for the message.
+        source: Where a `RankingModel` takes the value from, for the error message.
     """
     value = getattr(layer, name)
     if value is None:
         raise ValueError(
-            f"`{layer.name}` needs `{name}`; a `RankingModel` fills it in from its {source}. "
+            f"`{layer.name}` requires `{name}`, which a `RankingModel` sets from its {source}. "
             f"Received: {name}=None"
         )
     return value

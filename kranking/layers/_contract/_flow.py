@@ -1,4 +1,4 @@
-"""Which kind of tensor a layer takes and gives, seen through Keras's own containers."""
+"""The kinds of tensors that a layer takes and returns, also through `keras.Sequential`."""
 
 from typing import Any
 
@@ -6,39 +6,39 @@ import keras
 
 from kranking.layers._contract._shapes import is_many
 
-# True of a view, whoever reads it; `field_dims` is true of the fields' own flat vector only.
+# These describe a view and hold for any reader; `field_dims` holds only for the flat vector of fields.
 _OF_VIEWS = ("id_sizes", "kinds", "num_tasks")
 
 
 def takes_of(layer: keras.layers.Layer) -> Any:
-    """Returns `"flat"`, `"tokens"`, a tuple of them for `Parallel`, or `None` for "by rank"."""
+    """Returns what a layer takes: `"flat"`, `"tokens"`, a tuple for several inputs, or `None` for any."""
     if isinstance(layer, keras.Sequential):
         return next((t for t in map(takes_of, layer.layers) if t is not None), None)
     return getattr(layer, "takes", None)
 
 
 def gives_of(layer: keras.layers.Layer) -> Any:
-    """Returns `"flat"`, `"tokens"`, or `None` for "by rank"."""
+    """Returns what a layer outputs: `"flat"`, `"tokens"`, or `None` if it depends on the input's rank."""
     if isinstance(layer, keras.Sequential):
         return next((g for g in map(gives_of, reversed(layer.layers)) if g is not None), None)
     return getattr(layer, "gives", None)
 
 
 def arranged(made: dict[Any, Any], takes: Any) -> Any:
-    """Returns the input of a layer from a map of kinds to inputs: a list where it takes several."""
+    """Selects the input of a layer by kind; a nested list if the layer takes several inputs."""
     return [arranged(made, t) for t in takes] if isinstance(takes, tuple | list) else made[takes]
 
 
 def leaves(takes: Any) -> list[Any]:
-    """Returns the kinds of input that a layer takes."""
+    """Returns a flat list of the kinds in `takes`."""
     return [v for t in takes for v in leaves(t)] if isinstance(takes, tuple | list) else [takes]
 
 
 def build(layer: Any, input_shape: Any) -> None:
-    """Builds a layer that is not built yet.
+    """Builds a layer unless it is already built.
 
-    Keras leaves a chain whose first layer takes several inputs to its first call; until then its weights
-    would be missing. Such a chain is built layer by layer.
+    Keras defers building a `Sequential` whose first layer takes several inputs to the first call.
+    Here such a `Sequential` is built layer by layer, so that its weights exist.
     """
     if layer.built:
         return
@@ -51,14 +51,14 @@ def build(layer: Any, input_shape: Any) -> None:
 
 
 def fill(layer: keras.layers.Layer, sees_fields: bool = True, **values: Any) -> None:
-    """Sets what a layer, or a layer inside it, left open for a builder to fill in.
+    """Sets attributes that a layer or its inner layers left as `None` for the builder.
 
     Args:
-        layer: A layer; one that holds others lists them in `inner_layers`, and says with
-            `shows_fields = False` that the flat vector which these read is not that of the fields.
-        sees_fields: Whether the layer stands next to the fields. Only then do `field_dims`, `id_sizes`
-            and `kinds` mean anything to it.
-        **values: Value of each attribute that is `None`; `num_tasks` reaches every layer.
+        layer: Keras layer. A layer with inner layers lists them in `inner_layers`; it sets
+            `shows_fields = False` if the flat vector that they read is not the concatenated fields.
+        sees_fields: Whether the layer reads the fields directly. `field_dims`, `id_sizes` and
+            `kinds` are set only then.
+        **values: Values for attributes that are `None`; `num_tasks` is set in every layer.
     """
     for name, value in values.items():
         wanted = sees_fields or name == "num_tasks"

@@ -1,4 +1,4 @@
-"""What a layer costs, computed from its configuration and an input shape, without building it."""
+"""The cost of a layer, computed from its configuration and an input shape without building it."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -12,22 +12,23 @@ Counts = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Work:
-    """Parameters, matrix-product FLOPs and kept activations of a layer at one input shape.
+    """Parameters, matrix-product FLOPs and saved activations of a layer for one input shape.
 
     Attributes:
         parameters: Number of trainable scalars.
-        matmul_flops: FLOPs per sample in matrix products, 2 × multiply-accumulates. Elementwise
-            operations, norms and softmax are left out, so the figure is exact on every backend.
-        saved_elements: Elements per sample that the backward pass reads back and that this layer
-            made, outputs included, its own input excluded (whoever made the input counts it). An
+        matmul_flops: FLOPs per sample in matrix products, counting a multiply-accumulate as 2.
+            Elementwise operations, norms and softmax are excluded, so the number is exact on every
+            backend.
+        saved_elements: Elements per sample that this layer computes and the backward pass reads,
+            including outputs but not the layer's input (the layer that computed it counts it). An
             estimate: a compiler may keep fewer.
-        unknown: Names of layer classes whose cost is not known, so that none is counted as zero.
-        table_parameters: Those of `parameters` that stand in tables of which a row reads a few lines:
-            they weigh on memory, hardly on time.
-        steps: Number of computations that were added up, such as a dense kernel or a norm: about how
-            many operators a runtime starts, which is what small batches wait for.
-        by_class: `steps`, `matmul_flops` and `saved_elements` by the class of the layer that they are
-            of, innermost first. Filled in by `work_of`.
+        unknown: Names of layer classes whose cost is unknown, instead of counting them as zero.
+        table_parameters: The part of `parameters` in lookup tables, of which each sample reads a
+            few rows: they take memory but hardly any time.
+        steps: Number of computations, such as a dense product or a norm. It approximates the number
+            of operators that a runtime launches, which dominates the latency of small batches.
+        by_class: `steps`, `matmul_flops` and `saved_elements` by layer class, innermost first.
+            Filled in by `work_of`.
 
     >>> kr.layers.Work(2, 3, 4) + kr.layers.Work(1, 1, 1)
     Work(parameters=3, matmul_flops=4, saved_elements=5, unknown=(), table_parameters=0)
@@ -48,7 +49,7 @@ class Work:
 
     @property
     def counts(self) -> Counts:
-        """Steps, FLOPs and kept activations together; weights alone are no step."""
+        """Steps, FLOPs and saved activations; a layer without computation counts no step."""
         ran = self.matmul_flops or self.saved_elements
         return (self.steps if ran else 0, self.matmul_flops, self.saved_elements)
 
@@ -65,18 +66,18 @@ class Work:
 
 
 def work_of(layer: keras.layers.Layer, input_shape: Any) -> Work:
-    """Returns the work of any layer: its own `work`, the table of Keras's layers, or an unknown.
+    """Returns the work of any layer, from its `work` method or the table of Keras layers.
 
     Args:
-        layer: A Keras layer, built or not.
-        input_shape: The shape that `layer.build` takes, batch axis first; a list of shapes for a
-            layer of several inputs.
+        layer: A Keras layer, built or not. The work of an unknown class lists it in `unknown`.
+        input_shape: The shape passed to `layer.build`, batch axis first; a list of shapes for a
+            layer with several inputs.
 
     >>> kr.layers.work_of(keras.layers.Dense(3), (None, 4))
     Work(parameters=15, matmul_flops=24, saved_elements=3, unknown=(), table_parameters=0)
     """
     name = type(layer).__name__
-    # The exact class: a user's subclass may add weights that the table knows nothing of.
+    # The exact class: a user's subclass may add weights that the table does not count.
     count = _KERAS_WORK.get(type(layer))
     if hasattr(layer, "work"):
         work = layer.work(input_shape)  # pyright: ignore
@@ -98,7 +99,7 @@ def _added(some: Mapping[str, Any], others: Mapping[str, Any]) -> Mapping[str, C
 
 
 def work_of_chain(layers: Iterable[keras.layers.Layer], input_shape: Any) -> Work:
-    """Returns the work of layers that feed each other."""
+    """Returns the total work of layers applied in sequence."""
     total = Work()
     for layer in layers:
         total += work_of(layer, input_shape)
@@ -110,13 +111,13 @@ def elements(shape: Any) -> int:
     """Returns the number of elements per sample of a shape whose first axis is the batch."""
     if any(axis is None for axis in shape[1:]):
         raise ValueError(
-            f"`input_shape` must be known but for its batch axis. Received: {tuple(shape)}"
+            f"`input_shape` must be fully known except for the batch axis. Received: {tuple(shape)}"
         )
     return math.prod(shape[1:])
 
 
 def rows(shape: Any) -> int:
-    """Returns the number of vectors per sample: every axis but the batch and the last."""
+    """Returns the number of vectors per sample: the product of all axes but the first and the last."""
     return elements(shape[:-1])
 
 
@@ -127,14 +128,14 @@ def dense_work(inputs: int, outputs: int, count: int = 1, bias: bool = True) -> 
 
 
 def table_work(parameters: int, saved_elements: int = 0) -> Work:
-    """Returns the work of a table: its lines are looked up, not multiplied."""
+    """Returns the work of a lookup table, which has no matrix products."""
     return Work(parameters, 0, saved_elements, table_parameters=parameters)
 
 
 def _dense(layer: Any, shape: Any) -> Work:
     count = rows(shape)
     work = dense_work(shape[-1], layer.units, count, layer.use_bias)
-    # These give their slope from their output; any other reads the product back as well.
+    # The gradient of these needs only their output; other activations also save their input.
     slim = ("linear", "relu", "sigmoid", "tanh")
     name = getattr(layer.activation, "__name__", "")
     return work if name in slim else work + Work(saved_elements=layer.units * count)

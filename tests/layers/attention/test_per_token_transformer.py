@@ -250,8 +250,11 @@ def test_rejects_ranks():
     [
         ((None, 4, 6), r"`num_heads` must divide the tokens' dim, 6. Received: num_heads=4"),
         ((None, 2, 8), r"`num_queries` must be at most the number of tokens, 2. .*num_queries=3"),
-        ((None, None, 8), r"takes \(batch, tokens, dim\) with a known number of tokens"),
-        ((None, 8), r"takes \(batch, tokens, dim\)"),
+        (
+            (None, None, 8),
+            r"expects input of shape \(batch, tokens, dim\) with a known number of tokens",
+        ),
+        ((None, 8), r"shape \(batch, tokens, dim\)"),
     ],
 )
 def test_rejects_shapes(cls, shape, message):

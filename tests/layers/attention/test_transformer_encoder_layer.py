@@ -132,8 +132,11 @@ def test_rejects(config, message):
     ("shape", "message"),
     [
         ((None, 4, 6), r"`num_heads` must divide the tokens' dim, 6. Received: num_heads=4"),
-        ((None, None, 8), r"takes \(batch, tokens, dim\) with a known number of tokens"),
-        ((None, 8), r"takes \(batch, tokens, dim\)"),
+        (
+            (None, None, 8),
+            r"expects input of shape \(batch, tokens, dim\) with a known number of tokens",
+        ),
+        ((None, 8), r"shape \(batch, tokens, dim\)"),
     ],
 )
 def test_rejects_shapes(shape, message):

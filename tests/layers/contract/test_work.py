@@ -81,7 +81,9 @@ def test_works_add_up():
 
 
 def test_needs_known_axes():
-    with pytest.raises(ValueError, match=r"`input_shape` must be known but for its batch axis"):
+    with pytest.raises(
+        ValueError, match=r"`input_shape` must be fully known except for the batch axis"
+    ):
         work_of(L.Dense(3), (None, None, 4))
 
 

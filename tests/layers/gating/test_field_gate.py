@@ -44,5 +44,5 @@ def test_a_gate_reads_the_fields_that_its_kernel_names():
 
 
 def test_rejects_flat_input():
-    with pytest.raises(ValueError, match=r"takes \(batch, tokens, dim\)"):
+    with pytest.raises(ValueError, match=r"shape \(batch, tokens, dim\)"):
         FieldGate().build((None, 6))

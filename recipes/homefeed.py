@@ -80,12 +80,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def widths(model: kr.RankingModel) -> str:
     """Says how wide the model is from block to block."""
-    inputs = {name: (None, *spec.shape) for name, spec in model.preprocessor.inputs.items()}
-    shape: Any = [model.encoder.compute_output_shape(inputs), inputs]
     sizes = []
-    for layer in model.stack:
-        shape = layer.compute_output_shape(shape)
-        sizes.append(f"{type(layer).__name__} {shape[-1]}")
+    for layer, _, shape in kr.models.walk(model.encoder, model.stack):
+        if layer is not model.encoder:
+            shapes = shape if isinstance(shape, list) else [shape]
+            sizes.append(f"{type(layer).__name__} {' + '.join(str(s[-1]) for s in shapes)}")
     return " → ".join(sizes) + f"; {model.count_params():,} parameters"
 
 

@@ -73,8 +73,3 @@ class LaterView(keras.layers.Layer):
     def work(self, input_shape) -> Work:
         """A reshape costs nothing; the numbers are kept side by side."""
         return Work(saved_elements=len(self.numbers))
-
-
-def given_to(layer: Any, x: Any, inputs: Any) -> Any:
-    """Gives what a layer of the stack is called with: the output before it, and inputs if it reads them."""
-    return [x, inputs] if getattr(layer, "reads_inputs", False) else x

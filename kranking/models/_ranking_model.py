@@ -7,30 +7,22 @@ import keras
 from keras import ops
 
 from kranking._core import serializable
-from kranking.features import (
-    Feature,
-    FieldEncoder,
-    Preprocessor,
-    Task,
-    check_tasks,
-    from_config,
-    to_config,
-)
-from kranking.layers import SharedBottom, Work
+from kranking.features import Feature, Preprocessor, Task, to_config
+from kranking.models._arguments import as_features, as_heads, as_tasks
 from kranking.models._auxiliary import Auxiliary
+from kranking.models._block_model import BlockModel
 from kranking.models._distribution import check_distributable, resolve_jit
 from kranking.models._inputs import checked_inputs, input_specs
-from kranking.models._later_view import given_to
 from kranking.models._loss_scale import watch_every_row
 from kranking.models._objectives import build_trackers, objectives_of
 from kranking.models._reader_errors import guarded
-from kranking.models._rows import check_labels, check_rows
-from kranking.models._stack import Given, assemble, build_all, works_of
-from kranking.models._weights import wanted
+from kranking.models._rows import check_labels, check_order, check_rows
+from kranking.models._walk import call_layers
+from kranking.models._weights import weights_enabled
 
 
 @serializable
-class RankingModel(keras.Model):
+class RankingModel(BlockModel):
     """A ranking model as a list of blocks between a log's columns and its tasks.
 
     `fields = encoder(inputs)`, `x = view(fields)`, `x = block(x)` for each block, `logit_t = head_t(x)`.
@@ -69,43 +61,21 @@ class RankingModel(keras.Model):
         heads: keras.layers.Layer | None = None,
         **kwargs,
     ):
+        declared, actions = as_features(features), as_tasks(tasks)
         # Without autocast: ages in seconds do not fit in half precision. The layers cast for themselves.
-        super().__init__(autocast=False, **kwargs)
-        self._tasks = tuple(from_config(dict(t)) if isinstance(t, Mapping) else t for t in tasks)
-        check_tasks(self._tasks)
-        features = tuple(from_config(dict(f)) if isinstance(f, Mapping) else f for f in features)
-        self._preprocessor = Preprocessor(features)
-        self.encoder = FieldEncoder(features, name="fields", dtype=self.dtype_policy)
-        if heads is not None and not isinstance(heads, keras.layers.Layer):
-            raise ValueError(f"`heads` must be a Keras layer. Received: {heads!r}")
-        self._given = Given(SharedBottom() if heads is None else heads)
+        super().__init__(declared, as_heads(heads), len(actions), autocast=False, **kwargs)
+        self._tasks = actions
+        self._preprocessor = Preprocessor(declared)
         self._auxiliary = Auxiliary(self._tasks, None)
-        self.stack: list[keras.layers.Layer] = []
         for block in blocks:
             self.add(block)
-        if self.blocks and wanted():
+        if self.blocks and weights_enabled():
             self.build()
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """The declarations."""
-        return self.encoder.features
 
     @property
     def tasks(self) -> tuple[Task, ...]:
         """The actions that are predicted."""
         return self._tasks
-
-    @property
-    def blocks(self) -> tuple[keras.layers.Layer, ...]:
-        """The layers between fields and heads, without the builder's adapters."""
-        return self._given.blocks
-
-    @property
-    def heads(self) -> keras.layers.Layer:
-        """The layer that gives the logits."""
-        self.build()
-        return self.stack[-1]
 
     @property
     def preprocessor(self) -> Preprocessor:
@@ -116,57 +86,6 @@ class RankingModel(keras.Model):
         """Turns a log's columns into this model's inputs."""
         return self._preprocessor(columns)
 
-    def add(self, block: keras.layers.Layer) -> None:
-        """Appends a block. On a built model, the heads start anew."""
-        if not isinstance(block, keras.layers.Layer):
-            raise ValueError(f"`block` must be a Keras layer. Received: {block!r}")
-        if any(block is other for other in self.blocks):
-            raise ValueError(
-                f"A block can stand in a model once. Received again: {block.name!r}. "
-                "Make a second instance, or share weights in a layer of your own."
-            )
-        self._change((*self.blocks, block))
-
-    def pop(self) -> keras.layers.Layer:
-        """Removes the last block and returns it. On a built model, the heads start anew."""
-        if not self.blocks:
-            raise ValueError("There is no block to remove. Received: a model without blocks")
-        last = self.blocks[-1]
-        self._change(self.blocks[:-1])
-        return last
-
-    def _change(self, blocks: tuple[keras.layers.Layer, ...]) -> None:
-        if not self.built:
-            self._given.blocks = blocks
-            self.stack.clear()  # a plan that `work` has made
-            return
-        heads = type(self.heads).from_config(self.heads.get_config())
-        # Built first, so that a block that does not fit leaves the model as it was.
-        stack = assemble(self.encoder, blocks, heads, len(self._tasks), self.stack[0])
-        build_all(self.encoder, stack)
-        self._given.blocks, self._given.heads = blocks, heads
-        self.stack.clear()
-        self.stack.extend(stack)
-        self.compiled = False  # the optimizer's slots belong to the weights that were
-        self.train_function = self.test_function = self.predict_function = None  # as do these
-
-    def _lock_state(self):
-        # Like keras.Sequential, and unlike other layers: blocks can be added after the model is built.
-        return
-
-    def build(self, input_shape=None):
-        """Builds every layer; shapes are known from the declarations."""
-        if self.built:
-            return
-        self._plan()
-        build_all(self.encoder, self.stack)
-        self.built = True
-
-    def _plan(self):
-        if not self.stack:
-            heads = self._given.heads
-            self.stack.extend(assemble(self.encoder, self.blocks, heads, len(self._tasks)))
-
     def call(self, inputs, training=None):
         inputs = checked_inputs(inputs, self._preprocessor.inputs)
         # Handed on by hand: on JAX, Keras calls this method without the context that would do it.
@@ -176,10 +95,8 @@ class RankingModel(keras.Model):
 
     def logits_of(self, fields: Mapping[str, Any], inputs: Mapping[str, Any], training=None):
         """Gives the logits from fields that the encoder made of these inputs, all at once or in parts."""
-        x: Any = [fields, inputs]
-        for layer in self.stack:
-            x = layer(given_to(layer, x, inputs), training=training)
-        logits: Any = ops.cast(x, "float32")  # (batch, tasks)
+        logits: Any = call_layers(self.stack, fields, inputs, training)
+        logits = ops.cast(logits, "float32")  # (batch, tasks)
         return {task.name: logits[:, i : i + 1] for i, task in enumerate(self._tasks)}
 
     def compute_output_shape(self, input_shape):
@@ -214,11 +131,7 @@ class RankingModel(keras.Model):
     def predict(self, x, *args, **kwargs) -> dict[str, Any]:
         """Gives probabilities, a dict of float32 arrays `(rows, 1)` by task name."""
         check_rows(x, self._preprocessor.inputs)
-        if getattr(x, "shuffled", False):
-            raise ValueError(
-                "`x` must give its rows in the log's order, or nobody knows whose a probability is. "
-                "Received: a reader with shuffle=True"
-            )
+        check_order(x)
         with guarded(self, x):
             logits = super().predict(x, *args, **kwargs)
         return {k: ops.convert_to_numpy(p) for k, p in self.probabilities(logits).items()}
@@ -285,7 +198,7 @@ class RankingModel(keras.Model):
             "features": [to_config(f) for f in self.features],
             "blocks": [keras.saving.serialize_keras_object(block) for block in self.blocks],
             "tasks": [to_config(task) for task in self._tasks],
-            "heads": keras.saving.serialize_keras_object(self._given.heads),
+            "heads": keras.saving.serialize_keras_object(self._parts.heads),
         }
 
     @classmethod
@@ -298,12 +211,3 @@ class RankingModel(keras.Model):
         model = cls(**config)
         model.build()
         return model
-
-    def work(self, input_shape=None) -> Work:
-        """Parameters, matrix-product FLOPs per row and kept activations, summed over all layers."""
-        return sum((work for _, work in self.layer_work()), Work())
-
-    def layer_work(self) -> list[tuple[keras.layers.Layer, Work]]:
-        """Gives each layer with its work, from the fields to the heads; needs no weights."""
-        self._plan()
-        return works_of(self.encoder, self.stack)

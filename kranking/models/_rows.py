@@ -23,6 +23,15 @@ def check_rows(x: Any, specs: Mapping[str, InputSpec]) -> None:
             _check_array(name, np.asarray(x[name]), spec)
 
 
+def check_order(x: Any) -> None:
+    """Raises `ValueError` for a reader that shuffles: predictions follow the order of the rows."""
+    if getattr(x, "shuffled", False):
+        raise ValueError(
+            "`x` must give its rows in the log's order, or nobody knows whose a probability is. "
+            "Received: a reader with shuffle=True"
+        )
+
+
 def _check_array(name: str, values: np.ndarray, spec: InputSpec) -> None:
     if values.dtype.kind in "OUSM":
         raise ValueError(

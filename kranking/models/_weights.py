@@ -8,13 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
-_WANTED = ContextVar("weights_wanted", default=True)
+_ENABLED = ContextVar("weights_enabled", default=True)
 _MOST = 2**20  # numbers: a converter looks into no table
 
 
-def wanted() -> bool:
-    """Says whether a model makes its weights when it is constructed."""
-    return _WANTED.get()
+def weights_enabled() -> bool:
+    """Whether a model creates its weights when it is constructed."""
+    return _ENABLED.get()
 
 
 @contextmanager
@@ -31,11 +31,11 @@ def without_weights() -> Iterator[None]:
     >>> model.built, model.work().parameters
     (False, 64000000593)
     """
-    token = _WANTED.set(False)
+    token = _ENABLED.set(False)
     try:
         yield
     finally:
-        _WANTED.reset(token)
+        _ENABLED.reset(token)
 
 
 def perturbed(model: Any, seed: int = 0) -> Any:

@@ -7,8 +7,9 @@ from typing import Any
 import keras
 
 from kranking.layers import DHEN, Parallel, Residual
-from kranking.models._later_view import LaterView, given_to
+from kranking.models._later_view import LaterView
 from kranking.models._views import leaves
+from kranking.models._walk import walk
 
 _LINE, _CHARACTER, _PADDING, _GAP, _ARROW = 14, 6.4, 8, 8, 18
 
@@ -37,16 +38,12 @@ def wiring(model: Any) -> str:
     True
     """
     model.build()
-    inputs = {name: (None, *spec.shape) for name, spec in model.preprocessor.inputs.items()}
-    shape: Any = [model.encoder.compute_output_shape(inputs), inputs]
-    view, *stack = model.stack
-    shape = view.compute_output_shape(shape)
-    parts = [_leaf("fields", _widths(view, shape))]
+    steps = [step for step in walk(model.encoder, model.stack) if step.layer is not model.encoder]
+    view = steps[0].layer
+    parts = [_leaf("fields", _widths(view, steps[0].output_shape))]
     names = view.views
-    for layer in stack:
-        shape = given_to(layer, shape, inputs)
+    for layer, shape, _ in steps[1:]:
         parts.append(_part(layer, shape, names))
-        shape = layer.compute_output_shape(shape)
         names = layer.views if isinstance(layer, LaterView) else None
     parts.append(_leaf("tasks", ", ".join(task.name for task in model.tasks)))
     box = _row(parts)

@@ -1,6 +1,14 @@
 """The recipes that begin with a log and end with an answer."""
 
+import importlib
+from pathlib import Path
+
+import keras
 import pytest
+
+import kranking as kr
+
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 def test_homefeed(run, tmp_path):
@@ -20,3 +28,17 @@ def test_own_log(run, tmp_path):
     result = run("own_log.py", tmp_path / "out")
     assert {"auc_like", "ne_finish", "hit3_like", "parity_onnx"} <= set(result)
     assert (tmp_path / "out" / "bundle" / "manifest.json").exists()
+
+
+def test_widths_of_a_model_whose_second_block_reads_numbers(monkeypatch):
+    """Such a block has two inputs: the output before it and the model's inputs."""
+    monkeypatch.syspath_prepend(str(RECIPES))
+    widths = importlib.import_module("homefeed").widths
+    features = [kr.features.Numeric(name, mean=0.0, std=1.0) for name in ("n", "m")]
+    numbers = keras.Sequential([kr.layers.Concatenate(("numeric",)), kr.layers.MLP([3])])
+    blocks = [kr.layers.MLP([5]), kr.layers.Parallel([keras.layers.Identity(), numbers])]
+    model = kr.RankingModel(features, blocks, [kr.Task("save")])
+    # Dense layers of 2 x 5 + 5, 2 x 3 + 3 and 8 + 1 parameters.
+    assert widths(model) == (
+        "FieldView 2 → MLP 5 → LaterView 5 + 2 → Parallel 8 → SharedBottom 1; 33 parameters"
+    )

@@ -1,0 +1,39 @@
+"""The arguments of a model: declarations from their configurations, and checks of layers."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+
+from kranking.features import Feature, Task, check_tasks, from_config
+from kranking.layers import SharedBottom
+
+
+def as_features(features: Iterable[Feature | Mapping[str, Any]]) -> tuple[Feature, ...]:
+    """Returns declarations of features, those given as configurations deserialized."""
+    return tuple(from_config(dict(f)) if isinstance(f, Mapping) else f for f in features)
+
+
+def as_tasks(tasks: Iterable[Task | Mapping[str, Any]]) -> tuple[Task, ...]:
+    """Returns tasks, those given as configurations deserialized, or raises unless they are valid."""
+    tasks = tuple(from_config(dict(t)) if isinstance(t, Mapping) else t for t in tasks)
+    check_tasks(tasks)
+    return tasks
+
+
+def as_heads(heads: keras.layers.Layer | None) -> keras.layers.Layer:
+    """Returns the heads, by default one linear logit per task, or raises unless they are a layer."""
+    if heads is not None and not isinstance(heads, keras.layers.Layer):
+        raise ValueError(f"`heads` must be a Keras layer. Received: {heads!r}")
+    return SharedBottom() if heads is None else heads
+
+
+def check_block(block: Any, blocks: Iterable[keras.layers.Layer]) -> None:
+    """Raises `ValueError` unless `block` is a layer that is not yet among `blocks`."""
+    if not isinstance(block, keras.layers.Layer):
+        raise ValueError(f"`block` must be a Keras layer. Received: {block!r}")
+    if any(block is other for other in blocks):
+        raise ValueError(
+            f"A block can stand in a model once. Received again: {block.name!r}. "
+            "Make a second instance, or share weights in a layer of your own."
+        )

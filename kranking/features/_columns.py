@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
-from kranking.features._sequence import Sequence
+from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # what is larger is infinite for a model
 
@@ -219,4 +219,4 @@ def seconds(array: pa.Array, unit: str) -> np.ndarray:
     if pa.types.is_timestamp(array.type):
         # From nanoseconds, what is lost is below a microsecond.
         return numbers(array.cast(pa.timestamp("us"), safe=False).cast(pa.int64())) / 1e6
-    return numbers(array) / {"s": 1.0, "ms": 1e3, "us": 1e6}[unit]
+    return numbers(array) / UNITS_PER_SECOND[unit]

@@ -13,9 +13,7 @@ from kranking.features._hash import COEFFICIENTS, LIMB, OFFSETS, PRIMES
 from kranking.features._numeric import Numeric
 from kranking.features._preprocessor import transform_numbers
 from kranking.features._raw_columns import RawColumns
-from kranking.features._sequence import Sequence
-
-_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6}
+from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
 
 def encode_raw(ops: Any, raw: RawColumns, tensors: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,7 +197,7 @@ def _sequence(ops: Any, feature: Sequence, rows: _Rows, names: Mapping[str, str]
         kinds = ops.lookup(tensors[names["action"]], feature.action_vocabulary or ())
         made[f"{feature.name}.action"] = padded(kinds, -1)
     if feature.time is not None:
-        unit = np.float64(_UNITS[feature.time_unit])
+        unit = np.float64(UNITS_PER_SECOND[feature.time_unit])
         now = ops.column(ops.divide(tensors[names["request_time"]], unit))
         times = padded(ops.divide(tensors[names["time"]], unit), np.nan)
         ages = ops.subtract(now, times)

@@ -1,33 +1,32 @@
 """The layer that turns model inputs into fields."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from kranking._core import fresh, serializable
+from kranking._core import Shape, fresh, serializable
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
 from kranking.features._numeric import Numeric
-from kranking.features._schema import check_features, field_widths, from_config, to_config
+from kranking.features._schema import (
+    check_features,
+    event_width,
+    field_widths,
+    from_config,
+    to_config,
+)
 from kranking.features._sequence import Sequence, TransAct
-from kranking.features._tables import plan_tables, rows_within, valid_places
-from kranking.layers import UserSequenceTransformer, Work, work_of
-from kranking.ops import l2_normalize, masked_max, masked_mean, masked_sum, take_rows
+from kranking.features._table_reads import TableRead, read_tables
+from kranking.features._tables import plan_tables, valid_places
+from kranking.features._transformers import transformer_of, transformer_shapes
+from kranking.layers import Work, work_of
+from kranking.ops import l2_normalize, masked_max, masked_mean, masked_sum
 
 _POOL: dict[str, Callable] = {"mean": masked_mean, "sum": masked_sum, "max": masked_max}
-
-
-class _Read(NamedTuple):
-    """An input whose ids are rows of a table: of how many, from where on, and whether it is a list."""
-
-    name: str
-    num_rows: int
-    offset: int
-    listed: bool
 
 
 @serializable
@@ -63,7 +62,7 @@ class FieldEncoder(keras.layers.Layer):
         self._tables = plan_tables(self.features)
         self._table_of = {f.name: i for i, table in enumerate(self._tables) for f in table.features}
         self.transformers = {
-            f.name: _transformer(f)
+            f.name: transformer_of(f)
             for f in self.features
             if isinstance(f, Sequence) and isinstance(f.encoder, TransAct)
         }
@@ -95,7 +94,8 @@ class FieldEncoder(keras.layers.Layer):
     def fields_of(self, features: Iterable[Feature], inputs, training=None) -> dict[str, Any]:
         """Gives the fields of some features, from the inputs that these read."""
         features = tuple(features)
-        vectors = self._look_up(self._with_candidates(features), inputs)
+        groups = self._reads(self._with_candidates(features))
+        vectors = read_tables(groups, inputs, self.compute_dtype)
         fields = {}
         for feature in features:
             field = self._field(feature, inputs, vectors, training)
@@ -182,42 +182,19 @@ class FieldEncoder(keras.layers.Layer):
         given |= {f.candidate: None for f in features if isinstance(f, Sequence) and f.candidate}
         return [self._by_name[name] for name in given]
 
-    def _look_up(self, features, inputs) -> dict[str, Any]:
-        """Reads every table once; gives (batch, width), of a list (batch, values, width), by input."""
-        groups = self._reads(features)
-        reads = [read for _, some in groups for read in some]
-        if not reads:
-            return {}
-        # All ids at once: a runtime starts as many operators for ten features as for one.
-        ids = [_joinable(inputs[read.name], read.num_rows) for read in reads]
-        widths = [i.shape[1] for i in ids]
-        limits = np.repeat([read.num_rows for read in reads], widths)
-        offsets = np.repeat([read.offset for read in reads], widths).astype("int32")
-        rows = ops.add(rows_within(ops.concatenate(ids, axis=1), limits), offsets)
-        vectors, places = {}, np.cumsum([0, *widths]).tolist()
-        for table, some in groups:
-            bounds = places[: len(some) + 1]
-            places = places[len(some) :]
-            found = take_rows(table, rows[:, bounds[0] : bounds[-1]])
-            found = ops.cast(found, self.compute_dtype)
-            for read, start, end in zip(some, bounds, bounds[1:]):
-                start, end = start - bounds[0], end - bounds[0]
-                vectors[read.name] = found[:, start:end] if read.listed else found[:, start]
-        return vectors
-
-    def _reads(self, features) -> list[tuple[Any, list[_Read]]]:
+    def _reads(self, features) -> list[tuple[Any, list[TableRead]]]:
         """Gives each table that features read, and who reads it."""
-        of_tables: list[list[_Read]] = [[] for _ in self._tables]
+        of_tables: list[list[TableRead]] = [[] for _ in self._tables]
         of_actions = []
         for feature in features:
             owner = feature.of if isinstance(feature, Sequence) else feature.name
             if owner in self._table_of:
                 index = self._table_of[owner]
                 offset, num_rows = self._tables[index].offsets[owner], self._by_name[owner].num_rows
-                read = _Read(feature.name, num_rows, offset, _is_list(feature))
+                read = TableRead(feature.name, num_rows, offset, _is_list(feature))
                 of_tables[index].append(read)
             if isinstance(feature, Sequence) and feature.action is not None:
-                read = _Read(f"{feature.name}.action", feature.num_action_rows, 0, listed=True)
+                read = TableRead(f"{feature.name}.action", feature.num_action_rows, 0, listed=True)
                 of_actions.append((self.action_tables[feature.name], [read]))
         return [(t, some) for t, some in zip(self.tables, of_tables) if some] + of_actions
 
@@ -254,37 +231,11 @@ class FieldEncoder(keras.layers.Layer):
             arguments.append(ops.cast(inputs[f"{name}.age"], "float32"))
         return self.transformers[name](arguments, training=training)
 
-    def _transformer_shapes(self, feature: Any) -> list[tuple[int | None, ...]]:
-        length = feature.max_length
-        token = self._by_name[feature.of].width
-        token += feature.action_dim if feature.action is not None else 0
-        token += self._by_name[feature.candidate].width if feature.candidate is not None else 0
-        shapes = [(None, length, token), (None, length)]
-        return shapes if feature.time is None else [*shapes, (None, length)]
+    def _transformer_shapes(self, feature: Any) -> list[Shape]:
+        return transformer_shapes(feature, event_width(feature, self._by_name))
 
 
 def _is_list(feature: Any) -> bool:
     return isinstance(feature, Sequence) or (
         isinstance(feature, Categorical) and feature.multivalued
-    )
-
-
-def _joinable(ids: Any, num_rows: int) -> Any:
-    """Gives ids as integers, (batch, values): joined with others, another type would become theirs too."""
-    ids = ops.convert_to_tensor(ids)
-    if keras.backend.standardize_dtype(ids.dtype) not in ("int32", "int64"):
-        ids = rows_within(ids, num_rows)
-    return ops.expand_dims(ids, 1) if len(ids.shape) == 1 else ids
-
-
-def _transformer(feature: Sequence) -> UserSequenceTransformer:
-    encoder = feature.encoder
-    assert isinstance(encoder, TransAct)
-    return UserSequenceTransformer(
-        num_layers=encoder.num_layers,
-        num_heads=encoder.num_heads,
-        feedforward_dim=encoder.feedforward_dim,
-        dropout=encoder.dropout,
-        first_k=encoder.first_k,
-        time_window=encoder.time_window,
     )

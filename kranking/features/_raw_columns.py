@@ -26,10 +26,9 @@ from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature, InputSpec
 from kranking.features._hash import digest_strings
 from kranking.features._numeric import Numeric
-from kranking.features._sequence import Sequence
+from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
 NULL_INTEGER = -(2**63)
-_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6}
 
 
 class RawColumns:
@@ -222,5 +221,5 @@ def _vectors(feature: Embedding, array: pa.Array, origin: Origin) -> np.ndarray:
 
 def _times(feature: Sequence, array: pa.Array) -> np.ndarray:
     if pa.types.is_timestamp(array.type):
-        return seconds(array, "s") * _UNITS[feature.time_unit]
+        return seconds(array, "s") * UNITS_PER_SECOND[feature.time_unit]
     return numbers(array)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import fields
 from typing import Any
@@ -159,10 +159,19 @@ def field_widths(features: Iterable[Feature]) -> dict[str, int]:
     widths = {}
     for feature in features:
         if isinstance(feature, Sequence):
-            token = by_name[feature.of].width
-            token += feature.action_dim if feature.action is not None else 0
-            token += by_name[feature.candidate].width if feature.candidate is not None else 0
-            widths[feature.name] = feature.encoder.width(token)
+            widths[feature.name] = feature.encoder.width(event_width(feature, by_name))
         else:
             widths[feature.name] = feature.width
     return widths
+
+
+def event_width(sequence: Sequence, features: Mapping[str, Any]) -> int:
+    """Returns the width of one event: its id's vector, and those of its action and the candidate.
+
+    Args:
+        sequence: The sequence.
+        features: All declarations by name.
+    """
+    width = features[sequence.of].width
+    width += sequence.action_dim if sequence.action is not None else 0
+    return width + (features[sequence.candidate].width if sequence.candidate is not None else 0)

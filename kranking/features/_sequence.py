@@ -65,6 +65,7 @@ class TransAct:
         return (self.first_k + 1) * token_dim
 
 
+UNITS_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6}
 _ENCODERS = {"Pooling": Pooling, "TransAct": TransAct}
 
 
@@ -122,7 +123,7 @@ class Sequence(Feature):
         check_positive_int("max_length", self.max_length)
         check_positive_int("action_dim", self.action_dim)
         check_choice("order", self.order, ("newest_last", "newest_first"))
-        check_choice("time_unit", self.time_unit, ("s", "ms", "us"))
+        check_choice("time_unit", self.time_unit, tuple(UNITS_PER_SECOND))
         check_table(self)
         if (self.time is None) != (self.request_time is None):
             raise ValueError(

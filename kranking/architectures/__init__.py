@@ -1,4 +1,4 @@
-"""One short function per paper over the builder, listed by `names()`."""
+"""Published architectures: one short function per paper that builds a model, listed by `names()`."""
 
 from kranking.architectures._autoint import autoint as autoint
 from kranking.architectures._dcn import dcn as dcn

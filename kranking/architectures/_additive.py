@@ -1,4 +1,4 @@
-"""Logits that are sums of parts: what the factorization machines and their deep relatives share."""
+"""Logits that are sums of parts, as in factorization machines and the models that extend them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from kranking.architectures._registry import Hyperparameter
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
 
-# Every part is a logit: in half precision, logits tie.
+# Every part is a logit, and logits in half precision tie.
 LOGIT: dict[str, Any] = {"dtype": "float32"}
 
 DEEP = [
@@ -27,7 +27,7 @@ DEEP = [
 def additive(
     features: Iterable[Feature], tasks: Iterable[Task], parts: Sequence[Any], name: str
 ) -> RankingModel:
-    """Makes the model whose logits are the sum of `parts`; a part of width 1 goes to every task."""
+    """Builds a model whose logits are the sum of `parts`; a part of width 1 is added to every task."""
     block = parts[0] if len(parts) == 1 else layers.Parallel(list(parts), merge="sum", **LOGIT)
     return RankingModel(features, [block], tasks, heads=keras.layers.Identity(), name=name)
 
@@ -35,14 +35,14 @@ def additive(
 def deep_part(
     units: Sequence[int], num_tasks: int, dropout: float, batch_norm: bool
 ) -> keras.Sequential:
-    """Makes the part of the embeddings' MLP, which also has the bias."""
+    """Creates the MLP on the embeddings, which also contains the bias."""
     mlp = layers.MLP(units, dropout=dropout, batch_norm=batch_norm)
     return keras.Sequential([mlp, keras.layers.Dense(num_tasks, **LOGIT)], name="deep")
 
 
 def linear_part(linear: str, num_tasks: int, use_bias: bool) -> keras.layers.Layer:
-    """Makes FwFM's first-order part: a weight per value, or a vector per field."""
+    """Creates the first-order part of FwFM: one weight per value, or one vector per field."""
     if linear == "value":
         return layers.LinearTerm(use_bias=use_bias, **LOGIT)
-    # A kernel of the flat fields is one vector per field; pruning knows it by this name.
+    # A kernel on the flat fields is one vector per field; pruning finds the layer by this name.
     return keras.layers.Dense(num_tasks, use_bias=use_bias, name="linear", **LOGIT)

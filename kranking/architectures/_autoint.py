@@ -38,25 +38,28 @@ def autoint(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """Fields that attend to each other, layer on layer; with `units` also an MLP: AutoInt+.
+    """Stacked self-attention layers over the fields; with `units` also an MLP (AutoInt+).
 
-    `logit_t = vec(X^L) · u_t + c_t [+ MLP(E)_t] [+ Σ_f w_ft[x_f]]`, where each `X^l` is an
-    `InteractingLayer` of the one before. FuxiCTR's model is `residual="identity"`, with
-    `layer_norm="before"` and `use_scale` as it is told.
+    `logit_t = vec(X^L) · u_t + c_t [+ MLP(E)_t] [+ Σ_f w_ft[x_f]]`, where each `X^l` is the output of
+    an `InteractingLayer` on the previous one. The FuxiCTR model corresponds to `residual="identity"`;
+    its options for layer normalization and scaling are `layer_norm="before"` and `use_scale`.
 
     Args:
-        features: Fitted declarations. Fields of equal `embedding_dim` attend as they are.
-        tasks: The actions to predict.
+        features: Fitted feature declarations. Fields of equal `embedding_dim` are used without projection.
+        tasks: Tasks to predict.
         attention_layers: Number of layers.
-        num_heads: Number of heads of each layer.
-        attention_dim: Width of all heads together; `num_heads` divides it.
-        use_scale: Divides scores by the root of a head's width.
+        num_heads: Number of heads in each layer.
+        attention_dim: Total width of all heads. Must be a multiple of `num_heads`.
+        use_scale: Whether to divide the scores by the square root of the width of a head.
         residual: `"projection"`, `"identity"` or `"none"`, as in `InteractingLayer`.
-        layer_norm: `"none"`, `"before"` or `"after"` the rectifier.
-        use_wide: Adds first-order terms.
-        units: Widths of the MLP; empty for none.
-        dropout: Dropout rate of attention weights, and after each layer of the MLP.
-        batch_norm: Whether the MLP normalises over the batch.
+        layer_norm: `"none"`, or `"before"` or `"after"` the ReLU.
+        use_wide: Whether to add first-order terms.
+        units: Widths of the MLP; empty for no MLP.
+        dropout: Dropout rate of the attention weights, and after each layer of the MLP.
+        batch_norm: Whether to use batch normalization in the MLP.
+
+    Raises:
+        ValueError: If `num_heads` does not divide `attention_dim`.
 
     >>> country = kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=4)
     >>> autoint([country], [kr.Task("save")], attention_layers=2).name

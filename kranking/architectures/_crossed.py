@@ -1,4 +1,4 @@
-"""A cross network and an MLP, one after the other or side by side: what DCN and its heirs share."""
+"""A cross network and an MLP, stacked or in parallel, as in DCN and its successors."""
 
 from collections.abc import Callable, Sequence
 
@@ -23,7 +23,7 @@ def crossed(
     model_structure: str,
     structures: Sequence[str] = STRUCTURES,
 ) -> list[keras.layers.Layer]:
-    """Gives the blocks of a model that has one cross network, and as many MLPs as it takes."""
+    """Returns the blocks of a model with one cross network and the MLPs of its structure."""
     check_choice("model_structure", model_structure, structures)
     if model_structure == "crossnet_only":
         return [cross]
@@ -35,5 +35,5 @@ def crossed(
 
 
 def mlps(units: Sequence[int], dropout: float, batch_norm: bool) -> Callable[[], layers.MLP]:
-    """Gives a maker of equal MLPs."""
+    """Returns a function that creates MLPs with these settings."""
     return lambda: layers.MLP(units, dropout=dropout, batch_norm=batch_norm)

@@ -1,4 +1,4 @@
-"""DCN, the first Deep & Cross Network."""
+"""DCN, the original Deep & Cross Network."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,17 +22,17 @@ def dcn(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """Crosses with one weight vector per step, beside an MLP on the same fields.
+    """A cross network with one weight vector per step, in parallel with an MLP on the same fields.
 
     `x[l+1] = x[0] (x[l] · w[l]) + b[l] + x[l]` and `logit_t = (x[L] ‖ MLP(x[0])) · v_t + c_t`.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         depth: Number of cross steps.
         units: Widths of the MLP.
         dropout: Dropout rate after each layer of the MLP.
-        batch_norm: Whether the MLP normalises over the batch.
+        batch_norm: Whether to use batch normalization in the MLP.
 
     >>> dcn([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")], units=(8,)).name
     'dcn'

@@ -34,23 +34,24 @@ def dcn_mix(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """Crosses through a gated mixture of low-rank experts, and an MLP.
+    """A cross network whose steps are gated mixtures of low-rank experts, and an MLP.
 
-    `x[l+1] = Σ_k G_k(x[l]) (x[0] ⊙ (U[l,k] · g(C[l,k] · g(V[l,k]ᵀ x[l])) + b[l])) + x[l]`, with gates that
-    the steps share. `"parallel"`: `logit_t = (x[L] ‖ MLP(x[0])) · v_t + c_t`; the others as in `dcn_v2`.
+    `x[l+1] = Σ_k G_k(x[l]) (x[0] ⊙ (U[l,k] · g(C[l,k] · g(V[l,k]ᵀ x[l])) + b[l])) + x[l]`; all steps share
+    the gates. `"parallel"`: `logit_t = (x[L] ‖ MLP(x[0])) · v_t + c_t`; the other structures as in
+    `dcn_v2`.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         model_structure: `"crossnet_only"`, `"stacked"`, `"parallel"` or `"stacked_parallel"`.
         depth: Number of cross steps.
-        num_experts: Number of experts of each step.
-        low_rank: Inner size of every expert. The paper advises a quarter of the fields' width.
+        num_experts: Number of experts in each step.
+        low_rank: Rank of every expert. The paper recommends a quarter of the total field width.
         inner_activation: Activation `g`; `None` for none.
         gate: `"softmax"` or `"sigmoid"`.
-        units: Widths of the MLP; of each, if there are two.
+        units: Widths of the MLP, or of both MLPs in `"stacked_parallel"`.
         dropout: Dropout rate after each layer of the MLP.
-        batch_norm: Whether the MLP normalises over the batch.
+        batch_norm: Whether to use batch normalization in the MLP.
 
     >>> dcn_mix([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")], units=(8,)).name
     'dcn_mix'

@@ -31,21 +31,24 @@ def dcn_v2(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """Crosses with one kernel per step, and an MLP: `x[l+1] = x[0] ⊙ (x[l] A[l] + b[l]) + x[l]`.
+    """A cross network with one kernel per step, and an MLP: `x[l+1] = x[0] ⊙ (x[l] A[l] + b[l]) + x[l]`.
 
-    `"parallel"`: `logit_t = (x[L] ‖ MLP(x[0])) · v_t + c_t`. `"stacked"`: of `MLP(x[L])`.
-    `"crossnet_only"`: of `x[L]`. `"stacked_parallel"`: of `MLP(x[L]) ‖ MLP'(x[0])`.
+    `logit_t = h · v_t + c_t`, where `h` is `x[L] ‖ MLP(x[0])` for `"parallel"`, `MLP(x[L])` for
+    `"stacked"`, `x[L]` for `"crossnet_only"` and `MLP(x[L]) ‖ MLP'(x[0])` for `"stacked_parallel"`.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         model_structure: `"crossnet_only"`, `"stacked"`, `"parallel"` or `"stacked_parallel"`.
         depth: Number of cross steps.
-        low_rank: Makes each kernel a product of two with this inner size; `None` keeps it full.
-        inner_activation: Activation between the two factors, such as Pinterest's `"relu"`.
-        units: Widths of the MLP; of each, if there are two.
+        low_rank: Rank of each kernel, factorized into two matrices; `None` for full rank.
+        inner_activation: Activation between the two factors, such as `"relu"` at Pinterest.
+        units: Widths of the MLP, or of both MLPs in `"stacked_parallel"`.
         dropout: Dropout rate after each layer of the MLP.
-        batch_norm: Whether the MLP normalises over the batch.
+        batch_norm: Whether to use batch normalization in the MLP.
+
+    Raises:
+        ValueError: If `inner_activation` is given without `low_rank`.
 
     >>> dcn_v2([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")], units=(8,)).name
     'dcn_v2'
@@ -56,7 +59,7 @@ def dcn_v2(
         cross = layers.CrossNetwork(depth)
     else:
         raise ValueError(
-            "`inner_activation` stands between the two factors of a kernel: give `low_rank`. "
+            "`inner_activation` is applied between the two factors of a kernel and requires `low_rank`. "
             f"Received: inner_activation={inner_activation!r}, low_rank=None"
         )
     blocks = crossed(cross, mlps(units, dropout, batch_norm), model_structure)

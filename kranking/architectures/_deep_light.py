@@ -1,4 +1,4 @@
-"""DeepLight's model, DeepFwFM."""
+"""DeepFwFM, the model of DeepLight."""
 
 from collections.abc import Iterable, Sequence
 
@@ -27,18 +27,19 @@ def deep_light(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """DeepFwFM: a field-weighted factorization machine and an MLP on the same embeddings.
+    """Sum of a field-weighted factorization machine and an MLP on the same embeddings (DeepFwFM).
 
-    `logit_t = linear_t + Σ_{i<j} r_ijt ⟨E_i, E_j⟩ + MLP(E)_t`, with one bias, in the MLP's output.
-    DeepLight trains it with `kranking.training.StructuralPruning`, the reference run with `dropout=0.5`.
+    `logit_t = linear_t + Σ_{i<j} r_ijt ⟨E_i, E_j⟩ + MLP(E)_t`, with a single bias, in the output of the
+    MLP. DeepLight trains it with `kranking.training.StructuralPruning`; the reference run uses
+    `dropout=0.5`.
 
     Args:
-        features: Fitted declarations, two or more.
-        tasks: The actions to predict.
-        linear: First-order part: `"field"`, a vector per field, or `"value"`, a weight per value.
+        features: Fitted feature declarations, at least two.
+        tasks: Tasks to predict.
+        linear: First-order part: `"field"`, one vector per field, or `"value"`, one weight per value.
         units: Widths of the MLP.
         dropout: Dropout rate after each layer of the MLP.
-        batch_norm: Whether the MLP normalises over the batch.
+        batch_norm: Whether to use batch normalization in the MLP.
 
     >>> words = {"vocabulary": ("a", "b"), "embedding_dim": 4}
     >>> pair = [kr.features.Categorical("country", **words), kr.features.Categorical("app", **words)]

@@ -22,16 +22,16 @@ def deepfm(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """A factorization machine and an MLP that read the same embeddings; their logits are added.
+    """Sum of a factorization machine and an MLP on the same embeddings.
 
-    `logit_t = Σ_f w_ft[x_f] + Σ_{i<j} ⟨E_i, E_j⟩ + MLP(E)_t`, with one bias, in the MLP's output.
+    `logit_t = Σ_f w_ft[x_f] + Σ_{i<j} ⟨E_i, E_j⟩ + MLP(E)_t`, with a single bias, in the output of the MLP.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         units: Widths of the MLP.
         dropout: Dropout rate after each layer of the MLP.
-        batch_norm: Whether the MLP normalises over the batch.
+        batch_norm: Whether to use batch normalization in the MLP.
 
     >>> deepfm([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")], units=(8,)).name
     'deepfm'

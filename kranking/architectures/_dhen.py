@@ -47,26 +47,26 @@ def dhen(
     block_dim: int = 64,
     units: Sequence[int] = (512, 256),
 ) -> RankingModel:
-    """Layers of different interaction modules side by side, then an MLP.
+    """Stacked layers, each an ensemble of different interaction modules, followed by an MLP.
 
-    `X[n+1] = LN(Ensᵢ Intᵢ(X[n]) + ShortCut(X[n]))` on tokens; of `h = MLP(vec(X[N]))`,
-    `logit_t = h · w_t + b_t`. The default is the paper's five layers of attention and linear modules;
-    the sizes within a module are not published. For modules that differ from layer to layer, or for
-    other modules, put a `kranking.layers.DHEN` with its list of lists into a `RankingModel`.
+    `X[n+1] = LN(Ensᵢ Intᵢ(X[n]) + ShortCut(X[n]))` on tokens, then `h = MLP(vec(X[N]))` and
+    `logit_t = h · w_t + b_t`. The default is the configuration of the paper: five layers of attention and
+    linear modules; the sizes inside the modules are unpublished. For modules that differ between layers,
+    or other modules, use a `kranking.layers.DHEN` with a list of lists in a `RankingModel`.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
-        modules: The modules of every layer: `"attention"` (a Transformer layer), `"linear"` (a linear
-            map of the tokens), `"cross"` (`x ⊙ (x A + b)` on the flat vector), `"gram"` (equation 7 to
-            the letter), `"convolution"`, `"mask"` (a mask block), `"dlrm"` (our `AdvancedDLRM`; the paper's
-            is not public, and went with `"linear"` in 2, 4 and 8 layers).
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
+        modules: Modules of every layer: `"attention"` (a Transformer layer), `"linear"` (a linear map of
+            the tokens), `"cross"` (`x ⊙ (x A + b)` on the flat vector), `"gram"` (equation 7 of the paper
+            literally), `"convolution"`, `"mask"` (a mask block), `"dlrm"` (our `AdvancedDLRM`; the
+            paper's, used together with `"linear"` in 2, 4 and 8 layers, is not public).
         num_layers: Number of layers N.
-        num_tokens: Number of tokens that each module gives.
-        ensemble: `"concat"`, `"sum"` or `"weighted_sum"` of the modules.
-        num_heads: Heads of the attention; divides the tokens' dim.
-        feedforward_dim: Hidden width after the attention.
-        block_dim: Width of a mask block's output.
+        num_tokens: Number of output tokens of each module.
+        ensemble: How the modules are combined: `"concat"`, `"sum"` or `"weighted_sum"`.
+        num_heads: Number of attention heads. Must divide the token width.
+        feedforward_dim: Hidden width of the feed-forward network after attention.
+        block_dim: Output width of a mask block.
         units: Widths of the MLP.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)

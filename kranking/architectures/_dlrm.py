@@ -33,21 +33,21 @@ def dlrm(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """Makes one embedding of all numbers, multiplies all embeddings with each other, and adds an MLP.
+    """Dot products between all embeddings, one of them from an MLP on the numbers, followed by an MLP.
 
     `logit_t = MLP(d₀ ‖ (⟨T_i, T_j⟩ for i > j)) · v_t + c_t` with `d₀ = MLP'(numbers)` and `T = [d₀; E]`.
-    Without plain numbers there is no `d₀`: the MLP reads the products of the embeddings alone.
+    Without plain numbers there is no `d₀`, and the input of the MLP is the products of the embeddings.
 
     Args:
-        features: Fitted declarations, not only plain numbers. Embeddings of unequal widths are projected to
-            one, but for `"cat"` without numbers.
-        tasks: The actions to predict.
-        interaction_op: `"dot"`, or `"cat"` to concatenate all embeddings instead.
-        self_interaction: Takes `⟨T_i, T_i⟩` as well.
-        bottom_mlp_units: Hidden widths of the numbers' MLP; its output is as wide as an embedding.
-        top_mlp_units: Widths of the MLP over the interactions.
-        dropout: Dropout rate after each layer of the latter.
-        batch_norm: Whether the latter normalises over the batch.
+        features: Fitted feature declarations, at least one of them not a plain number. Embeddings of
+            unequal widths are projected to a common width, except for `"cat"` without numbers.
+        tasks: Tasks to predict.
+        interaction_op: `"dot"`, or `"cat"` to concatenate the embeddings instead.
+        self_interaction: Whether to include the products `⟨T_i, T_i⟩`.
+        bottom_mlp_units: Hidden widths of the MLP on the numbers. Its output has the embedding width.
+        top_mlp_units: Widths of the MLP on the interactions.
+        dropout: Dropout rate after each layer of the MLP on the interactions.
+        batch_norm: Whether to use batch normalization in the MLP on the interactions.
 
     >>> words = {"vocabulary": ("a", "b"), "embedding_dim": 4}
     >>> pair = [kr.features.Categorical("country", **words), kr.features.Categorical("app", **words)]

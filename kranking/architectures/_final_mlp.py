@@ -38,26 +38,30 @@ def final_mlp(
     fs1_context: Sequence[str] = (),
     fs2_context: Sequence[str] = (),
 ) -> RankingModel:
-    """Two MLPs on differently weighted features; their outputs meet in a bilinear form.
+    """Two MLPs on differently gated features, with a bilinear interaction of their outputs.
 
     `h_s = 2σ(gate_s(context_s)) ⊙ E`, `o_s = MLP_s(h_s)`, and over `num_heads` parts `j`
-    `logit_t = b_t + o₁ w₁ₜ + o₂ w₂ₜ + Σ_j o₁ⱼ W_tj o₂ⱼᵀ`. The paper's contexts are the user in one stream
-    and the item in the other; the gates have embeddings of their own for them, declared as the model's are.
-    Without a context, a gate is one learnt vector.
+    `logit_t = b_t + o₁ w₁ₜ + o₂ w₂ₜ + Σ_j o₁ⱼ W_tj o₂ⱼᵀ`. In the paper the context of one stream is the
+    user and that of the other the item. The gates use separate embeddings for their contexts, with the
+    same declarations as those of the model. Without a context, a gate is a learned vector.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         units1: Widths of the first MLP.
         units2: Widths of the second MLP.
-        num_heads: Number of parts of the bilinear form; divides both last widths. 1 is the full form.
+        num_heads: Number of parts of the bilinear form. Must divide the last width of both MLPs. 1 is the
+            full form.
         dropout1: Dropout rate after each layer of the first MLP.
         dropout2: Dropout rate after each layer of the second MLP.
-        batch_norm: Whether both MLPs normalise over the batch.
-        use_fs: Whether there are gates; without, both MLPs read the same.
+        batch_norm: Whether to use batch normalization in both MLPs.
+        use_fs: Whether to use the gates (feature selection). Without them both MLPs have the same input.
         fs_hidden_units: Widths of the hidden layers between a context and its gate.
-        fs1_context: Names of single-valued `Categorical` features, the first gate's context.
-        fs2_context: The second gate's context.
+        fs1_context: Names of single-valued `Categorical` features, the context of the first gate.
+        fs2_context: Context of the second gate, likewise.
+
+    Raises:
+        ValueError: If a context is given with `use_fs=False`, or names other features.
 
     >>> users = kr.features.Categorical("user", vocabulary=("a", "b"), embedding_dim=4)
     >>> final_mlp([users], [kr.Task("save")], units1=(8,), units2=(4,), fs1_context=["user"]).name
@@ -66,7 +70,7 @@ def final_mlp(
     features = tuple(features)
     if not use_fs and (fs1_context or fs2_context):
         raise ValueError(
-            "`fs1_context` and `fs2_context` are of the gates, which use_fs=False leaves out. "
+            "`fs1_context` and `fs2_context` are inputs of the gates and require use_fs=True. "
             f"Received: fs1_context={fs1_context}, fs2_context={fs2_context}"
         )
     streams: list[Any] = [
@@ -84,13 +88,13 @@ def final_mlp(
 
 
 def _gate(stream, features, argument, names, hidden_units) -> layers.FeatureGate:
-    """Gates a stream by features whose second tables are declared as their first are."""
+    """Creates the gate of a stream; its embeddings use the declarations of the context features."""
     columns = [f for f in features if isinstance(f, Categorical) and not f.multivalued]
     positions = {feature.name: position for position, feature in enumerate(columns)}
     unknown = [name for name in names if name not in positions]
     if isinstance(names, str) or unknown:
         raise ValueError(
-            f"`{argument}` must be a list of names of single-valued Categoricals, of {list(positions)}. "
+            f"`{argument}` must be a list of names of single-valued Categoricals, from {list(positions)}. "
             f"Received: {argument}={names!r}"
         )
     context = [positions[name] for name in names]

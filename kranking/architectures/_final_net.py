@@ -44,28 +44,29 @@ def final_net(
     use_field_gate: bool = True,
     auxiliary_loss: Any = "distillation",
 ) -> RankingModel:
-    """One or two stacks of layers that multiply two linear maps of their input; no MLP.
+    """One or two stacks of layers that multiply two linear maps of their input, without an MLP.
 
-    `[u ‖ v] = h A + b`, `h ← u ‖ u ⊙ v`, of degree `2ⁿ` after `n` layers. The first block reads the fields
-    and their products with a gate, the second the fields alone. With two blocks `logit_t` is the mean of
-    their logits, and each block also learns what the mean predicts
-    (`kranking.losses.SelfDistillation`).
+    `[u ‖ v] = h A + b`, `h ← u ‖ u ⊙ v`, a polynomial of degree `2ⁿ` after `n` layers. The input of the
+    first block is the fields and their gated products, that of the second the fields alone. With two
+    blocks `logit_t` is the mean of their logits, and each block is also trained to predict what the mean
+    predicts (`kranking.losses.SelfDistillation`).
 
-    The gate needs fields of one width; where widths differ, its block reads projected fields.
+    The gate needs fields of equal width; if the widths differ, its block uses projected fields.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
-        block_type: `"1B"` or `"2B"`, the number of blocks.
-        units1: Widths of the first block's layers; even for `merge="concat"`.
-        units2: Widths of the second block's layers.
-        merge: `"concat"`, or `"sum"` for `h ← u + u ⊙ v`, with twice the parameters.
-        activation: Activation of every layer, after the norm.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
+        block_type: Number of blocks, `"1B"` or `"2B"`.
+        units1: Widths of the layers of the first block; even for `merge="concat"`.
+        units2: Widths of the layers of the second block.
+        merge: `"concat"`, or `"sum"` for `h ← u + u ⊙ v`, with twice as many parameters.
+        activation: Activation of every layer, after normalization.
         dropout1: Dropout rate after each layer of the first block.
         dropout2: Dropout rate after each layer of the second block.
-        batch_norm: Whether every layer normalises over the batch.
-        use_field_gate: Whether the first block has the gate.
-        auxiliary_loss: Loss of the two blocks, as in `kranking.layers.MeanHeads`; `None` for none.
+        batch_norm: Whether to use batch normalization in every layer.
+        use_field_gate: Whether the first block uses the gate.
+        auxiliary_loss: Loss on the logits of both blocks, as in `kranking.layers.MeanHeads`; `None` for
+            no auxiliary loss.
 
     >>> country = kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=8)
     >>> final_net([country], [kr.Task("save")], units1=(8,), units2=(4,)).name

@@ -17,15 +17,15 @@ from kranking.models import RankingModel
 def fm(features: Iterable[Feature], tasks: Iterable[Task]) -> RankingModel:
     """Logistic regression plus the inner product of every pair of embeddings.
 
-    `logit_t = b_t + Σ_f w_ft[x_f] + Σ_{i<j} ⟨E_i, E_j⟩`. The second-order part has no weights of its
-    own and is one number for all tasks. Features of one `embedding_dim` are multiplied as they are.
+    `logit_t = b_t + Σ_f w_ft[x_f] + Σ_{i<j} ⟨E_i, E_j⟩`. The second-order part has no additional weights
+    and the same value for all tasks. Features of equal `embedding_dim` are used without projection.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
 
     >>> country = kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=4)
-    >>> fm([country], [kr.Task("save")]).count_params()  # 3 · 4 in the table, 3 weights, a bias
+    >>> fm([country], [kr.Task("save")]).count_params()  # table: 3 · 4, first order: 3, bias: 1
     16
     """
     parts = [layers.LinearTerm(**LOGIT), layers.FactorizationMachine(**LOGIT)]

@@ -18,19 +18,19 @@ from kranking.models import RankingModel
 def fwfm(
     features: Iterable[Feature], tasks: Iterable[Task], *, linear: str = "field"
 ) -> RankingModel:
-    """A factorization machine in which every pair of fields has a weight.
+    """Factorization machine with a weight for every pair of fields.
 
     `logit_t = b_t + linear_t + Σ_{i<j} r_ijt ⟨E_i, E_j⟩`. The first-order part is `Σ_f ⟨E_f, w_ft⟩`,
-    one vector per field (the paper's FiLV), or `Σ_f w_ft[x_f]`, one weight per value (LW).
+    one vector per field (FiLV in the paper), or `Σ_f w_ft[x_f]`, one weight per value (LW).
 
     Args:
-        features: Fitted declarations, two or more.
-        tasks: The actions to predict.
-        linear: `"field"` or `"value"`.
+        features: Fitted feature declarations, at least two.
+        tasks: Tasks to predict.
+        linear: First-order part, `"field"` or `"value"`.
 
     >>> words = {"vocabulary": ("a", "b"), "embedding_dim": 4}
     >>> pair = [kr.features.Categorical("country", **words), kr.features.Categorical("app", **words)]
-    >>> fwfm(pair, [kr.Task("save")]).count_params()  # 2 · 3 · 4 in tables, 8 + 1 linear, one pair
+    >>> fwfm(pair, [kr.Task("save")]).count_params()  # tables: 2 · 3 · 4, linear: 8 + 1, pair: 1
     34
     """
     check_choice("linear", linear, ("field", "value"))

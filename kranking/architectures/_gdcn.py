@@ -25,21 +25,21 @@ def gdcn(
     batch_norm: bool = False,
     bias_initializer: Any = "zeros",
 ) -> RankingModel:
-    """Gated crosses and an MLP: `c[l+1] = c[0] ⊙ (c[l] Wc[l] + b[l]) ⊙ σ(c[l] Wg[l]) + c[l]`.
+    """A gated cross network and an MLP: `c[l+1] = c[0] ⊙ (c[l] Wc[l] + b[l]) ⊙ σ(c[l] Wg[l]) + c[l]`.
 
-    `"parallel"`, GDCN-P: `logit_t = (c[L] ‖ MLP(c[0])) · v_t + d_t`. `"stacked"`, GDCN-S: of `MLP(c[L])`.
-    Its second idea, an embedding width for each field, is
+    `logit_t = h · v_t + d_t`, where `h` is `c[L] ‖ MLP(c[0])` for `"parallel"` (GDCN-P) and `MLP(c[L])` for
+    `"stacked"` (GDCN-S). For the other idea of the paper, one embedding width per field, see
     `kranking.training.field_dims_from_tables`.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         model_structure: `"stacked"` or `"parallel"`.
         depth: Number of cross steps.
         units: Widths of the MLP.
         dropout: Dropout rate after each layer of the MLP.
-        batch_norm: Whether the MLP normalises over the batch.
-        bias_initializer: Initializer of the crosses' biases. The authors' code uses
+        batch_norm: Whether to use batch normalization in the MLP.
+        bias_initializer: Initializer of the biases of the cross network. The authors' code uses
             `keras.initializers.RandomUniform(0, 1)`.
 
     >>> gdcn([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")], units=(8,)).name

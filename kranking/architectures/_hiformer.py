@@ -31,22 +31,22 @@ def hiformer(
     rank: int | None = 16,
     norm_first: bool = True,
 ) -> RankingModel:
-    """Attention with weights per token and composite keys and values; a learned token per task.
+    """Attention with per-token weights and composite keys and values, and one learned token per task.
 
-    `X⁰ = [fields; task tokens]`, then `depth` layers `HiformerLayer`, of which the last gives the task
-    tokens only, `y_t`; `logit_t = y_t · w + b`. What the last layer leaves out would reach no logit.
+    `X⁰ = [fields; task tokens]`, then `depth` layers of `HiformerLayer`. The last layer computes only the
+    task tokens `y_t`, since no logit depends on its other outputs; `logit_t = y_t · w + b`.
 
-    Written from secondary accounts of the paper: the place of the norms, the activation, the sizes and the
-    shared `w` are unverified.
+    Implemented from secondary sources about the paper: the position of the normalizations, the activation,
+    the sizes and the shared `w` are unverified.
 
     Args:
-        features: Fitted declarations. Fields of equal `embedding_dim` become tokens as they are.
-        tasks: The actions to predict.
+        features: Fitted feature declarations. Fields of equal `embedding_dim` are used without projection.
+        tasks: Tasks to predict.
         depth: Number of layers.
-        num_heads: Number of attention heads; divides the tokens' dim.
-        feedforward_dim: Hidden width of each token's network.
-        rank: Inner size of each head's factored keys and values. `None` keeps them full.
-        norm_first: Whether norms stand before attention and feed-forward rather than after.
+        num_heads: Number of attention heads. Must divide the token width.
+        feedforward_dim: Hidden width of the feed-forward network of each token.
+        rank: Rank of the factorized keys and values of each head; `None` for full rank.
+        norm_first: Whether to normalize before attention and feed-forward network instead of after.
 
     >>> country = kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=4)
     >>> hiformer([country], [kr.Task("save")], depth=1).name

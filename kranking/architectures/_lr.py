@@ -15,13 +15,13 @@ from kranking.models import RankingModel
     views=("linear",),
 )
 def lr(features: Iterable[Feature], tasks: Iterable[Task]) -> RankingModel:
-    """One weight per feature value and task, and nothing between features: the floor of any comparison.
+    """Logistic regression: one weight per feature value and task, no interactions; the simplest baseline.
 
     `logit_t = b_t + Σ_f w_ft[x_f]`.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
 
     >>> lr([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")]).count_params()
     2

@@ -40,21 +40,21 @@ def masknet(
     units: Sequence[int] = (512, 256),
     dropout: float = 0.0,
 ) -> RankingModel:
-    """Masks computed from the embeddings, on blocks that stand in a row or side by side.
+    """Serial or parallel blocks that multiply their input by masks computed from the embeddings.
 
     Parallel: `h = MLP(mask₁(v) ‖ … ‖ mask_K(v))`. Serial: `h = mask_K(v, … mask₁(v))`, without an MLP.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         model_type: `"parallel"` or `"serial"`.
         num_blocks: Number of mask blocks.
-        block_dim: Width of each mask block's output.
-        reduction_ratio: Width of a mask's hidden layer over the width of what it masks.
-        ln_emb: Norm of the embeddings: `"per_field"`, `"whole"` or `"none"`.
-        layer_norm: Whether each block's output has its norm.
-        units: Widths of the parallel model's MLP.
-        dropout: Dropout rate after the parallel blocks and after each layer of the MLP.
+        block_dim: Output width of each mask block.
+        reduction_ratio: Width of the hidden layer of a mask, relative to the width of the masked input.
+        ln_emb: Layer normalization of the embeddings: `"per_field"`, `"whole"` or `"none"`.
+        layer_norm: Whether to normalize the output of each block.
+        units: Widths of the MLP of the parallel model.
+        dropout: Dropout rate after the mask blocks and after each layer of the MLP.
 
     >>> masknet([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")]).name
     'masknet'

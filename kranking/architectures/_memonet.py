@@ -36,22 +36,22 @@ def memonet(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """An MLP that reads, beside the fields, a learnt memory of every pair of categorical values.
+    """An MLP on the fields and on a learned, hashed memory of all pairs of categorical values.
 
-    `logit_t = MLP(E ‖ V) · v_t + c_t`, with `V = HCNet(ids, E)`: for each field the sum over its pairs of a
-    vector that hashes find in a codebook. `E` holds all fields. Pairs are of single-valued categoricals,
-    of which there must be two.
+    `logit_t = MLP(E ‖ V) · v_t + c_t`, with `V = HCNet(ids, E)`: for each field, the sum over its pairs of
+    a vector looked up in a codebook by hashing. `E` contains all fields. Pairs are formed from the
+    single-valued categorical features, of which there must be at least two.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
-        num_codewords: Rows of the codebook; the paper's grow with the data, up to a million.
-        codeword_dim: Width of a codeword; `None` takes that of the embeddings.
-        num_hashes: Number of codewords that make one pair's memory.
-        restore: `"linear"`, or `"attentive"` to scale codewords by what the pair's embeddings say.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
+        num_codewords: Number of rows in the codebook. In the paper it grows with the data, up to a million.
+        codeword_dim: Width of a codeword; `None` uses the embedding width.
+        num_hashes: Number of codewords per pair.
+        restore: `"linear"`, or `"attentive"` to weight codewords by the embeddings of the pair.
         units: Widths of the MLP.
         dropout: Dropout rate after each layer of the MLP.
-        batch_norm: Whether the MLP normalises over the batch.
+        batch_norm: Whether to use batch normalization in the MLP.
 
     >>> words = {"vocabulary": ("a", "b"), "embedding_dim": 4}
     >>> pair = [kr.features.Categorical("country", **words), kr.features.Categorical("app", **words)]

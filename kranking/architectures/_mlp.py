@@ -1,4 +1,4 @@
-"""A plain multi-layer perceptron, the model that every interaction has to beat."""
+"""A plain multilayer perceptron, the baseline for every feature interaction."""
 
 from collections.abc import Iterable, Sequence
 
@@ -24,14 +24,16 @@ def mlp(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """Embeddings, concatenated, through an MLP: interactions only as the MLP finds them.
+    """An MLP on the concatenated embeddings, without explicit interactions.
+
+    `logit_t = MLP(E) · v_t + c_t`.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         units: Widths of the MLP.
         dropout: Dropout rate after each layer.
-        batch_norm: Whether each layer is normalised over the batch.
+        batch_norm: Whether to use batch normalization in each layer.
 
     >>> mlp([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")], units=(8,)).name
     'mlp'

@@ -1,4 +1,4 @@
-"""MLP-Mixer over the fields."""
+"""MLP-Mixer on the fields."""
 
 from collections.abc import Iterable
 
@@ -28,17 +28,17 @@ def mlp_mixer(
     tokens_mlp_dim: int = 32,
     channels_mlp_dim: int = 128,
 ) -> RankingModel:
-    """Fields as the patches of MLP-Mixer: perceptrons along fields and along channels, in turn.
+    """MLP-Mixer with fields as patches: MLPs across fields alternate with MLPs across channels.
 
-    `h = mean_f LN(Mixer^depth(X))`, `logit_t = h · w_t + b_t`. The paper is on pictures; Meta's SUM uses
-    the layer on fields.
+    `h = mean_f LN(Mixer^depth(X))`, `logit_t = h · w_t + b_t`. The paper applies it to images; Meta's SUM
+    applies the layer to fields.
 
     Args:
-        features: Fitted declarations. Fields of equal `embedding_dim` become tokens as they are.
-        tasks: The actions to predict.
+        features: Fitted feature declarations. Fields of equal `embedding_dim` are used without projection.
+        tasks: Tasks to predict.
         depth: Number of layers.
-        tokens_mlp_dim: Hidden width of the perceptron along the fields.
-        channels_mlp_dim: Hidden width of the perceptron along the channels.
+        tokens_mlp_dim: Hidden width of the MLP across fields.
+        channels_mlp_dim: Hidden width of the MLP across channels.
 
     >>> country = kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=4)
     >>> mlp_mixer([country], [kr.Task("save")], depth=1).name

@@ -30,17 +30,17 @@ def mmoe(
     gate_units: Sequence[int] = (),
     tower_units: Sequence[int] = (128, 64),
 ) -> RankingModel:
-    """Experts shared by all tasks, weighed by a gate of each task's own.
+    """Experts shared by all tasks, combined by one gate per task.
 
     `logit_t = tower_t(Σ_e softmax(x G_t)_e · expert_e(x))`.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         num_experts: Number of experts.
         expert_units: Widths of each expert.
-        gate_units: Hidden widths of each gate. Empty: the paper's linear gate.
-        tower_units: Widths of each task's tower, before its logit.
+        gate_units: Hidden widths of each gate; empty for a linear gate, as in the paper.
+        tower_units: Widths of the tower of each task, before its logit.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> mmoe([age], [kr.Task("save"), kr.Task("hide")], expert_units=(8,), tower_units=()).name
@@ -53,5 +53,5 @@ def mmoe(
         tower_units=tower_units,
     )
     model = RankingModel(features, [], tasks, heads=heads, name="mmoe")
-    model.build()  # nothing is left to add before the heads
+    model.build()  # no blocks can be added before these heads
     return model

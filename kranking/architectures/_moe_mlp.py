@@ -1,4 +1,4 @@
-"""A mixture of perceptrons, the baseline of DHEN."""
+"""A mixture of MLPs, the baseline of DHEN."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,15 +22,16 @@ def moe_mlp(
     num_experts: int = 4,
     units: Sequence[int] = (512, 256),
 ) -> RankingModel:
-    """Several perceptrons weighed by one gate: `h = Σ_e softmax(x G)_e · MLP_e(x)`, all of them active.
+    """A dense mixture of MLPs combined by one gate: `h = Σ_e softmax(x G)_e · MLP_e(x)`.
 
-    `logit_t = h · w_t + b_t`. It has one gate for all tasks; `mmoe` gives each task its own.
+    `logit_t = h · w_t + b_t`. All experts are active, and all tasks share the gate; `mmoe` has one gate
+    per task.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
-        num_experts: Number of perceptrons.
-        units: Widths of each.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
+        num_experts: Number of MLPs.
+        units: Widths of each MLP.
 
     >>> moe_mlp([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")], units=(8,)).name
     'moe_mlp'

@@ -1,4 +1,4 @@
-"""DCN-V2 with its cross networks side by side."""
+"""DCN-V2 with parallel cross networks."""
 
 from collections.abc import Iterable, Sequence
 
@@ -31,21 +31,21 @@ def parallel_dcn_v2(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """Several full-rank cross networks on the same fields, merged, then an MLP: section 5.2.2.
+    """Several full-rank cross networks on the same fields, merged, then an MLP (section 5.2.2).
 
-    `h = MLP(cross₁(x) ‖ … ‖ cross_p(x))`, `logit_t = h · w_t + b_t`. Pinterest ran four of them, two or
-    three steps deep. That each reads `x` fits the memory and the latency that its Table 1 reports; how
-    they were merged is unverified, and that table does not tell.
+    `h = MLP(cross₁(x) ‖ … ‖ cross_p(x))`, `logit_t = h · w_t + b_t`. Pinterest used four networks of two or
+    three steps. That the input of each is `x` is consistent with the memory and latency in Table 1 of the
+    paper; how the outputs were merged is unverified and does not follow from that table.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         num_stacks: Number of cross networks p.
-        depth: Number of steps of each.
+        depth: Number of steps of each cross network.
         merge: `"concat"`, `"sum"` or `"mean"`.
-        units: Widths of the MLP. Pinterest's are unpublished.
+        units: Widths of the MLP, unpublished in the paper.
         dropout: Dropout rate after each layer of the MLP.
-        batch_norm: Whether the MLP normalises over the batch.
+        batch_norm: Whether to use batch normalization in the MLP.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> parallel_dcn_v2([age], [kr.Task("save")], units=(8,)).name

@@ -1,4 +1,4 @@
-"""What Pinterest's Homefeed models share."""
+"""Shared helpers of the Pinterest Homefeed models."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ PAPER = (
 
 
 def unit_length(features: Iterable[Feature]) -> list[Feature]:
-    """Gives the declarations with every sparse, embedding and sequence field L2-normalised."""
+    """Returns the declarations with L2 normalization of every sparse, embedding and sequence field."""
     return [
         feature
         if isinstance(feature, Numeric) and not feature.bucketized
@@ -22,5 +22,5 @@ def unit_length(features: Iterable[Feature]) -> list[Feature]:
 
 
 def scaled(sizes: Sequence[int], scale: float) -> list[int]:
-    """Gives widths times `scale`, in steps of 8, at least 8."""
+    """Multiplies widths by `scale`, rounded to multiples of 8, at least 8."""
     return [max(8, round(size * scale / 8) * 8) for size in sizes]

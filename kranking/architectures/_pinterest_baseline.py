@@ -1,4 +1,4 @@
-"""Pinterest's Homefeed ranking model before its search for feature interactions."""
+"""Pinterest's Homefeed ranking model before the study of feature interactions."""
 
 from collections.abc import Iterable, Sequence
 
@@ -28,17 +28,18 @@ def pinterest_baseline(
     units: Sequence[int] = (1024, 512),
     scale: float = 1.0,
 ) -> RankingModel:
-    """Four full-rank DCNv2 layers, their output beside their input, a shared MLP: Figure 2a.
+    """Four full-rank DCNv2 layers; an MLP on the concatenation of their output and input (Figure 2a).
 
-    `c = cross(x)`, `h = MLP(c ‖ x)`, `logit_t = h · w_t + b_t`; sparse, embedding and sequence fields have
-    unit length. There is no projection ratio here. The MLP's widths are unpublished: `units` is ours.
+    `c = cross(x)`, `h = MLP(c ‖ x)`, `logit_t = h · w_t + b_t`; sparse, embedding and sequence fields are
+    normalized to unit length. This model has no projection ratio. The widths of the MLP are unpublished;
+    the default `units` is ours.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         depth: Number of cross layers.
         units: Widths of the MLP.
-        scale: Multiplies `units`, for small machines. The crosses are as wide as the fields.
+        scale: Factor on `units`, for small machines. The width of the cross layers is that of the fields.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> pinterest_baseline([age], [kr.Task("save")], scale=0.01).name

@@ -32,27 +32,28 @@ def pinterest_launch(
     units: Sequence[int] = (512, 256),
     scale: float = 1.0,
 ) -> RankingModel:
-    """Three parallel mask blocks, then four full-rank DCNv2 layers on their output: Figure 2b.
+    """Three parallel mask blocks, then four full-rank DCNv2 layers on their output (Figure 2b).
 
-    `m = mask₁(x) ‖ mask₂(x) ‖ mask₃(x)`, `c = cross(m)`, `h = MLP(c)`, `logit_t = h · w_t + b_t`,
-    without the baseline's concatenation of input and output, and with a smaller MLP (widths
-    unpublished: ours).
+    `m = mask₁(x) ‖ mask₂(x) ‖ mask₃(x)`, `c = cross(m)`, `h = MLP(c)`, `logit_t = h · w_t + b_t`. Unlike
+    the baseline, it does not concatenate the input and the output of the cross layers, and its MLP is
+    smaller (the widths are unpublished; the defaults are ours).
 
-    "Projection ratio 2.0" is ambiguous. `reading="reduce"`, the default, makes the mask's inner layer
-    `W / 2.0` wide: only so do parameters and latency stay near the baseline's, as the paper claims.
-    `reading="expand"` makes it `2.0 · W` wide, MaskNet's own meaning of a ratio. LayerNorm runs over the
-    whole embedding, since per field it would erase numbers; the paper does not say.
+    "Projection ratio 2.0" in the paper is ambiguous. With `reading="reduce"`, the default, the hidden layer
+    of a mask is `W / 2.0` wide; only then do parameters and latency stay close to the baseline, as the
+    paper claims. With `reading="expand"` it is `2.0 · W` wide, as the ratio is defined in MaskNet. Layer
+    normalization is applied to the whole embedding, since per field it would erase numbers; the paper does
+    not specify it.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         num_blocks: Number of mask blocks.
-        block_dim: Width of each mask block's output.
-        projection_ratio: Ratio between the fields' width W and the mask's inner layer.
+        block_dim: Output width of each mask block.
+        projection_ratio: Ratio between the total field width W and the width of the hidden layer of a mask.
         reading: `"reduce"` or `"expand"`.
         depth: Number of cross layers.
         units: Widths of the MLP.
-        scale: Multiplies `block_dim` and `units`, for small machines.
+        scale: Factor on `block_dim` and `units`, for small machines.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> pinterest_launch([age], [kr.Task("save")], scale=0.02).name

@@ -33,20 +33,21 @@ def ple(
     gate_units: Sequence[int] = (),
     tower_units: Sequence[int] = (128, 64),
 ) -> RankingModel:
-    """Experts of each task's own beside shared ones, in levels that grow apart from one another.
+    """Task-specific and shared experts in several levels that progressively separate the tasks.
 
-    A level: `x_t ← Σ_e softmax(x_t G_t)_e · expert_e` over task `t`'s own experts and the shared ones, and
-    `x_s ← Σ_e softmax(x_s G_s)_e · expert_e` over all, but in the last level; `logit_t = tower_t(x_t)`.
+    In each level `x_t ← Σ_e softmax(x_t G_t)_e · expert_e` over the experts of task `t` and the shared
+    experts and, except in the last level, `x_s ← Σ_e softmax(x_s G_s)_e · expert_e` over all experts;
+    `logit_t = tower_t(x_t)`.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
-        num_levels: Number of levels; one is customised gate control (CGC).
-        num_shared_experts: Number of shared experts of each level.
-        num_specific_experts: Number of experts of each task's own in each level.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
+        num_levels: Number of levels; a single level is customized gate control (CGC).
+        num_shared_experts: Number of shared experts in each level.
+        num_specific_experts: Number of experts per task in each level.
         expert_units: Widths of each expert.
-        gate_units: Hidden widths of each gate. Empty: the paper's linear gate.
-        tower_units: Widths of each task's tower, before its logit.
+        gate_units: Hidden widths of each gate; empty for a linear gate, as in the paper.
+        tower_units: Widths of the tower of each task, before its logit.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> ple([age], [kr.Task("save"), kr.Task("hide")], expert_units=(8,), tower_units=()).name
@@ -61,5 +62,5 @@ def ple(
         tower_units=tower_units,
     )
     model = RankingModel(features, [], tasks, heads=heads, name="ple")
-    model.build()  # nothing is left to add before the heads
+    model.build()  # no blocks can be added before these heads
     return model

@@ -29,21 +29,21 @@ def rank_mixer(
     token_dim: int = 128,
     expansion: int = 4,
 ) -> RankingModel:
-    """Tokens that trade their parts without parameters, each with a feed-forward network of its own.
+    """Token mixing without parameters and a separate feed-forward network for every token.
 
-    All fields side by side are cut into T slices, `x_t = slice_t P_t + b_t`; each layer gives
+    The concatenated fields are split into T slices, `x_t = slice_t P_t + b_t`. Each layer computes
     `S = LN(Mix(X) + X)` and `X ← LN(F(S) + S)` with `F` per token; `logit = mean_t(x_t) · w + c` for each
-    task. What shares a slice shares a token: declare the features in groups of related meaning. The
-    paper's models are larger (16 tokens of 768 in 2 layers at 100 million parameters); its factor of the
-    hidden width is not published.
+    task. Fields in the same slice share a token, so declare related features next to each other. The models
+    in the paper are larger (16 tokens of width 768 in 2 layers for 100 million parameters); its expansion
+    factor is unpublished.
 
     Args:
-        features: Fitted declarations, in the order in which they are cut.
-        tasks: The actions to predict.
+        features: Fitted feature declarations, in the order in which they are concatenated.
+        tasks: Tasks to predict.
         num_layers: Number of mixing layers.
-        num_tokens: Number of tokens T; divides `token_dim`.
+        num_tokens: Number of tokens T. Must divide `token_dim`.
         token_dim: Width of every token.
-        expansion: Hidden width of the per-token networks over `token_dim`.
+        expansion: Hidden width of the per-token networks, relative to `token_dim`.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> rank_mixer([age], [kr.Task("save")], num_tokens=2, token_dim=8).name

@@ -1,4 +1,4 @@
-"""The list of architectures: what each is called, where it comes from, and what there is to tune."""
+"""Registry of the architectures: their names, papers, inputs and hyperparameters."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,16 +10,19 @@ from kranking.models import RankingModel
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One setting of an architecture that a team tunes again at each retraining.
+    """A setting of an architecture that a team tunes again at each retraining.
 
     Args:
-        name: Argument of the architecture's function.
-        low: Least value of a range.
-        high: Greatest value of a range.
-        choices: The values, instead of a range.
-        log: Whether the range is walked in ratios.
-        default: What the architecture takes if nothing is said.
-        when: `(name, value)` of another setting without which this one means nothing.
+        name: Argument of the function that builds the architecture.
+        low: Lower end of a range.
+        high: Upper end of a range.
+        choices: Possible values, instead of a range.
+        log: Whether to search the range on a logarithmic scale.
+        default: Default value of the argument.
+        when: `(name, value)` of another setting; this one has an effect only with that value.
+
+    Raises:
+        ValueError: Unless either a range or choices are given.
 
     >>> Hyperparameter("depth", low=1, high=8, default=4).default
     4
@@ -43,7 +46,7 @@ class Hyperparameter:
 
     @property
     def lowest(self) -> Any:
-        """The least of its values: the first choice, or the low end of the range, of the default's type."""
+        """The smallest value: the first choice, or the lower end of the range with the default's type."""
         if self.choices is not None:
             return self.choices[0]
         return int(self.low or 0) if isinstance(self.default, int) else self.low
@@ -51,14 +54,14 @@ class Hyperparameter:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A row of the registry.
+    """An entry of the registry.
 
     Args:
-        name: What users call it.
-        build: The function from features and tasks to a `RankingModel`.
-        paper: Authors, year and address.
-        views: The views of the fields that it takes.
-        hyperparameters: What there is to tune; their number is one of the five limits.
+        name: Name of the architecture.
+        build: Function from features and tasks to a `RankingModel`.
+        paper: Authors, title, year and URL.
+        views: Views of the fields that are the inputs of its blocks.
+        hyperparameters: The settings to tune. Their number is one of the figures that a budget can limit.
     """
 
     name: str
@@ -69,7 +72,7 @@ class Architecture:
 
     @property
     def smallest(self) -> dict[str, Any]:
-        """The arguments of the cheapest model in range: for tests, and to see whether something runs."""
+        """The arguments of the cheapest model in range, for tests and quick trials."""
         return {parameter.name: parameter.lowest for parameter in self.hyperparameters}
 
 
@@ -79,12 +82,15 @@ _ARCHITECTURES: dict[str, Architecture] = {}
 def architecture(
     paper: str, hyperparameters: Iterable[Hyperparameter], views: tuple[str, ...] = ("flat",)
 ) -> Callable[[Callable[..., RankingModel]], Callable[..., RankingModel]]:
-    """Registers a function from features and tasks to a model, under its own name.
+    """Registers a function from features and tasks to a model under the name of the function.
 
     Args:
-        paper: Authors, year and address.
-        hyperparameters: What there is to tune: keyword arguments of the function, with its defaults.
-        views: The views of the fields that its first block takes.
+        paper: Authors, title, year and URL.
+        hyperparameters: The settings to tune: keyword arguments of the function, with the same defaults.
+        views: Views of the fields that are the inputs of its blocks.
+
+    Returns:
+        A decorator that returns the function unchanged.
     """
 
     def register(build: Callable[..., RankingModel]) -> Callable[..., RankingModel]:
@@ -96,7 +102,7 @@ def architecture(
 
 
 def names() -> list[str]:
-    """Gives the names of all architectures.
+    """Returns the names of all architectures.
 
     >>> "pinterest_launch" in names()
     True
@@ -105,7 +111,13 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Architecture:
-    """Gives an architecture's row, or raises with the nearest name.
+    """Returns the registry entry of an architecture.
+
+    Args:
+        name: Name of the architecture.
+
+    Raises:
+        ValueError: If there is no such architecture. The message contains the closest name.
 
     >>> get("pinterest_baseline").views
     ('flat',)

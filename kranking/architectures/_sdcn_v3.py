@@ -30,30 +30,31 @@ def sdcn_v3(
     bias_initializer: Any = "zeros",
     auxiliary_loss: Any = "tri_bce",
 ) -> RankingModel:
-    """Two cross networks and no MLP: one doubles the degree per step, one raises it by one.
+    """Two cross networks without an MLP: the degree doubles per step in one and grows by one in the other.
 
     Deep: `x[l+1] = x[l] ⊙ (c ‖ c ⊙ mask + b[l]) + x[l]`; shallow: `x[l+1] = x[0] ⊙ (…) + x[l]`; with
-    `c = x[l] A[l]`, half as wide, and `mask = ReLU(LN(c))`. `logit_t` is the mean of a linear logit of
-    each, and each has a loss of its own (`kranking.losses.TriBCE`). Both read the fields' first halves
-    before their second halves (`kranking.layers.FieldHalves`, which says what happens to numbers).
-    Together the fields need a width of at least 4.
+    `c = x[l] A[l]`, half as wide, and `mask = ReLU(LN(c))`. `logit_t` is the mean of one linear logit per
+    network, and each network has an additional loss (`kranking.losses.TriBCE`). The input of both is the
+    first halves of all fields followed by the second halves (see `kranking.layers.FieldHalves`, also for
+    the treatment of numbers). The total field width must be at least 4.
 
-    The deep network is a polynomial of degree `2^L` in its fields. The paper's are all embeddings, small at
-    first, and the first logits are next to 0. Plain numbers of unit variance are not small: where they are
-    most of the width, logits start in the hundreds or beyond, and so does the loss. Give such numbers
-    embeddings too, by `transform="bucketize"`, or take fewer deep steps.
+    The deep network is a polynomial of degree `2^L` in its fields. In the paper all fields are embeddings,
+    which start small, so the initial logits are close to 0. Plain numbers of unit variance are not small:
+    if they are most of the width, the logits, and with them the loss, start in the hundreds or higher. Use
+    `transform="bucketize"` to embed such numbers, or use fewer deep steps.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
-        num_deep_cross_layers: Steps of the deep network; its degree is 2 to their power.
-        num_shallow_cross_layers: Steps of the shallow network.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
+        num_deep_cross_layers: Number of steps L of the deep network.
+        num_shallow_cross_layers: Number of steps of the shallow network.
         deep_net_dropout: Dropout rate after each step of the deep network.
         shallow_net_dropout: Dropout rate after each step of the shallow network.
-        layer_norm: Whether the masks have their norm.
-        bias_initializer: Initializer of the crosses' biases. The authors' code uses
+        layer_norm: Whether to use layer normalization in the masks.
+        bias_initializer: Initializer of the biases of the cross networks. The authors' code uses
             `keras.initializers.RandomUniform(0, 1)`.
-        auxiliary_loss: Loss of the two networks, as in `kranking.layers.MeanHeads`; `None` for none.
+        auxiliary_loss: Loss on the logits of both networks, as in `kranking.layers.MeanHeads`; `None` for
+            no auxiliary loss.
 
     >>> country = kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=8)
     >>> sdcn_v3([country], [kr.Task("save")]).name

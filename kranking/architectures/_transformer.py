@@ -1,4 +1,4 @@
-"""Transformer over the fields, as Pinterest tried it."""
+"""Transformer on the fields, as evaluated by Pinterest."""
 
 from collections.abc import Iterable, Sequence
 
@@ -36,23 +36,23 @@ def transformer(
     units: Sequence[int] = (512, 256),
     dropout: float = 0.0,
 ) -> RankingModel:
-    """A token per field, four for all numbers, four per sequence; encoder layers; an MLP on all tokens.
+    """Transformer encoder on tokens of fields, numbers and sequences, with an MLP on all tokens.
 
     `X = [S tokens; C numeric tokens; U tokens of each sequence]`, then `depth` layers of attention and
-    feed-forward networks without positions, then `h = MLP(vec(X))`. C = U = 4 and at most two layers are
-    the paper's; widths, heads and the place of the norms are not published: ours. Fields have unit length
-    only where their declarations say so.
+    feed-forward networks without positional encoding, then `h = MLP(vec(X))`. C = U = 4 and at most two
+    layers are from the paper; the widths, the number of heads and the position of the normalizations are
+    unpublished, and the defaults are ours. Fields are normalized to unit length only if declared so.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
         depth: Number of encoder layers.
         token_dim: Width of every token.
-        num_numeric_tokens: Number of tokens C of all numbers together.
-        num_sequence_tokens: Number of tokens U of each sequence.
-        num_heads: Number of attention heads; divides `token_dim`.
-        feedforward_dim: Hidden width of the encoder layers.
-        norm_first: Whether norms stand before attention and feed-forward rather than after.
+        num_numeric_tokens: Number of tokens C for all numbers together.
+        num_sequence_tokens: Number of tokens U for each sequence.
+        num_heads: Number of attention heads. Must divide `token_dim`.
+        feedforward_dim: Hidden width of the feed-forward networks.
+        norm_first: Whether to normalize before attention and feed-forward network instead of after.
         units: Widths of the MLP.
         dropout: Dropout rate of the encoder layers and after each layer of the MLP.
 

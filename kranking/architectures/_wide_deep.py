@@ -28,23 +28,26 @@ def wide_deep(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """A wide part that remembers pairs of values, and an MLP on embeddings that generalises.
+    """Sum of a wide part that memorizes pairs of values and an MLP on embeddings that generalizes.
 
-    `logit_t = Σ_f w_ft[x_f] + Σ_(f,g) v_t[x_f, x_g] + MLP(E)_t`, with one bias, in the MLP's output.
-    Pairs are hashed into one table. The paper trains the wide part by an optimizer of its own (FTRL with
-    L1); here one optimizer trains all. Other libraries call a model without pairs, `crosses=None`, by this
-    name.
+    `logit_t = Σ_f w_ft[x_f] + Σ_(f,g) v_t[x_f, x_g] + MLP(E)_t`, with a single bias, in the output of the
+    MLP. Pairs are hashed into one table. The paper trains the wide part with a separate optimizer (FTRL
+    with L1 regularization); here one optimizer trains everything. In other libraries this name refers to
+    the model without pairs, `crosses=None`.
 
     Args:
-        features: Fitted declarations.
-        tasks: The actions to predict.
-        crosses: Pairs of names of single-valued `Categorical` features, those that you expect to matter
-            together, such as `[("user_id", "genre")]`. `"all"` takes every two of them: fine for twenty
-            features, which make 190 lookups a row, and slow for a hundred. `None` takes none.
-        cross_buckets: Rows of the pairs' table.
+        features: Fitted feature declarations.
+        tasks: Tasks to predict.
+        crosses: Pairs of names of single-valued `Categorical` features that you expect to interact, such
+            as `[("user_id", "genre")]`. `"all"` uses all pairs: fine for twenty features, with 190 lookups
+            per row, but slow for a hundred. `None` uses no pairs.
+        cross_buckets: Number of rows in the table of pairs.
         units: Widths of the MLP.
         dropout: Dropout rate after each layer of the MLP.
-        batch_norm: Whether the MLP normalises over the batch.
+        batch_norm: Whether to use batch normalization in the MLP.
+
+    Raises:
+        ValueError: If `crosses` has another form or names other features.
 
     >>> words = {"vocabulary": ("a", "b"), "embedding_dim": 4}
     >>> pair = [kr.features.Categorical("country", **words), kr.features.Categorical("app", **words)]
@@ -61,19 +64,19 @@ def wide_deep(
 
 
 def _positions(features, crosses) -> list[tuple[int, int]]:
-    """Gives pairs of names as positions among the single-valued categoricals."""
+    """Converts pairs of names to pairs of positions among the single-valued categorical features."""
     names = [f.name for f in features if isinstance(f, Categorical) and not f.multivalued]
     if isinstance(crosses, str) and crosses == "all":
         return list(combinations(range(len(names)), 2))
     pairs = () if crosses is None else crosses
     if isinstance(pairs, str) or any(isinstance(pair, str) or len(pair) != 2 for pair in pairs):
         raise ValueError(
-            '`crosses` must be "all", None, or pairs of names of features. '
+            '`crosses` must be "all", None, or a list of pairs of feature names. '
             f"Received: crosses={crosses!r}"
         )
     unknown = [name for pair in pairs for name in pair if name not in names]
     if unknown:
         raise ValueError(
-            f"`crosses` must name single-valued Categoricals, of {names}. Received: {unknown[0]!r}"
+            f"`crosses` must name single-valued Categoricals, from {names}. Received: {unknown[0]!r}"
         )
     return [(names.index(left), names.index(right)) for left, right in pairs]

@@ -37,23 +37,23 @@ def wukong(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """Stacks factorization machines, each followed by an MLP that makes tokens for the next.
+    """Stacked factorization machines, each followed by an MLP that creates the tokens of the next layer.
 
     `X[i+1] = LN([FMB(X[i]); LCB(X[i])] + X[i])` and `logit_t = MLP(vec(X[l])) · v_t + c_t`. After l layers
-    the tokens hold interactions of the orders 1 to 2^l. The layers' default sizes are small ones of the
-    paper; those of both kinds of MLP are ours.
+    the tokens contain interactions of orders 1 to 2^l. The default sizes of the layers are among the
+    smaller ones in the paper; those of both kinds of MLP are ours.
 
     Args:
-        features: Fitted declarations. Fields of unequal widths are projected to one.
-        tasks: The actions to predict.
-        num_wukong_layers: Number of layers, l.
-        fmb_features: Number of tokens that a factorization machine block gives.
-        lcb_features: Number of tokens that a linear block gives.
-        fmb_rank_k: Number of sums that the tokens are multiplied with, k.
+        features: Fitted feature declarations. Fields of unequal widths are projected to a common width.
+        tasks: Tasks to predict.
+        num_wukong_layers: Number of layers l.
+        fmb_features: Number of output tokens of a factorization machine block.
+        lcb_features: Number of output tokens of a linear compression block.
+        fmb_rank_k: Number k of projected tokens that the tokens are multiplied with.
         fmb_mlp_units: Hidden widths of the MLP in a factorization machine block.
-        units: Widths of the last MLP.
-        dropout: Dropout rate after each layer of the last MLP.
-        batch_norm: Whether the last MLP normalises over the batch.
+        units: Widths of the final MLP.
+        dropout: Dropout rate after each layer of the final MLP.
+        batch_norm: Whether to use batch normalization in the final MLP.
 
     >>> words = {"vocabulary": ("a", "b"), "embedding_dim": 4}
     >>> pair = [kr.features.Categorical("country", **words), kr.features.Categorical("app", **words)]

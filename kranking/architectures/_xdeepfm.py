@@ -33,20 +33,20 @@ def xdeepfm(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> RankingModel:
-    """First-order terms, a compressed interaction network and an MLP; their logits are added.
+    """Sum of first-order terms, a compressed interaction network (CIN) and an MLP.
 
     `logit_t = Σ_f w_ft[x_f] + CIN(E) · u_t + c_t + MLP(E)_t`. As in FuxiCTR, feature maps have no
-    activation, and the outputs of the network and of the MLP have a bias each. Without `units` this is the
-    network alone beside the first-order terms.
+    activation, and the outputs of the CIN and of the MLP each have a bias. Without `units` the model
+    consists of the first-order terms and the CIN.
 
     Args:
-        features: Fitted declarations. Fields of equal `embedding_dim` are crossed as they are.
-        tasks: The actions to predict.
-        cin_hidden_units: Number of feature maps of each layer of the compressed interaction network.
-        split_half: Whether half of a layer's maps goes to the next layer and half to the output.
-        units: Widths of the MLP; empty for none.
+        features: Fitted feature declarations. Fields of equal `embedding_dim` are used without projection.
+        tasks: Tasks to predict.
+        cin_hidden_units: Number of feature maps in each layer of the CIN.
+        split_half: Whether half of the maps of a layer go to the next layer and half to the output.
+        units: Widths of the MLP; empty for no MLP.
         dropout: Dropout rate after each layer of the MLP.
-        batch_norm: Whether the MLP normalises over the batch.
+        batch_norm: Whether to use batch normalization in the MLP.
 
     >>> country = kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=4)
     >>> xdeepfm([country], [kr.Task("save")], units=(8,)).name

@@ -129,7 +129,7 @@ def test_gdcn_has_two_structures():
 
 
 def test_an_inner_activation_needs_two_factors():
-    with pytest.raises(ValueError, match=r"give `low_rank`. Received: inner_activation='relu'"):
+    with pytest.raises(ValueError, match=r"requires `low_rank`. Received: inner_activation='relu'"):
         architectures.dcn_v2(FEATURES, TASKS, inner_activation="relu")
 
 

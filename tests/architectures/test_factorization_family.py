@@ -161,9 +161,9 @@ def test_wide_deep_without_a_pair_has_no_table_of_pairs():
 @pytest.mark.parametrize(
     ("crosses", "message"),
     [
-        ("some", r'`crosses` must be "all", None, or pairs of names .*Received: crosses='),
-        (["c0", "c1"], r"pairs of names"),
-        ([("c0", "age")], r"must name single-valued Categoricals, of .*Received: 'age'"),
+        ("some", r'`crosses` must be "all", None, or a list of pairs .*Received: crosses='),
+        (["c0", "c1"], r"a list of pairs of feature names"),
+        ([("c0", "age")], r"must name single-valued Categoricals, from .*Received: 'age'"),
         ([("c0", "c0")], r"pairs of different column positions"),
     ],
     ids=str,

@@ -163,7 +163,10 @@ def test_gates_start_at_one():
     [
         ({"fs1_context": ["nobody"]}, r"`fs1_context` must be a list of names .*'tag', 'item'\]"),
         ({"fs2_context": "user"}, r"`fs2_context` must be a list of names .*Received: .*'user'"),
-        ({"use_fs": False, "fs1_context": ["user"]}, r"gates, which use_fs=False leaves out"),
+        (
+            {"use_fs": False, "fs1_context": ["user"]},
+            r"are inputs of the gates and require use_fs=True",
+        ),
         ({"num_heads": 3}, r"`num_heads` must divide the widths of both vectors"),
     ],
     ids=str,

@@ -16,7 +16,7 @@ def filled(layer: keras.layers.Layer, name: str, source: str) -> Any:
     value = getattr(layer, name)
     if value is None:
         raise ValueError(
-            f"`{layer.name}` requires `{name}`, which a `RankingModel` sets from its {source}. "
+            f"`{layer.name}` needs `{name}`; a `RankingModel` fills it in from its {source}. "
             f"Received: {name}=None"
         )
     return value

@@ -41,5 +41,5 @@ def test_rejects(value):
 
 @pytest.mark.parametrize("shape", [(None, 4), (None, None, 4)])
 def test_rejects_shapes(shape):
-    with pytest.raises(ValueError, match=r"takes \(batch, tokens, dim\) with a known number"):
+    with pytest.raises(ValueError, match=r"shape \(batch, tokens, dim\) with a known number"):
         TokenLinear(2).build(shape)

@@ -102,7 +102,7 @@ def test_attentive_with_weights_that_do_not_see_the_row_is_plain():
 
 @pytest.mark.parametrize("cls", [DotCompression, AttentiveDotCompression])
 def test_wants_tokens(cls):
-    with pytest.raises(ValueError, match=r"takes \(batch, tokens, dim\) with a known number"):
+    with pytest.raises(ValueError, match=r"shape \(batch, tokens, dim\) with a known number"):
         cls().build((None, 12))
 
 

@@ -82,5 +82,5 @@ def test_rejects(size):
 
 @pytest.mark.parametrize("shape", [(None, 4), (None, None, 4)])
 def test_rejects_shapes(shape):
-    with pytest.raises(ValueError, match=r"takes \(batch, tokens, dim\) with a known number"):
+    with pytest.raises(ValueError, match=r"shape \(batch, tokens, dim\) with a known number"):
         ConvolutionInteraction().build(shape)

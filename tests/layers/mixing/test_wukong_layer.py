@@ -138,5 +138,5 @@ def test_rejects_other_settings():
         WukongLayer(fmb_mlp_units=(0,))
     with pytest.raises(ValueError, match=r"`epsilon` must be a number"):
         WukongLayer(epsilon=-1.0)
-    with pytest.raises(ValueError, match=r"takes \(batch, tokens, dim\) with a known number"):
+    with pytest.raises(ValueError, match=r"shape \(batch, tokens, dim\) with a known number"):
         WukongLayer().build((None, 12))

@@ -57,7 +57,7 @@ class CompositeProjection(keras.layers.Layer):
         return sum((work_of(*part) for part in self._parts(input_shape)), Work())
 
     def _parts(self, input_shape):
-        """Returns the layers, not built, each with its input's shape."""
+        """Returns the unbuilt layers, each with its input shape."""
         tokens, dim = check_tokens(self, input_shape)
         width, shared = tokens * dim, {"use_bias": False, "dtype": self.dtype_policy}
         units = width if self.rank is None else self.num_heads * self.rank

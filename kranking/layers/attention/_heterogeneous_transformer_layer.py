@@ -15,7 +15,8 @@ class HeterogeneousTransformerLayer(PerTokenTransformer):
     without, the norms follow the sums. `F_i(u) = g(u W₁ᵢ + c₁ᵢ) W₂ᵢ + c₂ᵢ`. Attention has no biases; the
     tokens share both norms. With equal weights for all tokens this is a plain Transformer layer.
 
-    Written from secondary accounts of the paper: the place of the norms and `g` are unverified.
+    Implemented from secondary descriptions of the paper: the placement of the norms and `g` are
+    unverified.
 
     Args:
         num_heads: Number of attention heads; divides the tokens' dim.

@@ -18,7 +18,8 @@ class HiformerLayer(PerTokenTransformer):
     Where only some tokens feed the tasks, as the last layer of Hiformer does, `num_queries` leaves the rest
     out of the work, and loses nothing.
 
-    Written from secondary accounts of the paper: the place of the norms and the activation are unverified.
+    Implemented from secondary descriptions of the paper: the placement of the norms and the
+    activation are unverified.
 
     Args:
         num_heads: Number of attention heads; divides the tokens' dim.

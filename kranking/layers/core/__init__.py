@@ -1,4 +1,4 @@
-"""What every architecture is built with: perceptrons, containers, adapters from fields to tokens."""
+"""Building blocks of all architectures: MLPs, containers, and adapters from fields to tokens."""
 
 from kranking.layers.core._concatenate import Concatenate as Concatenate
 from kranking.layers.core._field_normalization import FieldNormalization as FieldNormalization

@@ -1,4 +1,4 @@
-"""Fields to one flat vector."""
+"""Concatenation of fields to one flat vector."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,18 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class Concatenate(keras.layers.Layer):
-    """Joins fields into one flat vector, `x = e₁ ‖ … ‖ e_F`, in the order they come.
+    """Concatenates fields to one flat vector, in order.
 
-    It can join whole views as well: in a `keras.Sequential`, `Concatenate(("flat", "numeric"))` lets raw
-    numbers into a layer that takes a flat vector, and `Concatenate(("numeric",))` gives it nothing else.
+    `x = e₁ ‖ … ‖ e_F`. The layer can also concatenate whole views: in a `keras.Sequential`,
+    `Concatenate(("flat", "numeric"))` adds the raw numeric features to the input of a layer that
+    takes a flat vector, and `Concatenate(("numeric",))` passes only those.
 
     Args:
-        views: What a builder hands in: `"fields"`, or a list of views that are flat vectors.
+        views: The inputs requested from the model builder: `"fields"`, or a list of views that are
+            flat vectors.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: a list of fields `(batch, d_i)`, one or more, of any widths.
+    Input shape: a list of one or more fields `(batch, d_i)`, of any widths.
     Output shape: `(batch, Σ d_i)`.
 
     >>> fields = [np.ones((2, 3), "float32"), np.ones((2, 1), "float32")]
@@ -35,7 +37,7 @@ class Concatenate(keras.layers.Layer):
         many = isinstance(views, list | tuple) and len(views) > 0
         if views != "fields" and not (many and all(isinstance(view, str) for view in views)):
             raise ValueError(
-                "`views` must be 'fields', or a list of names of views, not empty. "
+                "`views` must be 'fields' or a non-empty list of view names. "
                 f"Received: views={views!r}"
             )
         super().__init__(**kwargs)
@@ -43,7 +45,7 @@ class Concatenate(keras.layers.Layer):
 
     @property
     def takes(self):
-        """The views."""
+        """The requested views."""
         return self.views
 
     def build(self, input_shape):
@@ -51,7 +53,7 @@ class Concatenate(keras.layers.Layer):
         self.compute_output_shape(input_shape)
 
     def call(self, inputs):
-        """Joins the fields."""
+        """Concatenates the fields."""
         fields = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
         return fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=-1)
 
@@ -70,11 +72,11 @@ class Concatenate(keras.layers.Layer):
 
 
 def check_fields(layer: keras.layers.Layer, input_shape) -> list:
-    """Returns the shapes of the fields, or raises unless each is (batch, width)."""
+    """Returns the shapes of the fields; raises `ValueError` unless each is (batch, width)."""
     shapes = shapes_of(input_shape)
     if any(len(shape) != 2 for shape in shapes):
         raise ValueError(
-            f"`{layer.name}` takes a list of fields of shape (batch, width). "
+            f"`{layer.name}` expects a list of fields of shape (batch, width). "
             f"Received: input_shape={shapes}"
         )
     return shapes

@@ -1,4 +1,4 @@
-"""Layer normalization of each field of a flat vector."""
+"""Layer normalization per field of a flat vector."""
 
 from itertools import groupby
 
@@ -18,21 +18,21 @@ from kranking.layers._contract._work import Work, elements
 
 @serializable
 class FieldNormalization(keras.layers.Layer):
-    """Normalizes every field of a flat vector by its own mean and variance.
+    """Layer normalization applied to each field of a flat vector separately.
 
-    For field `f`, `y_f = (x_f - mean(x_f)) / sqrt(var(x_f) + epsilon) · γ_f + β_f`, with its own
-    `γ_f` and `β_f`. A field of width 1 is only scaled and shifted: its norm would be a constant, which
-    erases a scalar feature.
+    For field `f`, `y_f = (x_f - mean(x_f)) / sqrt(var(x_f) + epsilon) · γ_f + β_f`, with separate
+    `γ_f` and `β_f`. A field of width 1 is only scaled and shifted: normalizing a scalar would
+    replace it by a constant.
 
     Args:
-        field_dims: Width of each field, in order. `None` is filled in by `RankingModel`; used
-            alone, the layer needs it.
+        field_dims: Width of each field, in order. `None` lets `RankingModel` fill it in; required
+            if the layer is used on its own.
         epsilon: Added to the variance.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, width)`, with `width = sum(field_dims)`.
     Output shape: the input shape.
-    Raises: `ValueError` at build if `field_dims` is missing or does not sum to the width.
+    Raises: `ValueError` at build time if `field_dims` is missing or does not sum to the width.
 
     >>> layer = kr.layers.FieldNormalization(field_dims=(2, 1))
     >>> y = layer(np.array([[1.0, 5.0, 7.0]], "float32"))
@@ -54,7 +54,7 @@ class FieldNormalization(keras.layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape: Shape):
-        """Creates one scale and one offset for the whole vector."""
+        """Creates the scale and the offset, one vector each for all fields."""
         width = check_known_width(self, input_shape)
         check_field_dims(self, self.field_dims, width)
         self.gamma = self.add_weight(shape=(width,), initializer="ones", name="gamma")
@@ -62,7 +62,7 @@ class FieldNormalization(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: width})
 
     def call(self, inputs):
-        """Normalizes runs of equally wide fields together, so 40 fields cost a few operations."""
+        """Normalizes consecutive fields of equal width together, to use few operations."""
         wide = kops.wide(self.compute_dtype)
         values = ops.cast(inputs, wide)
         parts, start = [], 0
@@ -99,8 +99,8 @@ def check_field_dims(layer: keras.layers.Layer, field_dims, width: int) -> None:
     """Raises `ValueError` unless `field_dims` is given and sums to `width`."""
     if field_dims is None:
         raise ValueError(
-            f"`{layer.name}` normalizes per field and needs `field_dims`, the width of each field; "
-            "a `RankingModel` fills it in for its first block. Give it, or use `ln_emb='whole'` in "
+            f"`{layer.name}` normalizes each field and needs `field_dims`, the width of each field; "
+            "a `RankingModel` fills it in for its first block. Pass it, or use `ln_emb='whole'` in "
             "a MaskNet. Received: field_dims=None"
         )
     if sum(field_dims) != width:

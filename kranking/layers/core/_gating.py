@@ -1,4 +1,4 @@
-"""Gates that weigh experts."""
+"""Softmax gates of mixtures of experts."""
 
 from keras import ops
 
@@ -6,8 +6,8 @@ from kranking import ops as kops
 
 
 def softmax_gates(scores):
-    """Returns weights that sum to 1 on the last axis, computed in float32, in the dtype of `scores`."""
+    """Returns the softmax of `scores`, computed in float32 and cast back to their dtype."""
     if scores.shape[-1] == 1:
-        # Keras warns of a softmax of one; the gate of a single expert still has a gradient, of 0.
+        # Keras warns about a softmax over one entry. A single gate is 1, with a gradient of 0.
         return scores - scores + 1
     return ops.cast(ops.softmax(ops.cast(scores, kops.wide(scores.dtype)), axis=-1), scores.dtype)

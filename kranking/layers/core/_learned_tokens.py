@@ -1,4 +1,4 @@
-"""Tokens that are weights."""
+"""Learned tokens."""
 
 import keras
 from keras import ops
@@ -10,10 +10,11 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class LearnedTokens(keras.layers.Layer):
-    """Puts learned tokens behind those of the input, the same for every row.
+    """Appends learned tokens to the input tokens.
 
-    `Y = [X; c₁; …; c_n]`. After layers in which tokens read each other, each of them has gathered what it
-    needs of the row: one token per task, as in Hiformer, or one for the whole.
+    `Y = [X; c₁; …; c_n]`, with the same `c` in every row. Later layers that mix tokens, such as
+    attention, collect information about the row in the learned tokens: one token per task, as in
+    Hiformer, or a single one, like a CLS token.
 
     Args:
         num_tokens: Number of learned tokens.
@@ -51,7 +52,7 @@ class LearnedTokens(keras.layers.Layer):
 
     def call(self, inputs):
         """Appends the tokens to every row."""
-        # A sum with zeros repeats them along a batch whose size is not known.
+        # Adding zeros broadcasts the tokens along the batch, whose size may be unknown.
         learned = ops.zeros_like(inputs[:, :1, :1]) + ops.expand_dims(self.embeddings, 0)
         return ops.concatenate([inputs, learned], axis=1)
 

@@ -1,4 +1,4 @@
-"""Mixture of perceptrons, every one of them active."""
+"""Dense mixture of experts."""
 
 from collections.abc import Sequence
 
@@ -20,14 +20,15 @@ from kranking.layers.core._stacked_mlp import StackedMLP
 
 @serializable
 class MixtureOfExperts(keras.layers.Layer):
-    """Weighs the outputs of several perceptrons by a gate that reads the same input.
+    """Dense mixture of experts: a softmax gate weights the outputs of several MLPs.
 
-    `y = Σ_e softmax(x G)_e · MLP_e(x)`, with a linear gate `G` without bias. Every expert runs for every
-    example. DHEN compares itself with such a mixture, whose cost it reports to grow with the number of
-    experts; that its gate is dense is our reading of that cost, since its reference is a sparse one.
+    `y = Σ_e softmax(x G)_e · MLP_e(x)`, with a linear gate `G` without bias. Every expert runs for
+    every example. DHEN uses such a mixture as a baseline and reports that its cost grows with the
+    number of experts. That the gate is dense is inferred from this cost, since the paper that DHEN
+    cites for it has a sparse gate.
 
     Args:
-        units: Widths of each expert.
+        units: Layer widths of each expert.
         num_experts: Number of experts.
         activation: Activation of the experts.
         kernel_initializer: Initializer of every kernel.
@@ -64,7 +65,7 @@ class MixtureOfExperts(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: Shape):
-        """Builds the experts, all in one stack, and the gate."""
+        """Builds the experts, stacked in one layer, and the gate."""
         width = check_known_width(self, input_shape)
         self.experts = self._experts()
         self.experts.build((None, width))
@@ -79,7 +80,7 @@ class MixtureOfExperts(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: width})
 
     def call(self, inputs):
-        """Runs every expert and sums them by their weights."""
+        """Computes the gated sum of all experts."""
         weights = ops.expand_dims(softmax_gates(self.gate(inputs)), 1)
         mixed = ops.matmul(weights, self.experts(inputs))  # (B, 1, E) (B, E, width)
         return ops.reshape(mixed, (-1, self.units[-1]))
@@ -89,7 +90,7 @@ class MixtureOfExperts(keras.layers.Layer):
         return (input_shape[0], self.units[-1])
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts `E · P(mlp) + W · E` parameters, and `2E · units[-1]` FLOPs for the sum."""
+        """Counts `E · P(mlp) + W · E` parameters and `2E · units[-1]` FLOPs for the sum."""
         width, count = check_known_width(self, input_shape), self.num_experts
         total = self._experts().work((None, width)) + dense_work(width, count, bias=False)
         return total + Work(0, 2 * count * self.units[-1], count + self.units[-1])

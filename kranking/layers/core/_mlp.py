@@ -14,22 +14,24 @@ from kranking._core import (
 )
 from kranking.layers._contract._work import Work, work_of_chain
 
-_MOMENTUM = 0.9  # PyTorch's 0.1; Keras's 0.99 has not settled after an epoch of large batches.
+_MOMENTUM = (
+    0.9  # PyTorch's default; with Keras's 0.99, an epoch of large batches is too short to converge.
+)
 
 
 @serializable
 class MLP(keras.layers.Layer):
-    """Stacks dense layers, in the field's order: projection, batch norm, activation, dropout.
+    """Multi-layer perceptron: dense layers with optional batch norm and dropout.
 
-    `h[j] = dropout(activation(BN(h[j-1] A[j] + b[j])))` for each entry of `units`, the last one
-    included.
+    `h[j] = dropout(activation(BN(h[j-1] A[j] + b[j])))` for each entry of `units`, including the
+    last.
 
     Args:
         units: Width of each layer.
         activation: Activation of every layer.
         dropout: Fraction of activations dropped in training, after every layer.
-        batch_norm: Normalizes every projection over the batch, with momentum 0.9.
-        use_bias: Adds a bias to every projection.
+        batch_norm: Whether to batch-normalize every projection, with momentum 0.9.
+        use_bias: Whether to add a bias to every projection.
         epsilon: Epsilon of the batch norm.
         kernel_initializer: Initializer of every kernel.
         kernel_regularizer: Regularizer of every kernel.
@@ -72,7 +74,7 @@ class MLP(keras.layers.Layer):
         self.steps = [step for index in range(len(units)) for step in self._steps(index)]
 
     def build(self, input_shape: Shape):
-        """Builds every step."""
+        """Builds all steps."""
         check_known_width(self, input_shape)
         for step in self.steps:
             step.build(input_shape)
@@ -85,7 +87,7 @@ class MLP(keras.layers.Layer):
         return inputs
 
     def compute_output_shape(self, input_shape: Shape):
-        """Returns the input shape with `units[-1]` last."""
+        """Returns the input shape with the last axis replaced by `units[-1]`."""
         return (*input_shape[:-1], self.units[-1])
 
     def work(self, input_shape: Shape) -> Work:
@@ -107,11 +109,11 @@ class MLP(keras.layers.Layer):
         }
 
     def _steps(self, index):
-        """Returns the layers of one entry of `units`; those that would do nothing are left out."""
+        """Yields the layers for one entry of `units`, omitting those that are disabled."""
         shared = {"dtype": self.dtype_policy}
         yield keras.layers.Dense(
             self.units[index],
-            # Dense keeps what the activation's slope needs; a norm has to come in between.
+            # Without batch norm, Dense applies the activation and saves only what its gradient needs.
             activation=None if self.batch_norm else self.activation,
             use_bias=self.use_bias,
             kernel_initializer=fresh(self.kernel_initializer, index),

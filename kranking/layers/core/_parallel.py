@@ -1,4 +1,4 @@
-"""Branches side by side."""
+"""Parallel branches."""
 
 from collections.abc import Sequence
 
@@ -15,28 +15,28 @@ MERGES = ("concat", "sum", "mean")
 
 @serializable
 class Parallel(keras.layers.Layer):
-    """Runs several layers side by side and merges what they give.
+    """Applies several layers in parallel and merges their outputs.
 
-    `y = merge(branch₁(x), …, branch_n(x))`. Put a `keras.layers.Identity()` among the branches to
-    keep the input beside them, and a `keras.Sequential([...])` for a branch of several layers.
+    `y = merge(branch₁(x), …, branch_n(x))`. Use `keras.layers.Identity()` as a branch to keep the
+    input in the output, and `keras.Sequential([...])` for a branch of several layers.
 
     Args:
-        branches: Keras layers, one or more.
-        merge: `"concat"` joins vectors on their last axis and tokens on the token axis; `"sum"` and
-            `"mean"` need outputs of equal shape, or of width 1, which is repeated.
+        branches: List of one or more Keras layers.
+        merge: `"concat"` concatenates vectors along the last axis and tokens along the token axis;
+            `"sum"` and `"mean"` need outputs of equal shape, where a width of 1 is broadcast.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Attributes:
-        takes: What each branch takes, in order: `"flat"`, `"tokens"`, another view, a tuple of several, or
-            `None` (any).
+        takes: The view that each branch takes, in order: `"flat"`, `"tokens"`, another view, a
+            tuple of several, or `None` (any).
 
-    Input shape: any, given to every branch; or a list of as many inputs as branches, one each, which is
-        itself a list for a branch that takes several. A list that could only be the several inputs of one
-        branch is given to every branch.
+    Input shape: any, passed to every branch; or a list with one input per branch, which is itself a
+        list for a branch that takes several inputs. A list that does not match the branches one by
+        one is passed to every branch.
     Output shape: `(batch, Σ widths)` or `(batch, Σ tokens, dim)` for `"concat"`, otherwise that of
         one branch.
-    Raises: `ValueError` at build if the inputs are not what the branches take, or their outputs cannot
-        be merged.
+    Raises: `ValueError` at build time if the inputs do not match what the branches take, or if the
+        outputs cannot be merged.
 
     >>> layer = kr.layers.Parallel([kr.layers.CrossNetwork(2), keras.layers.Identity()])
     >>> tuple(layer(np.ones((2, 6), "float32")).shape)
@@ -48,12 +48,12 @@ class Parallel(keras.layers.Layer):
         good = isinstance(branches, list | tuple) and len(branches) > 0
         if not good or not all(isinstance(b, keras.layers.Layer) for b in branches):
             raise ValueError(
-                f"`branches` must be a list of Keras layers, not empty. "
+                f"`branches` must be a non-empty list of Keras layers. "
                 f"Received: branches={branches!r}"
             )
         if len({id(branch) for branch in branches}) < len(branches):
             raise ValueError(
-                "`branches` must be different layers: one layer twice would share its weights. "
+                "`branches` must be distinct layers: a repeated layer would share its weights. "
                 f"Received: {[branch.name for branch in branches]}"
             )
         super().__init__(**kwargs)
@@ -62,17 +62,17 @@ class Parallel(keras.layers.Layer):
 
     @property
     def takes(self):
-        """What each branch takes."""
+        """The view that each branch takes."""
         return tuple(takes_of(branch) for branch in self.branches)
 
     @property
     def gives(self):
-        """`"tokens"` if the branches that say so give tokens, otherwise `"flat"`."""
+        """`"tokens"` if any branch outputs tokens, otherwise `"flat"`."""
         return "tokens" if "tokens" in map(gives_of, self.branches) else "flat"
 
     @property
     def inner_layers(self):
-        """The branches: what a builder fills in reaches them."""
+        """The branches, in which a model builder fills in attributes too."""
         return self.branches
 
     def build(self, input_shape):
@@ -95,7 +95,7 @@ class Parallel(keras.layers.Layer):
         return total / len(outputs) if self.merge == "mean" else total
 
     def compute_output_shape(self, input_shape):
-        """Returns the merged shape, or raises if the branches' shapes do not agree."""
+        """Returns the merged shape; raises `ValueError` if the shapes of the branches do not match."""
         views = self._views(input_shape)
         shapes = [
             tuple(branch.compute_output_shape(view))
@@ -106,7 +106,7 @@ class Parallel(keras.layers.Layer):
             agree = len({len(s) for s in shapes}) == 1
             agree = agree and len({s[:axis] + s[axis + 1 :] for s in shapes}) == 1
         else:
-            # One width, beside which a width of 1 is repeated: a scalar term of a sum of logits.
+            # All widths are equal or 1, which is broadcast: a scalar term in a sum of logits.
             agree = len({s[:-1] for s in shapes}) == 1 and len({s[-1] for s in shapes} - {1}) <= 1
         if not agree:
             raise ValueError(
@@ -119,7 +119,7 @@ class Parallel(keras.layers.Layer):
         return (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
 
     def work(self, input_shape) -> Work:
-        """Sums the work of the branches; merging several makes the output once more."""
+        """Sums the work of the branches; merging several saves the output once more."""
         total = Work()
         for branch, shape in zip(self.branches, self._views(input_shape), strict=True):
             total += work_of(branch, shape)
@@ -139,19 +139,19 @@ class Parallel(keras.layers.Layer):
         return cls(**{**config, "branches": branches})
 
     def _views(self, input_shape):
-        """Returns the input shape of each branch, or raises unless it is what the branch takes."""
+        """Returns the input shape of each branch; raises `ValueError` if it does not match."""
         views = self._shared_out(input_shape, is_many)
         for branch, takes, view in zip(self.branches, self.takes, views, strict=True):
             if not _fits(view, takes, is_many):
                 raise ValueError(
-                    f"`{self.name}` takes one input for all of its branches, or a list of one for each, "
+                    f"`{self.name}` expects one input for all branches, or a list with one per branch, "
                     "itself a list for a branch that takes several. "
                     f"Received: input_shape={input_shape} for {branch.name!r}, which takes {takes!r}"
                 )
         return views
 
     def _shared_out(self, given, is_list):
-        """Returns one input per branch: its part of a list if every part fits, otherwise all of it."""
+        """Returns one input per branch: its item of a list if every item fits, else the whole input."""
         takes = self.takes
         own = is_list(given) and len(given) == len(takes)
         own = own and all(_fits(g, t, is_list) for g, t in zip(given, takes, strict=True))
@@ -159,9 +159,9 @@ class Parallel(keras.layers.Layer):
 
 
 def _fits(given, takes, is_list):
-    """Whether one input, or a list of several, can be what a branch takes."""
+    """Whether an input, or a list of several, matches what a branch takes."""
     if isinstance(takes, tuple | list):
-        if not is_list(given):  # a view that all of its own branches share
+        if not is_list(given):  # one view shared by all inner branches
             return len({view for view in leaves(takes) if view is not None}) < 2
         several = len(given) == len(takes)
         return several and all(_fits(g, t, is_list) for g, t in zip(given, takes, strict=True))

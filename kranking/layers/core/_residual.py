@@ -1,4 +1,4 @@
-"""A layer with its input added."""
+"""Residual connection."""
 
 import keras
 
@@ -15,10 +15,10 @@ class Residual(keras.layers.Layer):
         block: A Keras layer whose output has the shape of its input.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: what `block` takes.
+    Input shape: any shape that `block` accepts.
     Output shape: the input shape.
-    Raises: `ValueError` at build if the block changes the shape; put a `keras.layers.Dense` of the
-        right width before it or at its end.
+    Raises: `ValueError` at build time if the block changes the shape; add a `keras.layers.Dense` of
+        the right width before the block or at its end.
 
     >>> block = kr.layers.MLP([6], kernel_initializer="zeros")
     >>> y = kr.layers.Residual(block)(np.ones((1, 6), "float32"))
@@ -36,17 +36,17 @@ class Residual(keras.layers.Layer):
 
     @property
     def takes(self):
-        """What the block takes."""
+        """The view that the block takes."""
         return takes_of(self.block)
 
     @property
     def gives(self):
-        """What the block gives."""
+        """The kind of tensor that the block outputs."""
         return gives_of(self.block)
 
     @property
     def inner_layers(self):
-        """The block: what a builder fills in reaches it."""
+        """The block, in which a model builder fills in attributes too."""
         return (self.block,)
 
     def build(self, input_shape):
@@ -59,17 +59,17 @@ class Residual(keras.layers.Layer):
         return inputs + self.block(inputs)
 
     def compute_output_shape(self, input_shape):
-        """Returns the input shape, or raises if the block changes it."""
+        """Returns the input shape; raises `ValueError` if the block changes it."""
         output_shape = tuple(self.block.compute_output_shape(input_shape))
         if output_shape != tuple(input_shape):
             raise ValueError(
-                f"`block` of `{self.name}` must keep its input's shape, {tuple(input_shape)}. "
-                f"Received: {self.block.name!r}, which gives {output_shape}"
+                f"`block` of `{self.name}` must keep the shape of its input, {tuple(input_shape)}. "
+                f"Received: {self.block.name!r} with output shape {output_shape}"
             )
         return output_shape
 
     def work(self, input_shape) -> Work:
-        """Returns the block's work; the sum makes the output once more."""
+        """Returns the work of the block; the sum saves the output once more."""
         return work_of(self.block, input_shape) + Work(saved_elements=elements(input_shape))
 
     def get_config(self):

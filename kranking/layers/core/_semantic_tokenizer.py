@@ -1,4 +1,4 @@
-"""A flat vector to a chosen number of tokens."""
+"""Tokenizer that splits a flat vector into a fixed number of tokens."""
 
 import keras
 from keras import ops
@@ -15,15 +15,15 @@ from kranking.layers.core._stacked_mlp import StackedDense
 
 @serializable
 class SemanticTokenizer(keras.layers.Layer):
-    """Cuts a flat vector into slices of equal width and projects each to a token.
+    """Splits a flat vector into slices of equal width and projects each slice to a token.
 
-    `x_t = slice_t P_t + b_t` for T slices of width `w = ⌈W / T⌉`, the last ones padded with zeros. What
-    shares a slice shares a token: declare the features in groups of related meaning, users' together,
-    items' together. Each slice has its own projection; whether the paper's is shared is not known
-    (unverified).
+    `x_t = slice_t P_t + b_t` for T slices of width `w = ⌈W / T⌉`, padded with zeros at the end.
+    Features in the same slice share a token, so declare related features next to each other: all
+    user features, then all item features. Each slice has its own projection; whether the paper
+    shares one projection is unverified.
 
     Args:
-        num_tokens: Number of tokens T.
+        num_tokens: Number of tokens, T.
         dim: Width of every token.
         kernel_initializer: Initializer of every projection.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -51,13 +51,13 @@ class SemanticTokenizer(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: Shape):
-        """Builds the projections, all in one stack."""
+        """Builds the projections, stacked in one layer."""
         self.projection = self._projection()
         self.projection.build(self._slices(input_shape))
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: input_shape[-1]})
 
     def call(self, inputs):
-        """Pads, cuts and projects."""
+        """Pads, splits and projects the input."""
         _, count, width = self._slices(inputs.shape)
         missing = count * width - inputs.shape[-1]
         if missing:

@@ -1,4 +1,4 @@
-"""Pooling of a padded sequence."""
+"""Pooling of padded sequences."""
 
 import keras
 
@@ -12,16 +12,16 @@ _REDUCTIONS = {"mean": kops.masked_mean, "sum": kops.masked_sum, "max": kops.mas
 
 @serializable
 class SequencePooling(keras.layers.Layer):
-    """Pools the valid tokens of a sequence; an empty sequence gives 0.
+    """Pools the valid tokens of a sequence; an empty sequence is pooled to 0.
 
-    `y = Σ_s m_s x_s / max(1, Σ_s m_s)` for `"mean"`; without the division for `"sum"`; the largest
-    of the valid entries for `"max"`.
+    `y = Σ_s m_s x_s / max(1, Σ_s m_s)` for `"mean"`, the same without the division for `"sum"`, and
+    the maximum over the valid tokens for `"max"`.
 
     Args:
         mode: `"mean"`, `"sum"` or `"max"`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: a list of tokens `(batch, length, dim)` and mask `(batch, length)`, true where a
+    Input shape: a list of tokens `(batch, length, dim)` and a mask `(batch, length)`, true where a
         token is valid.
     Output shape: `(batch, dim)`.
 
@@ -65,7 +65,7 @@ class SequencePooling(keras.layers.Layer):
         shapes = shapes_of(input_shape)
         if len(shapes) != 2 or len(shapes[0]) != 3:
             raise ValueError(
-                f"`{self.name}` takes a list of tokens (batch, length, dim) and mask "
+                f"`{self.name}` expects a list of tokens (batch, length, dim) and a mask "
                 f"(batch, length). Received: input_shape={shapes}"
             )
         return shapes[0]

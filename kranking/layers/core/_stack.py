@@ -1,4 +1,4 @@
-"""Fields of one width to tokens."""
+"""Stacking of fields of equal width to tokens."""
 
 import keras
 from keras import ops
@@ -10,17 +10,17 @@ from kranking.layers.core._concatenate import check_fields
 
 @serializable
 class Stack(keras.layers.Layer):
-    """Puts fields of equal width on top of each other as tokens, `X = [e₁; …; e_F]`.
+    """Stacks fields of equal width to tokens, `X = [e₁; …; e_F]`.
 
-    Nothing is projected: the tokens are the embeddings that the papers on factorization machines write.
-    For fields of unequal widths there is `Tokenizer`.
+    The fields are not projected: the tokens are the embeddings, as in factorization machines. Use
+    `Tokenizer` for fields of different widths.
 
     Args:
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: a list of fields `(batch, dim)`, one or more.
+    Input shape: a list of one or more fields `(batch, dim)`.
     Output shape: `(batch, fields, dim)`.
-    Raises: `ValueError` at build if the fields' widths differ.
+    Raises: `ValueError` at build time if the widths of the fields differ.
 
     >>> fields = [np.ones((2, 4), "float32"), np.ones((2, 4), "float32")]
     >>> tuple(kr.layers.Stack()(fields).shape)
@@ -45,8 +45,8 @@ class Stack(keras.layers.Layer):
         widths = [check_known_width(self, shape) for shape in shapes]
         if len(set(widths)) > 1:
             raise ValueError(
-                f"`{self.name}` stacks fields of one width. Give the features one `embedding_dim`, or "
-                f"project them with a `Tokenizer`. Received: widths {widths}"
+                f"`{self.name}` stacks fields of equal width. Use one `embedding_dim` for all features, "
+                f"or project them with a `Tokenizer`. Received: widths {widths}"
             )
         return (shapes[0][0], len(widths), widths[0])
 

@@ -1,4 +1,4 @@
-"""Several small networks of equal shape, run as one: experts, gates, towers, per-token weights."""
+"""Several small networks of equal shape, computed as one: experts, gates, towers, per-token weights."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from kranking.layers._contract._work import Work, dense_work, work_of_chain
 
 
 class StackedDense(keras.layers.Layer):
-    """Internal: `y_c = activation(x_c A_c + b_c)` for `count` slots `c`, in one batched product.
+    """Internal: `count` dense layers, `y_c = activation(x_c A_c + b_c)`, as one batched matrix product.
 
     Args:
-        count: Number of slots.
-        units: Width of each slot's output.
+        count: Number of slots `c`.
+        units: Output width of each slot.
         activation: Activation of the output.
-        use_bias: Adds `b_c`.
-        kernel_initializer: Initializer of each slot's kernel, drawn apart.
+        use_bias: Whether to add `b_c`.
+        kernel_initializer: Initializer of the kernels, drawn separately for each slot.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, width)`, which every slot reads, or `(batch, count, width)`.
@@ -42,12 +42,12 @@ class StackedDense(keras.layers.Layer):
         self.kernel_initializer = kernel_initializer
 
     def build(self, input_shape: Shape):
-        """Creates one kernel and one bias per slot, each kind in one tensor."""
+        """Creates the kernels and the biases of all slots, each as one tensor."""
         width = check_known_width(self, input_shape)
         draws = [fresh(self.kernel_initializer, slot) for slot in range(self.count)]
 
         def initialize(shape, dtype=None):
-            # One by one: an initializer would take the leading axis for a part of the fan-in.
+            # One by one: an initializer would count the leading axis as part of the fan-in.
             return ops.stack([draw(shape[1:], dtype=dtype) for draw in draws])
 
         self.kernel = self.add_weight(
@@ -60,7 +60,7 @@ class StackedDense(keras.layers.Layer):
             )
 
     def call(self, inputs):
-        """Multiplies with the slots in front, where every backend has one batched product."""
+        """Computes the slots with one batched product, which needs the slot axis first."""
         if len(inputs.shape) == 3:
             inputs = ops.transpose(inputs, (1, 0, 2))
         outputs = ops.transpose(ops.matmul(inputs, self.kernel), (1, 0, 2))
@@ -82,18 +82,18 @@ class StackedDense(keras.layers.Layer):
 
 
 class StackedMLP(keras.layers.Layer):
-    """Internal: `count` perceptrons of equal shape, with an optional linear output.
+    """Internal: `count` MLPs of equal shape, with an optional linear output layer.
 
     Args:
-        count: Number of perceptrons.
-        units: Widths of the layers with an activation; may be empty if there is an output.
-        output_units: Width of a last, linear layer. `None` for none.
-        output_bias: Adds a bias to the last, linear layer.
+        count: Number of MLPs.
+        units: Widths of the layers with an activation; may be empty if `output_units` is set.
+        output_units: Width of a last, linear layer. `None` omits it.
+        output_bias: Whether to add a bias to the last, linear layer.
         activation: Activation of `units`.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, width)`, which every perceptron reads, or `(batch, count, width)`.
+    Input shape: `(batch, width)`, which every MLP reads, or `(batch, count, width)`.
     Output shape: `(batch, count, width of the last layer)`.
     """
 
@@ -126,7 +126,7 @@ class StackedMLP(keras.layers.Layer):
         ]
 
     def build(self, input_shape: Shape):
-        """Builds every step."""
+        """Builds all steps."""
         for step in self.steps:
             step.build(input_shape)
             input_shape = step.compute_output_shape(input_shape)
@@ -147,5 +147,5 @@ class StackedMLP(keras.layers.Layer):
 
     @property
     def num_kernels(self) -> int:
-        """Returns the number of kernels that are drawn, for the seeds of whatever follows."""
+        """Number of kernels drawn, used to offset the seeds of later layers."""
         return self.count * len(self.steps)

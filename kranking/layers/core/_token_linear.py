@@ -10,13 +10,14 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class TokenLinear(keras.layers.Layer):
-    """Returns tokens that are weighted sums of the input's tokens, the same for every channel.
+    """Linear map along the token axis.
 
-    `y_o = Σ_t W_to x_t`, a linear map along the token axis, without bias: `Y = Wᵀ X`. It changes the number
-    of tokens, where a sum needs both of its terms to have as many.
+    `Y = Wᵀ X`, or `y_o = Σ_t W_to x_t`, the same for every channel and without bias. It changes the
+    number of tokens, for example to match the terms of a residual sum.
 
     Args:
-        num_tokens: Number of tokens given, l. `None`: as many as come in; a DHEN layer fills in a share.
+        num_tokens: Number of output tokens, l. `None` keeps the number of input tokens; a DHEN
+            layer fills in its share.
         kernel_initializer: Initializer of `W`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 

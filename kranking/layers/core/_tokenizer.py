@@ -1,4 +1,4 @@
-"""Fields of unequal widths to tokens of one width."""
+"""Projection of fields of different widths to tokens of equal width."""
 
 from collections.abc import Sequence
 
@@ -15,20 +15,21 @@ KINDS = ("field", "numeric", "sequence")
 
 @serializable
 class Tokenizer(keras.layers.Layer):
-    """Projects fields to tokens of equal width: one per field, C for all numerics, U per sequence.
+    """Projects fields of different widths to tokens of equal width.
 
-    `t_f = e_f A_f + b_f` for each field; all numeric fields are joined and projected together into
-    `num_numeric_tokens` tokens; each pooled sequence into `num_sequence_tokens`. The order is
-    fields, numerics, sequences, whatever the order of the inputs.
+    `t_f = e_f A_f + b_f` for each field. All numeric fields are concatenated and projected to C =
+    `num_numeric_tokens` tokens, and each pooled sequence is projected to U = `num_sequence_tokens`
+    tokens. The tokens are ordered fields, numeric fields, sequences, independent of the order of
+    the inputs.
 
     Args:
         dim: Width of every token.
-        kinds: Kind of each input, in order: `"field"`, `"numeric"` or `"sequence"`. `None` is
-            filled in by `RankingModel`; used alone, the layer needs it.
-        num_numeric_tokens: Number of tokens C of all numerics together.
-        num_sequence_tokens: Number of tokens U of each sequence.
-        numeric_units: Hidden widths of an MLP that turns all numerics into one token instead, as
-            in DHEN; its last projection, to `dim`, has no activation.
+        kinds: Kind of each input, in order: `"field"`, `"numeric"` or `"sequence"`. `None` lets
+            `RankingModel` fill it in; required if the layer is used on its own.
+        num_numeric_tokens: Number of tokens C for all numeric fields together.
+        num_sequence_tokens: Number of tokens U for each sequence.
+        numeric_units: Hidden widths of an MLP that maps all numeric fields to one token instead, as
+            in DHEN. Its last projection, to `dim`, has no activation.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
@@ -75,7 +76,7 @@ class Tokenizer(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
-        """Builds a chain of projections for every group of inputs."""
+        """Builds the projections of every group of inputs."""
         groups = self._groups(input_shape)
         self.chains = [self._chain(index, group) for index, group in enumerate(groups)]
         for chain, (_, _, width) in zip(self.chains, groups, strict=True):
@@ -124,7 +125,7 @@ class Tokenizer(keras.layers.Layer):
         }
 
     def _groups(self, input_shape):
-        """Returns (members, tokens, width) of each projection, in the order of the tokens."""
+        """Returns (inputs, number of tokens, width) of each projection, in the order of the tokens."""
         shapes = check_fields(self, input_shape)
         if self.kinds is None:
             raise ValueError(
@@ -151,12 +152,12 @@ class Tokenizer(keras.layers.Layer):
         return self.kinds is not None and self.kinds[members[0]] == "numeric"
 
     def _chain(self, index, group):
-        """Returns the layers that project one group."""
+        """Returns the layers that project one group of inputs."""
         members, count, _ = group
         shared = {"dtype": self.dtype_policy}
         chain = []
         if self.numeric_units and self._are_numeric(members):
-            offset = 1000 * (index + 1)  # apart from the seeds of the projections
+            offset = 1000 * (index + 1)  # distinct from the seeds of the projections
             initializer = fresh(self.kernel_initializer, offset)
             chain.append(
                 MLP(self.numeric_units, kernel_initializer=initializer, name="mlp", **shared)

@@ -13,8 +13,8 @@ class CrossNetwork(keras.layers.Layer):
     """Multiplies features with each other, one polynomial degree per step.
 
     Step `l` computes `x[l+1] = x[0] ⊙ (x[l] A[l] + b[l]) + x[l]`, so the output is a polynomial of
-    degree `depth + 1` in the input. Products and sums stay in float32 under mixed precision, since
-    they grow with the degree; only the matrix products run in the compute dtype.
+    degree `depth + 1` in the input. Products and sums are computed in float32 under mixed
+    precision, since they grow with the degree; only the matrix products run in the compute dtype.
 
     Args:
         depth: Number of cross steps.
@@ -23,7 +23,7 @@ class CrossNetwork(keras.layers.Layer):
             `RandomUniform(0, 1)`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, ..., width)`, with `width` known when built.
+    Input shape: `(batch, ..., width)`, where `width` is known at build time.
     Output shape: the input shape.
 
     >>> tuple(kr.layers.CrossNetwork(depth=2)(np.ones((8, 16), "float32")).shape)

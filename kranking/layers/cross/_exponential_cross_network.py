@@ -12,10 +12,10 @@ class ExponentialCrossNetwork(SelfMaskCross):
     `mask = ReLU(LN(c))`: ECN, the deep half of SDCNv3. Without mask it is a polynomial of degree
     `2^depth`. Put `FieldHalves` before it, so that every field meets `c` with and without its mask.
 
-    The bias is added after the concatenation, as in the authors' code and parameter counts; the paper
-    prints a bias half as wide inside `c`. Of an odd width, `c` is the larger half, and its last column
-    has no masked copy. Products and sums stay in float32 under mixed precision, or the high degree
-    would overflow.
+    The bias is added after the concatenation, as in the authors' code and parameter counts; the
+    paper prints a bias half as wide inside `c`. Of an odd width, `c` is the larger half, and its
+    last column has no masked copy. Products and sums are computed in float32 under mixed precision,
+    or the high degree would overflow.
 
     The degree multiplies what is large: inputs should be well below 1, as embeddings are at first. Plain
     numbers of unit variance, if they are most of the input, give values of hundreds and thousands on
@@ -31,7 +31,7 @@ class ExponentialCrossNetwork(SelfMaskCross):
         bias_initializer: Initializer of every bias. The authors' code uses `RandomUniform(0, 1)`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, ..., width)`, with `width` known when built, at least 4.
+    Input shape: `(batch, ..., width)`, where `width` is known at build time, at least 4.
     Output shape: the input shape.
     Raises: `ValueError` at build if the width is below 4.
 

@@ -24,8 +24,8 @@ class FieldHalves(keras.layers.Layer):
     paper has only even widths.
 
     Args:
-        field_dims: Width of each field, in order. `None` is filled in by `RankingModel`; used
-            alone, the layer needs it.
+        field_dims: Width of each field, in order. `None` lets `RankingModel` fill it in; required
+            if the layer is used on its own.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, width)`, with `width = sum(field_dims)`.

@@ -14,7 +14,7 @@ class GatedCrossNetwork(keras.layers.Layer):
 
     Step `l` computes `c[l+1] = c[0] ⊙ (c[l] Wc[l] + b[l]) ⊙ σ(c[l] Wg[l]) + c[l]`. The gate has no
     bias. It bounds what each step adds, so more steps are stable than in a `CrossNetwork`, at twice
-    the parameters each. Products and sums stay in float32 under mixed precision.
+    the parameters each. Products and sums are computed in float32 under mixed precision.
 
     Args:
         depth: Number of cross steps.
@@ -22,7 +22,7 @@ class GatedCrossNetwork(keras.layers.Layer):
         bias_initializer: Initializer of every bias. The authors' code uses `RandomUniform(0, 1)`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, ..., width)`, with `width` known when built.
+    Input shape: `(batch, ..., width)`, where `width` is known at build time.
     Output shape: the input shape.
 
     >>> tuple(kr.layers.GatedCrossNetwork(depth=2)(np.ones((8, 16), "float32")).shape)

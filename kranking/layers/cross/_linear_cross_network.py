@@ -12,9 +12,9 @@ class LinearCrossNetwork(SelfMaskCross):
     `mask = ReLU(LN(c))`: LCN, the shallow half of SDCNv3. Without mask it is a polynomial of degree
     `depth + 1`. Put `FieldHalves` before it, so that every field meets `c` with and without its mask.
 
-    The bias is added after the concatenation, as in the authors' code and parameter counts; the paper
-    prints a bias half as wide inside `c`. Of an odd width, `c` is the larger half, and its last column
-    has no masked copy. Products and sums stay in float32 under mixed precision.
+    The bias is added after the concatenation, as in the authors' code and parameter counts; the
+    paper prints a bias half as wide inside `c`. Of an odd width, `c` is the larger half, and its
+    last column has no masked copy. Products and sums are computed in float32 under mixed precision.
 
     Args:
         depth: Number of cross steps.
@@ -26,7 +26,7 @@ class LinearCrossNetwork(SelfMaskCross):
         bias_initializer: Initializer of every bias. The authors' code uses `RandomUniform(0, 1)`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, ..., width)`, with `width` known when built, at least 4.
+    Input shape: `(batch, ..., width)`, where `width` is known at build time, at least 4.
     Output shape: the input shape.
     Raises: `ValueError` at build if the width is below 4.
 

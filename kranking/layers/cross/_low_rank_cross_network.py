@@ -15,7 +15,7 @@ class LowRankCrossNetwork(keras.layers.Layer):
     Step `l` computes `x[l+1] = x[0] ⊙ (g(x[l] V[l]) U[l] + b[l]) + x[l]`, where `V` (the weights
     `down`) has shape `(width, rank)`, `U` (the weights `up`) has shape `(rank, width)` and `g` is
     `inner_activation`. It saves work below a rank of `width / 2`; the paper advises `width / 4`.
-    Products and sums stay in float32 under mixed precision.
+    Products and sums are computed in float32 under mixed precision.
 
     Args:
         depth: Number of cross steps.
@@ -27,7 +27,7 @@ class LowRankCrossNetwork(keras.layers.Layer):
         bias_initializer: Initializer of every bias.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, ..., width)`, with `width` known when built.
+    Input shape: `(batch, ..., width)`, where `width` is known at build time.
     Output shape: the input shape.
 
     >>> layer = kr.layers.LowRankCrossNetwork(depth=2, rank=4, inner_activation="relu")

@@ -24,12 +24,13 @@ _KERNELS_PER_EXPERT = 3
 class MixtureCrossNetwork(keras.layers.Layer):
     """Multiplies features with each other through several small subspaces, weighted by gates.
 
-    Step `l` computes `x[l+1] = Σ_k G_k(x[l]) (x[0] ⊙ (U[l,k] · g(C[l,k] · g(V[l,k]ᵀ x[l])) + b[l])) + x[l]`
-    with `V` and `U` of shape `(width, rank)`, `C` of shape `(rank, rank)` and gates
-    `G(x) = softmax(x W)` or `sigmoid(x W)`, without bias. The gates scale the experts' small inner
-    vectors, so that one product with `x[0]`, and one with all `U` side by side, serves every expert; the
-    bias is scaled by the gates' sum, which is 1 for `"softmax"`. Products and sums stay in float32
-    under mixed precision.
+    Step `l` computes
+    `x[l+1] = Σ_k G_k(x[l]) (x[0] ⊙ (U[l,k] · g(C[l,k] · g(V[l,k]ᵀ x[l])) + b[l])) + x[l]` with `V`
+    and `U` of shape `(width, rank)`, `C` of shape `(rank, rank)` and gates `G(x) = softmax(x W)` or
+    `sigmoid(x W)`, without bias. The gates scale the experts' small inner vectors, so that one
+    product with `x[0]`, and one with all `U` side by side, serves every expert; the bias is scaled
+    by the gates' sum, which is 1 for `"softmax"`. Products and sums are computed in float32 under
+    mixed precision.
 
     Args:
         depth: Number of cross steps.

@@ -13,8 +13,8 @@ class VectorCrossNetwork(keras.layers.Layer):
     """Scales the features by one number per step, itself a weighted sum of them.
 
     Step `l` computes `x[l+1] = x[0] (x[l] · w[l]) + b[l] + x[l]`: the bias stands outside the
-    product, unlike in `CrossNetwork`. Without biases it is a `CrossNetwork` whose kernels have equal
-    columns. Products and sums stay in float32 under mixed precision.
+    product, unlike in `CrossNetwork`. Without biases it is a `CrossNetwork` whose kernels have
+    equal columns. Products and sums are computed in float32 under mixed precision.
 
     Args:
         depth: Number of cross steps.
@@ -22,7 +22,7 @@ class VectorCrossNetwork(keras.layers.Layer):
         bias_initializer: Initializer of every bias.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, ..., width)`, with `width` known when built.
+    Input shape: `(batch, ..., width)`, where `width` is known at build time.
     Output shape: the input shape.
 
     >>> tuple(kr.layers.VectorCrossNetwork(depth=2)(np.ones((8, 16), "float32")).shape)

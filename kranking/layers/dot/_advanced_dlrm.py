@@ -25,7 +25,8 @@ class AdvancedDLRM(keras.layers.Layer):
     says no more than that it is in the style of DLRM, gives a vector, and is followed by `W_m`.
 
     Args:
-        num_tokens: Number of tokens given, l. `None` gives as many as come in; a `DHEN` layer fills it in.
+        num_tokens: Number of output tokens, l. `None` keeps the number of input tokens; a `DHEN`
+            layer fills it in.
         rank: Number of sums that every token is multiplied with.
         units: Widths of the MLP.
         use_numeric: Takes raw numbers beside the tokens.
@@ -127,7 +128,7 @@ class AdvancedDLRM(keras.layers.Layer):
         return tokens, tokens[1] * self.rank + sum(shape[1] for shape in numbers)
 
     def _steps(self, shape) -> tuple[DotCompression, MLP, keras.layers.Dense]:
-        """Returns the layers, not built."""
+        """Returns the unbuilt layers."""
         initializer = self.kernel_initializer
         shared: dict[str, Any] = {"dtype": self.dtype_policy}
         mlp = MLP(

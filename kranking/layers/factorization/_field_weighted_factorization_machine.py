@@ -21,8 +21,8 @@ class FieldWeightedFactorizationMachine(keras.layers.Layer):
     layers of their own: `LinearTerm`, or a `keras.layers.Dense` on the flat fields.
 
     Args:
-        num_tasks: Number of outputs. `None` is filled in by `RankingModel`; used alone, the layer
-            needs it.
+        num_tasks: Number of outputs. `None` lets `RankingModel` fill it in; required if the layer
+            is used on its own.
         initializer: Initializer of the weights `r`, of shape `(pairs, tasks)`. The default's
             deviation falls with the number of pairs, so that the sum starts at the size of one product.
         regularizer: Regularizer of the weights.

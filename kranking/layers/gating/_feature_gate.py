@@ -19,9 +19,10 @@ from kranking.layers.core._mlp import MLP
 class FeatureGate(keras.layers.Layer):
     """Weighs every element of the flat fields before a block, by what a context asks for.
 
-    `h = 2σ(g) ⊙ e` and `y = block(h)`. Without a context `g` is a learnt vector of the width of `e`, the
-    same for every row. With one, `g = MLP(c) A + b`, where `c` joins the embeddings of the context's
-    columns of ids, from tables of their own. `g` starts at 0, so that the gate starts at 1.
+    `h = 2σ(g) ⊙ e` and `y = block(h)`. Without a context `g` is a learned vector of the width of
+    `e`, the same for every row. With one, `g = MLP(c) A + b`, where `c` joins the embeddings of the
+    context's columns of ids, from tables of their own. `g` starts at 0, so that the gate starts at
+    1.
 
     FuxiCTR, whose code this follows elsewhere, draws `A` at random, and gives a gate without context an
     MLP over a vector that starts at zero; of that MLP only the last bias can ever learn.

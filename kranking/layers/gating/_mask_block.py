@@ -30,14 +30,14 @@ class MaskBlock(keras.layers.Layer):
     Args:
         block_dim: Width of the output.
         reduction_ratio: Width of the mask's hidden layer over the width of `h`, MaskNet's ratio:
-            2.0 makes it *wider*. 1.0 when neither this nor `aggregation_dim` is given.
-        aggregation_dim: Width of the mask's hidden layer itself, in place of the ratio.
+            2.0 makes it *wider*. Defaults to 1.0 if neither this nor `aggregation_dim` is given.
+        aggregation_dim: Width of the mask's hidden layer, instead of the ratio.
         ln_emb: Norm of the embeddings when they are masked: `"per_field"` (the paper's),
             `"whole"` or `"none"`. With two inputs none is applied.
         layer_norm: Whether the output has its norm `LN`.
-        use_bias: Adds a bias to `A₃`.
+        use_bias: Whether to add a bias to `A₃`.
         activation: Activation of the output.
-        field_dims: Width of each field, for `"per_field"`. `RankingModel` fills in `None`.
+        field_dims: Width of each field, for `"per_field"`. `None` lets `RankingModel` fill it in.
         epsilon: Epsilon of both norms.
         kernel_initializer: Initializer of the three kernels.
         **kwargs: Keyword arguments of `keras.layers.Layer`.

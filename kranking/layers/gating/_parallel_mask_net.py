@@ -17,14 +17,14 @@ class ParallelMaskNet(MaskStack):
     Args:
         num_blocks: Number of mask blocks `K`.
         block_dim: Width of each block's output.
-        reduction_ratio: Width of a mask's hidden layer over the input's width. 1.0 when neither
-            this nor `aggregation_dim` is given.
-        aggregation_dim: Width of every mask's hidden layer itself, in place of the ratio.
+        reduction_ratio: Width of a mask's hidden layer over the input's width. Defaults to 1.0 if
+            neither this nor `aggregation_dim` is given.
+        aggregation_dim: Width of every mask's hidden layer, instead of the ratio.
         ln_emb: Norm of the embeddings, one per block: `"per_field"`, `"whole"` or `"none"`.
-        layer_norm: Whether each block's output has its norm.
-        use_bias: Adds a bias to each block's output projection.
+        layer_norm: Whether to normalize each block's output.
+        use_bias: Whether to add a bias to each block's output projection.
         activation: Activation of each block's output.
-        field_dims: Width of each field, for `"per_field"`. `RankingModel` fills in `None`.
+        field_dims: Width of each field, for `"per_field"`. `None` lets `RankingModel` fill it in.
         epsilon: Epsilon of every norm.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -82,7 +82,7 @@ class ParallelMaskNet(MaskStack):
         return (input_shape[0], self.num_blocks * self.block_dim)
 
     def work(self, input_shape: Shape) -> Work:
-        """Sums the work of the blocks; joining several makes the output once more."""
+        """Sums the work of the blocks; concatenating several saves the output once more."""
         joined = Work(saved_elements=self.num_blocks * self.block_dim * (self.num_blocks > 1))
         pairs = zip(self.blocks, self._shapes(input_shape), strict=True)
         return sum((block.work(shape) for block, shape in pairs), joined)

@@ -15,14 +15,14 @@ class SerialMaskNet(MaskStack):
 
     Args:
         block_dims: Width of each block's output.
-        reduction_ratio: Width of a mask's hidden layer over the width of what it masks. 1.0 when
-            neither this nor `aggregation_dim` is given.
-        aggregation_dim: Width of every mask's hidden layer itself, in place of the ratio.
+        reduction_ratio: Width of a mask's hidden layer over the width of what it masks. Defaults to
+            1.0 if neither this nor `aggregation_dim` is given.
+        aggregation_dim: Width of every mask's hidden layer, instead of the ratio.
         ln_emb: Norm of the embeddings in the first block: `"per_field"`, `"whole"` or `"none"`.
-        layer_norm: Whether each block's output has its norm.
-        use_bias: Adds a bias to each block's output projection.
+        layer_norm: Whether to normalize each block's output.
+        use_bias: Whether to add a bias to each block's output projection.
         activation: Activation of each block's output.
-        field_dims: Width of each field, for `"per_field"`. `RankingModel` fills in `None`.
+        field_dims: Width of each field, for `"per_field"`. `None` lets `RankingModel` fill it in.
         epsilon: Epsilon of every norm.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.

@@ -27,7 +27,8 @@ class BilinearFusion(keras.layers.Layer):
     bilinear form; `k` heads take `1/k` of its weights.
 
     Args:
-        num_tasks: Number of tasks T. `RankingModel` fills it in from its tasks if it is `None`.
+        num_tasks: Number of tasks T. `None` lets `RankingModel` fill it in; required if the layer
+            is used on its own.
         num_heads: Number of parts k; divides both widths.
         widths: Widths `(d₁, d₂)` of two vectors that come joined in one. `None` cuts it in halves.
         kernel_initializer: Initializer of every kernel, drawn apart for each task; of the products'

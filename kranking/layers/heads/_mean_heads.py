@@ -39,7 +39,8 @@ class MeanHeads(keras.layers.Layer):
     `evaluate`, `predict` and exports; without a `RankingModel` it has no effect.
 
     Args:
-        num_tasks: Number of tasks T. `RankingModel` fills it in from its tasks if it is `None`.
+        num_tasks: Number of tasks T. `None` lets `RankingModel` fill it in; required if the layer
+            is used on its own.
         widths: Width of each part, in order. `None` cuts the input into equal parts.
         num_parts: Number of equal parts P; `None` is the number of `widths`, or 2 without them.
         fusion: `"logit"` or `"prob"`: what is averaged.

@@ -27,14 +27,14 @@ class MultiGateMixtureOfExperts(keras.layers.Layer):
     one number, and `gate_t(x) = x G_t` unless `gate_units` are given.
 
     Args:
-        num_tasks: Number of tasks. `None` is filled in by `RankingModel`; used alone, the layer
-            needs it.
+        num_tasks: Number of tasks. `None` lets `RankingModel` fill it in; required if the layer is
+            used on its own.
         num_experts: Number of experts `K`.
         expert_units: Widths of each expert.
-        gate_units: Hidden widths of each gate, with biases. Empty: the paper's linear gate. The
-            gate's last projection has no bias either way.
-        tower_units: Widths of each task's tower, before its logit.
-        activation: Activation of experts, towers and the gates' hidden layers.
+        gate_units: Hidden widths of each gate, with biases. Empty for the linear gate of the paper.
+            The last projection of a gate never has a bias.
+        tower_units: Hidden widths of each task's tower, before its logit.
+        activation: Activation of the experts, the towers and the hidden layers of the gates.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 

@@ -24,8 +24,8 @@ class SharedBottom(keras.layers.Layer):
     `logit_t = tower_t(h) · w_t + b_t`; without towers, `logit_t = h · w_t + b_t`.
 
     Args:
-        num_tasks: Number of tasks. `None` is filled in by `RankingModel`; used alone, the layer
-            needs it.
+        num_tasks: Number of tasks. `None` lets `RankingModel` fill it in; required if the layer is
+            used on its own.
         tower_units: Widths of an MLP of each task's own. Empty: no tower.
         activation: Activation of the towers.
         kernel_initializer: Initializer of every kernel.

@@ -16,7 +16,7 @@ from kranking.layers._contract._work import Work, table_work
 
 @serializable
 class CrossedFeatures(keras.layers.Layer):
-    """Sums one learnt weight per pair of categorical values: cross-product features.
+    """Sums one learned weight per pair of categorical values: cross-product features.
 
     `y_t = Σ_(i,j) w_t[hash(x_i, x_j, p) mod num_buckets]`, over the pairs `p = (i, j)` of columns. A
     pair of values has a weight of its own, as the paper's cross-product transformation has, unless it
@@ -26,8 +26,8 @@ class CrossedFeatures(keras.layers.Layer):
     Args:
         pairs: Pairs of positions of columns, or `"all"` for every two columns.
         num_buckets: Rows of the table, which all pairs share.
-        num_tasks: Number of outputs. `None` is filled in by `RankingModel`; used alone, the layer
-            needs it.
+        num_tasks: Number of outputs. `None` lets `RankingModel` fill it in; required if the layer
+            is used on its own.
         initializer: Initializer of the table. From zeros, pairs never seen in training say nothing.
         regularizer: Regularizer of the table.
         **kwargs: Keyword arguments of `keras.layers.Layer`.

@@ -18,8 +18,8 @@ class GramCross(keras.layers.Layer):
     ran is not known (unverified); `DHENCross` is the usual one.
 
     Args:
-        num_tokens: Number of tokens given, l. `None` gives as many as come in; a `DHENLayer` fills in
-            the number that it wants.
+        num_tokens: Number of output tokens, l. `None` keeps the number of input tokens; a
+            `DHENLayer` fills in the number that it wants.
         kernel_initializer: Initializer of `W`, of shape `(dim, num_tokens)`.
         bias_initializer: Initializer of `b`, of shape `(num_tokens, dim)`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.

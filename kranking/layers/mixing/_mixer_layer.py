@@ -93,7 +93,7 @@ class MixerLayer(keras.layers.Layer):
         }
 
     def _parts(self, tokens, dim):
-        """Returns the layers, not built, each with its input's shape."""
+        """Returns the unbuilt layers, each with its input shape."""
         parts, index = [], 0
         for axis, length, hidden in (
             ("tokens", tokens, self.tokens_mlp_dim),

@@ -28,7 +28,9 @@ def test_concatenate_takes_what_it_is_told():
 
 @pytest.mark.parametrize("views", ["flat", (), (3,), None], ids=repr)
 def test_concatenate_rejects_views(views):
-    with pytest.raises(ValueError, match=r"`views` must be 'fields', or a list.*Received: views="):
+    with pytest.raises(
+        ValueError, match=r"`views` must be 'fields' or a non-empty list.*Received: views="
+    ):
         Concatenate(views)
 
 
@@ -38,7 +40,9 @@ def test_stack_contract(count):
 
 
 def test_stack_rejects_unequal_widths():
-    with pytest.raises(ValueError, match=r"stacks fields of one width.*Received: widths \[3, 1\]"):
+    with pytest.raises(
+        ValueError, match=r"stacks fields of equal width.*Received: widths \[3, 1\]"
+    ):
         Stack().build([(None, 3), (None, 1)])
 
 
@@ -131,5 +135,5 @@ def test_rejects_shapes():
     with pytest.raises(ValueError, match=r"needs one input per entry of `kinds`, 5. Received"):
         Tokenizer(4, KINDS).build([(None, 3)] * 2)
     for layer in (Tokenizer(4, ("field",)), Concatenate()):
-        with pytest.raises(ValueError, match=r"takes a list of fields of shape \(batch, width\)"):
+        with pytest.raises(ValueError, match=r"expects a list of fields of shape \(batch, width\)"):
             layer.build([(None, 3, 4)])

@@ -131,7 +131,7 @@ def test_branches_of_one_and_of_several_inputs_stand_side_by_side():
 def test_rejects_inputs_that_a_branch_does_not_take(shape):
     layer = Parallel([dlrm("a"), TransformerEncoderLayer(name="b")], name="both")
     with pytest.raises(
-        ValueError, match=r"`both` takes one input for all.*Received: input_shape=.*"
+        ValueError, match=r"`both` expects one input for all.*Received: input_shape=.*"
     ):
         layer.build(shape)
 
@@ -239,8 +239,11 @@ def test_a_scalar_branch_is_repeated_in_a_sum():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"branches": []}, r"`branches` must be a list of Keras layers, not empty"),
-        ({"branches": [3]}, r"`branches` must be a list of Keras layers.*Received: branches=\[3\]"),
+        ({"branches": []}, r"`branches` must be a non-empty list of Keras layers"),
+        (
+            {"branches": [3]},
+            r"`branches` must be a non-empty list of Keras layers.*Received: branches=\[3\]",
+        ),
         ({"branches": [MLP([2])], "merge": "max"}, r"`merge` must be one of .*merge='max'"),
     ],
     ids=["empty", "number", "merge"],
@@ -252,7 +255,7 @@ def test_rejects(config, message):
 
 def test_rejects_one_layer_twice():
     layer = MLP([2], name="twin")
-    with pytest.raises(ValueError, match=r"must be different layers.*\['twin', 'twin'\]"):
+    with pytest.raises(ValueError, match=r"must be distinct layers.*\['twin', 'twin'\]"):
         Parallel([layer, layer])
 
 

@@ -45,7 +45,9 @@ def test_a_builder_fills_the_block():
 
 
 def test_rejects_a_block_that_changes_the_shape():
-    with pytest.raises(ValueError, match=r"must keep its input's shape, \(None, 6\).*\(None, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"must keep the shape of its input, \(None, 6\).*\(None, 4\)"
+    ):
         Residual(MLP([4])).build((None, 6))
 
 

@@ -41,5 +41,7 @@ def test_what_padding_holds_does_not_matter(mode):
 def test_rejects():
     with pytest.raises(ValueError, match=r"`mode` must be one of .*Received: mode='median'"):
         SequencePooling("median")
-    with pytest.raises(ValueError, match=r"takes a list of tokens \(batch, length, dim\) and mask"):
+    with pytest.raises(
+        ValueError, match=r"expects a list of tokens \(batch, length, dim\) and a mask"
+    ):
         SequencePooling().build((None, 5, 3))

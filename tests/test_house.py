@@ -17,17 +17,13 @@ PACKAGE = ROOT / "kranking"
 FOLDERS = {".ci", "docs", "export", "kranking", "recipes", "tests"}
 MODULE, FUNCTION, SAME = 250, 40, 10  # lines
 
-# What exceeds a limit today. Nothing is added here, and what is no longer needed is deleted.
-LONG_MODULES = {
-    "export/_compress.py": 275,
-    "export/_fusion/_graph.py": 271,
-    "export/_serving_latency.py": 253,
-}
-LONG_FUNCTIONS = {"export/_export_model.py export_model": 43, "search/_search.py search": 69}
+# What exceeds a limit today, by file or function. Nothing is added, and what is within it is deleted.
+LONG_MODULES = {"_compress_bundle.py": 275, "_graph.py": 271, "_serving_latency.py": 253}
+LONG_FUNCTIONS = {"export_model": 43, "search": 69}
 WRITTEN_TWICE = {
-    "layers/core/_mlp.py + layers/factorization/_factorized_network.py": 4,
-    "layers/cross/_cross_network.py + layers/cross/_vector_cross_network.py": 5,
-    "layers/gating/_mask_block.py + layers/gating/_mask_stack.py": 1,
+    "_mlp.py + _factorized_network.py": 4,
+    "_cross_network.py + _vector_cross_network.py": 5,
+    "_mask_block.py + _mask_stack.py": 1,
 }
 GIVES_OR_SAYS = {"Gives": 655, "Says": 29}
 
@@ -80,7 +76,7 @@ def written_twice(texts):
         for start in range(len(lines) - SAME + 1):
             places[tuple(lines[start : start + SAME])].append((name, start))
     return Counter(
-        f"{first} + {second}"
+        f"{Path(first).name} + {Path(second).name}"
         for equal in places.values()
         for (first, start), (second, other) in combinations(equal, 2)
         if first != second or other - start >= SAME
@@ -114,17 +110,23 @@ def definitions(texts):
     ]
 
 
+def longest(lengths):
+    """Returns the greatest length that each name has."""
+    found = {}
+    for name, length in lengths:
+        found[name] = max(found.get(name, 0), length)
+    return found
+
+
 def test_modules_are_short(texts):
-    check({name: len(text.splitlines()) for name, text in texts.items()}, LONG_MODULES, MODULE)
+    lengths = ((Path(name).name, len(text.splitlines())) for name, text in texts.items())
+    check(longest(lengths), LONG_MODULES, MODULE)
 
 
 def test_functions_are_short(definitions):
-    functions = [(name, node) for name, node in definitions if isinstance(node, FUNCTIONS)]
-    lengths = {}
-    for name, node in functions:
-        key = f"{name} {node.name}"
-        lengths[key] = max(lengths.get(key, 0), body_lines(node))
-    check(lengths, LONG_FUNCTIONS, FUNCTION)
+    functions = (node for _, node in definitions if isinstance(node, FUNCTIONS))
+    lengths = ((node.name, body_lines(node)) for node in functions)
+    check(longest(lengths), LONG_FUNCTIONS, FUNCTION)
 
 
 def test_nothing_is_written_twice(texts):

@@ -1,4 +1,4 @@
-"""What every test starts from: a quiet TensorFlow, and a seed.
+"""What every test starts from: a quiet TensorFlow of two devices, and a seed.
 
 Keras is imported in the functions: xdist's main process, which runs no test, goes without.
 """
@@ -11,6 +11,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports Te
 
 pytest_plugins = ["cpu_seconds"]
 ONCE = pytest.mark.skip(reason="does not depend on the backend: runs on tensorflow")
+
+
+def pytest_collection():
+    """Splits TensorFlow's processor into two devices, for tests of strategies, before it starts."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        two = [tf.config.LogicalDeviceConfiguration() for _ in range(2)]
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
 
 
 def pytest_collection_modifyitems(items):
@@ -29,3 +40,11 @@ def _seed():
     import keras
 
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def two_replicas():
+    """Returns a strategy of two replicas, the only one: TensorFlow mixes up the reductions of two."""
+    import kranking as kr
+
+    return kr.training.mirrored_strategy(num_logical_cpus=2)

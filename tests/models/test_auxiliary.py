@@ -1,10 +1,6 @@
 """Auxiliary logits in a model: their loss is in training's loss and gradients, and nowhere else."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -17,7 +13,6 @@ from kranking.layers import MLP, CrossNetwork, MeanHeads, Parallel
 from kranking.losses import TriBCE
 from kranking.models import RankingModel
 
-CHILD = Path(__file__).with_name("auxiliary_child.py")
 FEATURES = [Numeric(name, mean=0.0, std=1.0) for name in ("a", "b")]
 TASKS = [Task("save", weight=2.0), Task("hide", weight=0.5)]
 ROWS = 32
@@ -246,8 +241,12 @@ def test_every_layer_learns_that_it_is_trained():
 
 
 @pytest.fixture(scope="module")
-def runs():
-    return {replicas: run(replicas) for replicas in (1, 2)}
+def runs(two_replicas):
+    """Results by number of replicas and loss."""
+    return {
+        replicas: {loss: train(loss, strategy) for loss in LOSSES}
+        for replicas, strategy in ((1, None), (2, two_replicas))
+    }
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
@@ -264,13 +263,30 @@ def test_two_replicas_train_as_one(auxiliary_loss, runs):
         np.testing.assert_allclose(two["evaluated"][name], value, **close, err_msg=name)
 
 
-def run(replicas):
-    # A process of its own each: logical processors have to be made before TensorFlow starts.
-    command = [sys.executable, str(CHILD), str(replicas)]
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    child = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert child.returncode == 0, child.stderr[-3000:]
-    return json.loads(child.stdout.strip().splitlines()[-1])
+def train(auxiliary_loss, strategy):
+    keras.utils.set_random_seed(7)
+    features = [kr.features.Numeric(name, mean=0.0, std=1.0) for name in "abcd"]
+    with strategy.scope() if strategy else nullcontext():
+        blocks = [Parallel([MLP([4]), MLP([4])])]
+        model = RankingModel(
+            features, blocks, TASKS, heads=MeanHeads(auxiliary_loss=auxiliary_loss)
+        )
+        model.compile(keras.optimizers.SGD(0.5), weighted_metrics=None)
+    rng = np.random.default_rng(0)
+    x = {name: rng.standard_normal(64).astype("float32") for name in "abcd"}
+    y, weights = (
+        {task.name: rng.integers(0, 2, 64).astype("float32") for task in TASKS} for _ in range(2)
+    )
+    options = {"sample_weight": weights, "verbose": 0}
+    history = model.fit(x, y, batch_size=32, epochs=1, shuffle=False, **options).history
+    return {
+        "replicas": strategy.num_replicas_in_sync if strategy else 1,
+        "loss": history["loss"],
+        "save_loss": history["save_loss"],
+        "weights": np.concatenate([np.ravel(weight) for weight in model.get_weights()]),
+        "evaluated": model.evaluate(x, y, return_dict=True, **options),
+        "kept": len(model.heads.auxiliary),
+    }
 
 
 def test_an_auxiliary_loss_inside_dhen_counts():

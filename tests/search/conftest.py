@@ -1,5 +1,8 @@
 """A small log and a small space that the tests of the search share, those in other processes too."""
 
+from typing import ClassVar
+
+import keras
 import pytest
 
 import kranking as kr
@@ -44,3 +47,33 @@ def small_space(log):
     return kr.search.SearchSpace(
         ["mlp", "dcn_v2"], log.features, log.tasks, parameters=parameters, batch_size=256
     )
+
+
+class Devices(keras.callbacks.Callback):
+    """Notes on how many devices the weights of each training are."""
+
+    counts: ClassVar[list[int]] = []  # the callback is copied for each training
+
+    def on_train_end(self, logs=None):
+        weight = self.model.trainable_variables[0].value
+        if keras.backend.backend() == "jax":
+            self.counts.append(len(weight.sharding.device_set))
+        else:
+            self.counts.append(self.model.distribute_strategy.num_replicas_in_sync)
+
+
+def search_on_devices(log, out, strategy=None):
+    """Searches, retrains the winner, and returns the devices of each training and what was found."""
+    Devices.counts.clear()
+    training = kr.search.Training(callbacks=[Devices()], strategy=strategy, verbose=0)
+    options = {"baseline": ("mlp", {"units": (32,)}), "trials": 2, "training": training}
+    budget = kr.budget.Budget(parameters="+0 %")
+    result = kr.search.search(small_space(log), log, budget, out=out, **options)
+    result.retrain()
+    found = [[dict(one.values), one.metric, one.reason] for one in result.found]
+    return {"devices": Devices.counts, "found": found}
+
+
+@pytest.fixture(scope="session")
+def distributed_search():
+    return search_on_devices

@@ -17,21 +17,26 @@ BACKEND = keras.backend.backend()
 CHILD = Path(__file__).with_name("distributed_child.py")
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="Keras distributes nothing on PyTorch")
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute is TensorFlow's")
+def test_every_trial_trains_on_two_replicas(log, tmp_path, two_replicas, distributed_search):
+    check(distributed_search(log, tmp_path / "out", two_replicas), log, tmp_path / "out")
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is JAX's")
 def test_every_trial_trains_on_two_devices(log, tmp_path):
-    # Devices have to be made before the backend starts, so in another process.
-    variables = (
-        {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"} if BACKEND == "jax" else {}
-    )
+    # Devices have to be made before JAX starts, so in another process.
     command = [sys.executable, str(CHILD), str(log.train.parent), str(tmp_path / "out")]
-    environment = {**os.environ, **variables}
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     child = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert child.returncode == 0, child.stderr[-3000:]
-    said = json.loads(child.stdout.strip().splitlines()[-1])
-    assert [reason for _, _, reason in said["found"]] == ["", ""]
-    assert all(0 < metric < 1 for _, metric, _ in said["found"])
-    assert said["devices"] == [2, 2]
-    check_on_one_device(log, tmp_path / "out" / "winner")
+    check(json.loads(child.stdout.strip().splitlines()[-1]), log, tmp_path / "out")
+
+
+def check(result, log, out):
+    assert [reason for _, _, reason in result["found"]] == ["", ""]
+    assert all(0 < metric < 1 for _, metric, _ in result["found"])
+    assert result["devices"] == [2, 2]
+    check_on_one_device(log, out / "winner")
 
 
 def check_on_one_device(log, folder):

@@ -1,10 +1,6 @@
 """MirroredStrategy: two logical processors train as one device does at the same global batch."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -12,26 +8,46 @@ import pytest
 
 import kranking as kr
 
-CHILD = Path(__file__).with_name("mirrored_child.py")
 on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="tf.distribute belongs to TensorFlow"
 )
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, two_replicas):
     folder = tmp_path_factory.mktemp("log")
     kr.data.write_homefeed(folder, num_rows=1_100, seed=1, num_users=50, num_pins=60)
-    return {replicas: run(folder / "train", replicas) for replicas in (1, 2)}
+    return {1: run(folder / "train", None), 2: run(folder / "train", two_replicas)}
 
 
-def run(folder, replicas):
-    # A process of its own each: logical processors have to be made before TensorFlow starts.
-    command = [sys.executable, str(CHILD), str(folder), str(replicas)]
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    child = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert child.returncode == 0, child.stderr[-3000:]
-    return json.loads(child.stdout.strip().splitlines()[-1])
+def run(folder, strategy):
+    keras.utils.set_random_seed(7)
+    features, tasks = kr.data.homefeed_declarations()
+    features = kr.features.fit(features, folder)
+    with strategy.scope() if strategy else nullcontext():
+        model = kr.architectures.pinterest_baseline(features, tasks, depth=1, scale=0.02)
+        refused = refusals(model) if strategy else []
+        model.compile(keras.optimizers.Adam(1e-3))
+    rows = kr.data.read_parquet(folder, model, batch_size=256, drop_remainder=True)
+    return {
+        "replicas": strategy.num_replicas_in_sync if strategy else 1,
+        "loss": model.fit(rows, epochs=2, verbose=0, shuffle=False).history["loss"],
+        "scores": model.evaluate(rows, verbose=0, return_dict=True),
+        "save": model.predict(rows, verbose=0)["save"].ravel()[:50],
+        "weights": sum(np.abs(weight).sum() for weight in model.get_weights()),
+        "refused": refused,
+    }
+
+
+def refusals(model):
+    accumulating = keras.optimizers.Adam(gradient_accumulation_steps=2)
+    options = [{"jit_compile": True}, {"steps_per_execution": 4}, {"optimizer": accumulating}]
+    messages = []
+    for option in options:
+        with pytest.raises(ValueError) as error:  # noqa: PT011, the message is tested below
+            model.compile(**{"optimizer": "adam", **option})
+        messages.append(str(error.value))
+    return messages
 
 
 @on_tensorflow
@@ -68,3 +84,10 @@ def test_other_backends_are_told_what_to_do():
 def test_number_of_processors_is_checked():
     with pytest.raises(ValueError, match="`num_logical_cpus` must be a positive integer"):
         kr.training.mirrored_strategy(num_logical_cpus=0)
+
+
+@on_tensorflow
+def test_processors_are_split_before_tensorflow_starts():
+    np.asarray(keras.ops.ones(1))
+    with pytest.raises(RuntimeError, match=r"have to be made before .*num_logical_cpus=3"):
+        kr.training.mirrored_strategy(num_logical_cpus=3)

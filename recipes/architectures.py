@@ -13,12 +13,9 @@ What it costs is `model.work()`: counted, not measured.
 
 import argparse
 import inspect
-import json
 import re
 from pathlib import Path
 from typing import Any
-
-import training
 
 import kranking as kr
 
@@ -61,13 +58,11 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser.add_argument("--out", type=Path, default=PAGE.parent, help="folder of the page")
     parser.add_argument("--smoke", action="store_true", help="the same: it is quick")
     args = parser.parse_args(arguments)
-    pictures = args.out / PICTURES
-    pictures.mkdir(parents=True, exist_ok=True)
-    rows, sections, result = [], [], {}
+    rows, sections, result, pictures = [], [], {}, {}
     for name in kr.architectures.names():
         row = kr.architectures.get(name)
         model = row.build(features(), TASKS)
-        training.replace(pictures / f"{name}.svg", kr.models.wiring(model))
+        pictures[f"{name}.svg"] = kr.models.wiring(model)
         work = model.work()
         tables = kr.layers.work_of(model.encoder, None).parameters
         beyond = work.parameters - tables * model.stack[0].needs_fields
@@ -75,10 +70,12 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         rows.append([f"[`{name}`](#{name})", *about(row), *cost])
         sections += section(row)
         result[name] = float(beyond)
-    table = training.markdown(HEADINGS, rows, left=3)
-    training.replace(args.out / "architectures.md", "\n".join([HEAD, *table, EXAMPLE, *sections]))
+    table = kr.comparison.markdown_table(HEADINGS, rows, left=3)
+    files: dict[str, Any] = {PAGE.name: "\n".join([HEAD, *table, EXAMPLE, *sections])}
     if args.out != PAGE.parent:
-        training.replace(args.out / "result.json", json.dumps(result))
+        files["result.json"] = result
+    kr.comparison.write_files(args.out / PICTURES, pictures)
+    kr.comparison.write_files(args.out, files)
     return result
 
 
@@ -112,7 +109,7 @@ def section(row: kr.architectures.Architecture) -> list[str]:
         *([body, ""] if body else []),
     ]
     if row.hyperparameters:
-        lines += training.markdown(
+        lines += kr.comparison.markdown_table(
             ["to tune", "values", "default"],
             [[f"`{p.name}`", values(p), f"`{p.default}`"] for p in row.hyperparameters],
             left=2,

@@ -13,7 +13,6 @@ killed run stopped.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     )
     print(report)
     result = figures(report)
-    training.replace(out / "result.json", json.dumps(result, indent=1))
+    kr.comparison.write_files(out, {"result.json": result})
     return result
 
 

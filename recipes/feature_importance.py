@@ -15,7 +15,6 @@ the model that it has left there.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import keras
@@ -53,7 +52,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     report.write(out)
     print(report)
     result = figures(report)
-    training.replace(out / "result.json", json.dumps(result, indent=1))
+    kr.comparison.write_files(out, {"result.json": result})
     return result
 
 

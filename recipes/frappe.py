@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         r for seed in SEEDS[: args.seeds] if (r := find(read_rows(args.results), args.model, seed))
     ]
     result = summary(rows)
-    training.replace(out / "result.json", json.dumps(result, indent=1))
+    kr.comparison.write_files(out, {"result.json": result})
     print(json.dumps(result, indent=1))
     return result
 
@@ -194,7 +194,7 @@ def add_row(path: Path, row: dict[str, Any]) -> None:
         ]
         rows = sorted([*others, row], key=lambda r: (order.index(r["model"]), r["seed"]))
         lines = ",\n".join(json.dumps(r) for r in rows)
-        training.replace(path, f"[\n{lines}\n]\n")
+        kr.comparison.write_files(path.parent, {path.name: f"[\n{lines}\n]\n"})
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -231,14 +231,15 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             line[9] = f"{len(mine)}" + ("" if all(r.get("reshuffled") for r in mine) else " †")
             line[10] = ", ".join(sorted({row["commit"] for row in mine}))
         lines.append(line)
-    return training.markdown(HEADINGS, lines)
+    return kr.comparison.markdown_table(HEADINGS, lines, left=1)
 
 
 def write_table(page: Path, lines: list[str]) -> None:
     """Puts the table between its marks."""
     before, rest = page.read_text(encoding="utf-8").split(MARKS[0])
     after = rest.split(MARKS[1], 1)[1]
-    training.replace(page, "\n".join([before + MARKS[0], *lines, MARKS[1] + after]))
+    text = "\n".join([before + MARKS[0], *lines, MARKS[1] + after])
+    kr.comparison.write_files(page.parent, {page.name: text})
 
 
 if __name__ == "__main__":

@@ -181,14 +181,14 @@ def write_report(
     if args.smoke:
         console.print("A smoke run shows that all parts work; its figures mean nothing.")
     plot(out / "training.png", trained, log, result)
-    lines = [f"# {log.name}: {BASELINE} against {LAUNCH}", "", *training.markdown(headings, rows)]
+    written = kr.comparison.markdown_table(headings, rows, left=1)
+    lines = [f"# {log.name}: {BASELINE} against {LAUNCH}", "", *written]
     lines += ["", *(f"- {name}: {widths(t.model)}" for name, t in trained.items())]
     lines += [f"- latency: ONNX Runtime, in turns, `{json.dumps(latencies.to_json())}`"]
     lines += [f"- arguments: `{json.dumps(vars(args))}`; backend {keras.backend.backend()}"]
     lines += [f"- protocol: {log.protocol}"]
     lines += ["", "![AUC over epochs, and test HIT@3](training.png)", ""]
-    training.replace(out / "report.md", "\n".join(lines))
-    training.replace(out / "result.json", json.dumps(result, indent=1))
+    kr.comparison.write_files(out, {"report.md": "\n".join(lines), "result.json": result})
 
 
 def table_rows(

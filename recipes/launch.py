@@ -55,10 +55,10 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         verbose=2,
     )
     memory = memory_points(variants, files)
-    training.replace(out / "page.md", page(report, sizes, memory))
     print((out / "page.md").read_text())
     result = figures(report) | {f"{name}.memory_points": v for name, v in memory["points"].items()}
-    training.replace(out / "result.json", json.dumps(result, indent=1))
+    files = {"page.md": page(report, sizes, memory), "result.json": result}
+    kr.comparison.write_files(out, files)
     return result
 
 
@@ -113,7 +113,7 @@ def found_sizes(files: LogFiles, args: argparse.Namespace, path: Path) -> dict[s
     within = [t for t in tried if t["ratio"] <= 1]
     widest = max(within, key=lambda t: t["mlp"], default=None)
     chosen = widest or min(tried, key=lambda t: t["ratio"])
-    training.replace(path, json.dumps(chosen | {"tried": tried}, indent=1))
+    kr.comparison.write_files(path.parent, {path.name: chosen | {"tried": tried}})
     return json.loads(path.read_text())
 
 
@@ -162,18 +162,18 @@ def page(report: Comparison, sizes: dict[str, Any], memory: dict[str, Any]) -> s
         report.to_markdown(),
         f"At batch {memory['batch']:,}, which fills {FILLED:.0%} of {DEVICE} with the baseline:",
         "",
-        "| variant | memory, by formula | points |",
-        "|---|---:|---:|",
     ]
-    lines += [
-        f"| {name} | {share:.1f} % | {memory['points'][name]:+.1f} |"
+    rows = [
+        [name, f"{share:.1f} %", f"{memory['points'][name]:+.1f}"]
         for name, share in memory["shares"].items()
     ]
-    lines += ["", "| test rows, mean of seeds | " + " | ".join(memory["shares"]) + " |"]
-    lines += ["|---|" + "---:|" * len(memory["shares"])]
-    for name in report[BASELINE].means:
-        cells = [f"{report[v].means.get(name, float('nan')):.4f}" for v in memory["shares"]]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += kr.comparison.markdown_table(["variant", "memory, by formula", "points"], rows, left=1)
+    means = [
+        [name, *(f"{report[v].means.get(name, float('nan')):.4f}" for v in memory["shares"])]
+        for name in report[BASELINE].means
+    ]
+    headings = ["test rows, mean of seeds", *memory["shares"]]
+    lines += ["", *kr.comparison.markdown_table(headings, means, left=1)]
     return "\n".join([*lines, ""])
 
 

@@ -15,12 +15,11 @@ also with more experiments or more seeds.
 
 import argparse
 import dataclasses
-import json
 
 import training
 from compare import prepared
 
-from kranking.comparison import LearningReport, learning_experiments
+from kranking.comparison import LearningReport, learning_experiments, write_files
 
 EXPERIMENTS = ("order", "parallel", "nonlinearity", "dhen")
 
@@ -45,7 +44,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     )
     print(report)
     result = figures(report)
-    training.replace(out / "result.json", json.dumps(result, indent=1))
+    write_files(out, {"result.json": result})
     return result
 
 

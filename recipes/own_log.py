@@ -12,7 +12,6 @@ FILE.py defines FEATURES, TASKS and SESSION: see `own_declarations.py`, which is
 """
 
 import importlib.util
-import json
 from pathlib import Path
 
 import keras
@@ -71,10 +70,10 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     lines = [
         f"# {args.architecture} on {folder.name}",
         "",
-        *training.markdown(["", "test"], rows_of_table),
+        *kr.comparison.markdown_table(["", "test"], rows_of_table, left=1),
     ]
-    training.replace(out / "report.md", "\n".join([*lines, ""]))
-    training.replace(out / "result.json", json.dumps(result, indent=1))
+    report_text = "\n".join([*lines, ""])
+    kr.comparison.write_files(out, {"report.md": report_text, "result.json": result})
     print(*lines, f"\nRun folder: {out}", sep="\n")
     return result
 

@@ -140,7 +140,7 @@ def trained_once(
         kr.export.export_model(
             model, bundle_of(out, target), formats=("onnx",), signatures=(), seed=seed
         )
-    training.replace(path, json.dumps({"settings": settings, **done}, indent=1))
+    kr.comparison.write_files(path.parent, {path.name: {"settings": settings, **done}})
     return done
 
 
@@ -261,7 +261,7 @@ def write_report(
     lines = [
         f"# {source.name}: deep_light at several sparsities, {args.seeds} seeds",
         "",
-        *training.markdown(headings, rows),
+        *kr.comparison.markdown_table(headings, rows, left=1),
         "",
         f"Test rows, task {source.tasks[0].name!r}; mean ± sample standard deviation over the seeds. "
         "The change is seed by seed, from the first row.",
@@ -276,8 +276,7 @@ def write_report(
         "![AUC and logloss over the share of zeros](pruning.png)",
         "",
     ]
-    training.replace(out / "report.md", "\n".join(lines))
-    training.replace(out / "result.json", json.dumps(result, indent=1))
+    kr.comparison.write_files(out, {"report.md": "\n".join(lines), "result.json": result})
     console.print("\n".join(lines[2 : 5 + len(rows)]), highlight=False, soft_wrap=True)
     console.print(f"Run folder: [bold]{out}[/] (report.md, pruning.png, result.json)")
 

@@ -12,7 +12,6 @@ one pass. The same command with the same `--out` goes on where a killed run stop
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +51,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     )
     print(report)
     result = figures(report)
-    training.replace(out / "result.json", json.dumps(result, indent=1))
+    kr.comparison.write_files(out, {"result.json": result})
     return result
 
 

@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     if args.retrain:
         result.retrain(export=True)
     found = figures(result)
-    training.replace(out / "result.json", json.dumps(found, indent=1))
+    kr.comparison.write_files(out, {"result.json": found})
     return found
 
 

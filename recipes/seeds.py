@@ -100,7 +100,7 @@ def trained_once(
         "valid": best,
         "test": trained.test,
     }
-    training.replace(path, json.dumps(done, indent=1))
+    kr.comparison.write_files(path.parent, {path.name: done})
     return trained.test
 
 
@@ -139,7 +139,7 @@ def write_report(
     lines = [
         f"# {log.name}: {args.seeds} seeds",
         "",
-        *training.markdown(headings, rows),
+        *kr.comparison.markdown_table(headings, rows, left=1),
         "",
         "Mean ± sample standard deviation over the seeds"
         + ("; in brackets the way to the best possible." if known else "."),
@@ -149,8 +149,7 @@ def write_report(
         f"![{log.hit.name} of every training](seeds.png)",
         "",
     ]
-    training.replace(out / "report.md", "\n".join(lines))
-    training.replace(out / "result.json", json.dumps(result, indent=1))
+    kr.comparison.write_files(out, {"report.md": "\n".join(lines), "result.json": result})
     console.print(f"Run folder: [bold]{out}[/] (report.md, seeds.png, result.json)")
 
 

@@ -142,17 +142,3 @@ def best_possible(log: Log) -> dict[str, float]:
     figures = {f"auc_{t.name}_bayes": best[t.name]["auc"] for t in log.tasks}
     figures |= {f"ne_{t.name}_bayes": best[t.name]["ne"] for t in log.tasks}
     return figures | {"hit3_bayes": best[log.tasks[0].name]["hit@3"]}
-
-
-def markdown(headings: list[str], rows: list[list[str]], left: int = 1) -> list[str]:
-    """Gives the lines of a table in Markdown: `left` columns of words, then numbers."""
-    rule = "|" + "---|" * left + "---:|" * (len(headings) - left)
-    lines = ["| " + " | ".join(headings) + " |", rule]
-    return [*lines, *("| " + " | ".join(row) + " |" for row in rows)]
-
-
-def replace(path: Path, text: str) -> None:
-    """Writes under a temporary name and renames: a killed run leaves no half file."""
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -1,8 +1,8 @@
 """Where a model's memory and time go, layer by layer."""
 
-import html
 from typing import Any
 
+from kranking._report import Html, aligned_table, html_table
 from kranking.budget._cost import as_text
 from kranking.budget._keep import kept_share
 from kranking.models import RankingModel
@@ -25,27 +25,22 @@ class LayerTable:
         self.batch_size = batch_size
 
     def __str__(self) -> str:
-        lines = [[*_HEADINGS]]
-        for row in self.rows:
-            lines.append([row["layer"], row["class"], *self._cells(row, "█")])
-        widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADINGS))]
-        texts = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths)) for line in lines]
-        return "\n".join(text.rstrip() for text in texts)
+        rows = [[row["layer"], row["class"], *self._cells(row, "█")] for row in self.rows]
+        return "\n".join(aligned_table(_HEADINGS, rows))
 
     def to_html(self) -> str:
-        """Gives the table as one HTML element, without scripts or links."""
-        head = "".join(f"<th>{name}</th>" for name in _HEADINGS)
-        body = []
+        """Returns the table as one HTML element, without scripts or links."""
+        rows = []
         for row in self.rows:
-            cells = [html.escape(row["layer"]), html.escape(row["class"])]
+            cells = [row["layer"], row["class"]]
             for key, text in zip(("parameters", "flops", "memory"), self._cells(row, "")):
                 style = (
                     f"background:linear-gradient(90deg,#cfe3f5 {100 * self._share(row, key):.1f}%,"
                     "transparent 0)"
                 )
-                cells.append(f'<span style="display:block;{style}">{text.strip()}</span>')
-            body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+                cells.append(Html(f'<span style="display:block;{style}">{text.strip()}</span>'))
+            rows.append(cells)
+        return html_table(_HEADINGS, rows)
 
     _repr_html_ = to_html
 

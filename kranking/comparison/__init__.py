@@ -1,5 +1,7 @@
 """Which architecture is worth its cost: variants trained over seeds, with intervals, under a budget."""
 
+from kranking._report import markdown_table as markdown_table
+from kranking._report import write_files as write_files
 from kranking.comparison._compare import compare as compare
 from kranking.comparison._feature_importance import feature_importance as feature_importance
 from kranking.comparison._importance_report import FeatureImportance as FeatureImportance
@@ -34,10 +36,12 @@ __all__ = [
     "compare",
     "feature_importance",
     "learning_experiments",
+    "markdown_table",
     "paired_difference",
     "paired_over_seeds",
     "recurring_training",
     "served_latencies",
     "spread",
     "wider",
+    "write_files",
 ]

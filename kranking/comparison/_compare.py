@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kranking._core import check_positive_int, versions
+from kranking._files import write_json
 from kranking.budget import Budget, Cost, Figure
 from kranking.comparison._intervals import (
     UNDEFINED,
@@ -117,9 +118,7 @@ def _settle(out: Path, variants: list[Variant], log: LogFiles, protocol: Protoco
         known = {**old, **known}
     out.mkdir(parents=True, exist_ok=True)
     settings |= {"variants": known}
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(settings, indent=1, default=str), "utf-8")
-    temporary.replace(path)
+    write_json(path, settings, fsync=True, default=str)
 
 
 def _plain(value: Any) -> Any:

@@ -1,68 +1,31 @@
-"""The report as one page: table, plots as inline pictures, no script, no other file."""
+"""The page of a comparison, with its plots."""
 
-import base64
-import html
-import io
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-_STYLE = (
-    "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}"
-    "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.3rem .6rem;border-bottom:1px solid #ddd;text-align:left}"
-    "img{max-width:100%}"
-)
+from kranking._report import bullet_list, heading, html_page, html_table, image, panels
+
+_FRONTS, _CURVES = "Quality against cost", "Training"
 
 
 def page(report: Any) -> str:
     """Gives the page of a `Comparison`."""
     title = f"{report.metric} of {report.task}, against {report.baseline}"
     parts = [
-        table(*report.table()),
-        bullets(report.notes()),
-        picture("Quality against cost", _fronts(report)),
-        picture("Training", _curves(report)),
+        html_table(*report.table()),
+        bullet_list(report.notes()),
+        heading(_FRONTS),
+        image(_FRONTS, _fronts(report)),
+        heading(_CURVES),
+        image(_CURVES, _curves(report)),
     ]
-    return document(title, parts)
-
-
-def document(title: str, parts: list[str]) -> str:
-    """Gives a page of its own, with a heading and these parts."""
-    title = html.escape(title)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style><h1>{title}</h1>{''.join(parts)}</html>\n"
-    )
-
-
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Gives a table."""
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in headings)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def bullets(lines: Sequence[str]) -> str:
-    """Gives a list."""
-    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
-
-
-def picture(title: str, figure: Any) -> str:
-    """Gives a figure as a picture within the page, under its heading."""
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    text = base64.b64encode(data.getvalue()).decode("ascii")
-    title = html.escape(title)
-    return f'<h2>{title}</h2><img alt="{title}" src="data:image/png;base64,{text}">'
+    return html_page(title, parts)
 
 
 def _fronts(report: Any):
-    figure, axes = axes_of(2)
+    figure, axes = panels(2)
     for axis, (name, scale, label) in zip(
         axes,
         (("latency_p50", 1.0, "latency p50, ms"), ("memory", 2**20, "training memory, MiB")),
@@ -95,7 +58,7 @@ def pareto(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _curves(report: Any):
-    figure, axes = axes_of(2)
+    figure, axes = panels(2)
     for axis, key in zip(axes, ("loss", f"val_{report.task}_auc")):
         for row in report.rows:
             runs = [
@@ -112,15 +75,3 @@ def _curves(report: Any):
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(frameon=False, fontsize=8) if axes[0].lines else None
     return figure
-
-
-def axes_of(count: int):
-    """Gives a figure and its axes, side by side."""
-    # Not pyplot: a report is no reason to open windows or to keep figures of the caller's session.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.5 * count, 3.8), layout="constrained")
-    axes = figure.subplots(1, count, squeeze=False)[0]
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes

@@ -1,6 +1,5 @@
 """What features are worth to a model: as a table, Markdown, JSON and a plot."""
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -8,8 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kranking._core import finite
+from kranking._report import markdown_list, markdown_table, terminal_table, write_files
+from kranking.comparison._importance_plot import draw
 from kranking.comparison._intervals import Interval
-from kranking.comparison._text import finite, markdown, terminal, write_texts
 from kranking.metrics import as_text
 
 
@@ -131,8 +132,8 @@ class FeatureImportance:
 
     def to_markdown(self, task: str | None = None) -> str:
         """Gives the table, ranked by a task, and its notes in Markdown."""
-        lines = markdown(*self.table(task))
-        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes()), ""])
+        lines = markdown_table(*self.table(task))
+        return "\n".join([*lines, "", *markdown_list(self.notes()), ""])
 
     def to_json(self) -> dict[str, Any]:
         """Gives the report as plain values; what is undefined is null."""
@@ -145,18 +146,16 @@ class FeatureImportance:
 
     def plot(self, path: str | os.PathLike, top: int = 20) -> None:
         """Draws the changes of the most important features, a panel per task, into a picture file."""
-        from kranking.comparison._importance_plot import draw
-
         draw(self, path, top)
 
     def __str__(self) -> str:
-        return terminal(*self.table()) + "\n".join(self.notes())
+        return terminal_table(*self.table()) + "\n".join(self.notes())
 
     def write(self, out: str | os.PathLike) -> None:
         """Writes `importance.md`, `importance.json` and `importance.png` into a folder."""
         out = Path(out)
-        text = json.dumps(self.to_json(), indent=1, ensure_ascii=False)
-        write_texts(out, {"importance.md": self.to_markdown(), "importance.json": text})
+        files = {"importance.md": self.to_markdown(), "importance.json": self.to_json()}
+        write_files(out, files)
         self.plot(out / "importance.png")
 
     def _known(self, task: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kranking._core import check_positive_int
+from kranking._files import write_json
 from kranking.budget import Figure
 from kranking.comparison._variant import check_file_name
 from kranking.export import export_model, load_bundle
@@ -65,9 +66,7 @@ def served_latencies(
             except Exception as error:  # a user's layer, or a runtime's own error
                 found[name] = f"{type(error).__name__}: {str(error)[:300]}"
                 continue
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(kept), "utf-8")
-            temporary.replace(path)
+            write_json(path, kept, indent=None)
         figures = ((n, figure) for n, figure in kept[name].items() if n != _BESIDE)
         found[name] = {n: Figure(**figure) for n, figure in figures}
     return found

@@ -1,25 +1,33 @@
 """The page of learning experiments."""
 
-import html
 import math
 from typing import Any
 
+from kranking._report import (
+    bullet_list,
+    heading,
+    html_page,
+    html_table,
+    image,
+    panels,
+    paragraph,
+)
 from kranking.comparison._experiments import Experiment
-from kranking.comparison._html import axes_of, bullets, document, picture, table
 
 
 def page(report: Any) -> str:
     """Gives the page of a `LearningReport`."""
-    parts = [bullets(report.conclusions())]
+    parts = [bullet_list(report.conclusions())]
     for one in report.experiments:
-        parts += [picture(one.question, _figure(report, one)), table(*report.table(one))]
+        parts += [heading(one.question), image(one.question, _figure(report, one))]
+        parts.append(html_table(*report.table(one)))
     title = f"Learning experiments: {report.comparison.task}"
-    return document(title, [*parts, "<p>" + html.escape(" ".join(report.notes())) + "</p>"])
+    return html_page(title, [*parts, paragraph(" ".join(report.notes()))])
 
 
 def _figure(report: Any, experiment: Experiment) -> Any:
     """Draws gains with their intervals; where a model is only a reference, its gain is 0."""
-    figure, (axis,) = axes_of(1)
+    figure, (axis,) = panels(1)
     for series in dict.fromkeys(point.series for point in experiment.points):
         places, gains = [], []
         for point in experiment.points:

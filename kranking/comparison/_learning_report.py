@@ -5,12 +5,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kranking._core import finite
+from kranking._report import markdown_list, markdown_table, terminal_table, write_report
 from kranking.comparison._experiments import Experiment, Point
 from kranking.comparison._findings import Finding, finding
 from kranking.comparison._gains import Gains
 from kranking.comparison._intervals import Interval, worth
+from kranking.comparison._learning_html import page
 from kranking.comparison._report import Comparison
-from kranking.comparison._text import finite, markdown, spread_text, terminal, write_report
+from kranking.comparison._text import spread_text
 from kranking.metrics import as_text
 
 _MEASURES = {"hit": "the main metric", "ne": "the fall of the main task's normalised entropy"}
@@ -83,15 +86,13 @@ class LearningReport:
 
     def to_markdown(self) -> str:
         """Gives the report in Markdown."""
-        lines = [f"- {line}" for line in self.conclusions()]
+        lines = markdown_list(self.conclusions())
         for one in self.experiments:
-            lines += ["", f"### {one.name}: {one.question}", "", *markdown(*self.table(one))]
-        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes()), ""])
+            lines += ["", f"### {one.name}: {one.question}", "", *markdown_table(*self.table(one))]
+        return "\n".join([*lines, "", *markdown_list(self.notes()), ""])
 
     def to_html(self) -> str:
         """Gives the report as one page that needs no other file."""
-        from kranking.comparison._learning_html import page
-
         return page(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -115,7 +116,8 @@ class LearningReport:
 
     def __str__(self) -> str:
         parts = [
-            f"{one.name}: {one.question}\n{terminal(*self.table(one))}" for one in self.experiments
+            f"{one.name}: {one.question}\n{terminal_table(*self.table(one))}"
+            for one in self.experiments
         ]
         return "\n".join([*parts, *self.conclusions(), *self.notes()])
 

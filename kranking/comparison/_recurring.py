@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kranking._core import check_positive_int, versions
+from kranking._files import replaced, write_json
 from kranking.comparison._by_session import calibration_by_session, entropy_by_session
 from kranking.comparison._log import Protocol
 from kranking.comparison._recurring_report import RecurringReport, period_of
@@ -172,16 +173,14 @@ def _settle(out: Path, make, periods, session: str, protocol: Protocol) -> None:
                 f"Received: out={str(out)!r}, which differs in {', '.join(changed)}"
             )
     out.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(settings, indent=1), "utf-8")
-    temporary.replace(path)
+    write_json(path, settings, fsync=True)
 
 
 def _save(folder: Path, name: str, values: Mapping[str, np.ndarray]) -> None:
-    temporary = folder / ".tested.tmp.npz"
     arrays: Any = values
-    np.savez_compressed(temporary, **arrays)
-    temporary.replace(folder / f"tested-{name}.npz")
+    path = folder / f"tested-{name}.npz"
+    with replaced(path, fsync=True) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def _load(folder: Path, name: str) -> dict[str, np.ndarray]:

@@ -1,6 +1,5 @@
 """How a model that trains on fares against one that does not: table, Markdown, JSON and a plot."""
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -10,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from kranking._core import finite
+from kranking._report import markdown_list, markdown_table, terminal_table, write_files
 from kranking.comparison._intervals import Interval, paired_difference, worth
-from kranking.comparison._text import finite, markdown, terminal, write_texts
+from kranking.comparison._recurring_plot import draw
 from kranking.metrics import as_text
 
 _FROZEN = "frozen_"
@@ -132,8 +133,8 @@ class RecurringReport:
 
     def to_markdown(self, task: str | None = None) -> str:
         """Gives the table of a task and its notes in Markdown."""
-        lines = markdown(*self.table(task))
-        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes()), ""])
+        lines = markdown_table(*self.table(task))
+        return "\n".join([*lines, "", *markdown_list(self.notes()), ""])
 
     def to_json(self) -> dict[str, Any]:
         """Gives the report as plain values; what is undefined is null."""
@@ -146,19 +147,17 @@ class RecurringReport:
 
     def plot(self, path: str | os.PathLike) -> None:
         """Draws NE and calibration of the main task over the periods into a picture file."""
-        from kranking.comparison._recurring_plot import draw
-
         draw(self, path)
 
     def __str__(self) -> str:
-        return terminal(*self.table()) + "\n".join(self.notes())
+        return terminal_table(*self.table()) + "\n".join(self.notes())
 
     def write(self, out: str | os.PathLike) -> None:
         """Writes `recurring.md`, `recurring.json` and `recurring.png` into a folder."""
         out = Path(out)
         tables = [f"## {task}\n\n{self.to_markdown(task)}" for task in self.tasks]
-        text = json.dumps(self.to_json(), indent=1, ensure_ascii=False)
-        write_texts(out, {"recurring.md": "\n".join(tables), "recurring.json": text})
+        files = {"recurring.md": "\n".join(tables), "recurring.json": self.to_json()}
+        write_files(out, files)
         self.plot(out / "recurring.png")
 
     def _known(self, task: str | None) -> str:

@@ -6,17 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kranking._core import finite
+from kranking._report import markdown_list, markdown_table, terminal_table, write_report
 from kranking.budget import Budget, Cost, Figure, Violation
+from kranking.comparison._html import page
 from kranking.comparison._intervals import Interval, worth
 from kranking.comparison._latency import BASELINE
-from kranking.comparison._text import (
-    finite,
-    markdown,
-    percent,
-    spread_text,
-    terminal,
-    write_report,
-)
+from kranking.comparison._text import percent, spread_text
 from kranking.metrics import as_text
 
 _WORSE = 0.05  # chance below which a spread counts as worse than the baseline's
@@ -210,13 +206,11 @@ class Comparison:
 
     def to_markdown(self) -> str:
         """Gives the report in Markdown."""
-        lines = markdown(*self.table())
-        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes()), ""])
+        lines = markdown_table(*self.table())
+        return "\n".join([*lines, "", *markdown_list(self.notes()), ""])
 
     def to_html(self) -> str:
         """Gives the report as one page that needs no other file."""
-        from kranking.comparison._html import page
-
         return page(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -229,7 +223,7 @@ class Comparison:
         return finite(report | {"budget": self.budget and self.budget.to_json()})
 
     def __str__(self) -> str:
-        return terminal(*self.table()) + "\n".join(self.notes())
+        return terminal_table(*self.table()) + "\n".join(self.notes())
 
     def write(self, out: Path) -> None:
         """Writes `report.md`, `report.html` and `report.json`."""

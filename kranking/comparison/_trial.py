@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kranking._files import replaced, write_json
 from kranking.budget import analytic_cost
 from kranking.comparison._by_session import entropy_by_session
 from kranking.comparison._log import LogFiles, Protocol
@@ -43,7 +44,7 @@ def trained(
         raise
     except Exception as error:  # whatever a user's variant raises: the others shall finish
         row |= {"failed": f"{type(error).__name__}: {str(error)[:500]}"}
-    _write(path, row)
+    write_json(path, row, indent=None, fsync=True)
     return row
 
 
@@ -140,13 +141,6 @@ def _plain(value: Any) -> float | None:
 
 
 def _save_values(path: Path, **values: np.ndarray) -> None:
-    temporary = path.with_name(path.stem + ".tmp.npz")
     arrays: Any = {name: array.astype("float32") for name, array in values.items()}
-    np.savez_compressed(temporary, **arrays)
-    temporary.replace(path)
-
-
-def _write(path: Path, row: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(row), "utf-8")
-    temporary.replace(path)
+    with replaced(path, fsync=True) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)

@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
@@ -123,24 +124,25 @@ def _write(source, names, choose: Callable, out: Path, rows_per_file):
     for name in names:
         if (out / name).exists():
             raise ValueError(f"`out` must not hold {name!r} yet. Received: {out}")
-    hidden = out / f".split.{os.getpid()}.tmp"  # parts appear whole, at the end, or not at all
-    writers = {name: _Part(hidden / name, rows_per_file) for name in names}
+    out.mkdir(parents=True, exist_ok=True)
     total = sum(unit.rows for unit in source.units)
-    try:
+    # Parts appear whole, at the end, or not at all.
+    with (
+        TemporaryDirectory(prefix=".split.", suffix=".tmp", dir=out) as hidden,
+        ExitStack() as stack,
+    ):
+        writers = {name: _Part(Path(hidden, name), rows_per_file) for name in names}
+        for writer in writers.values():
+            stack.callback(writer.close)
         with progress("Split", total) as advance:
             for batch, origin in _batches(source):
                 chosen = choose(batch, origin)
                 for number, name in enumerate(names):
                     writers[name].write(batch.filter(pa.array(chosen == number)))
                 advance(batch.num_rows)
-        for writer in writers.values():
+        for name, writer in writers.items():
             writer.close()
-        for name in names:
-            os.rename(hidden / name, out / name)
-    finally:
-        for writer in writers.values():
-            writer.close()
-        shutil.rmtree(hidden, ignore_errors=True)
+            os.rename(writer.folder, out / name)
     return {name: writer.rows for name, writer in writers.items()}
 
 

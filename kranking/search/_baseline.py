@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kranking import architectures
+from kranking._files import write_json
 from kranking.budget import Cost
 from kranking.comparison import LogFiles
 from kranking.search._objective import Objective
@@ -84,9 +85,7 @@ def trained_baseline(
             model = space.compiled(baseline.chosen(space))
         options: dict[str, Any] = {"batch_size": space.batch_size, "seed": seed + execution}
         runs.append(fitted(model, log, training, objective, **options))
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"made_by": wanted, "runs": runs}), "utf-8")
-        temporary.replace(path)
+        write_json(path, {"made_by": wanted, "runs": runs}, indent=None, fsync=True)
     values = [run[objective.name] for run in runs]
     return {
         "name": baseline.architecture,

@@ -1,15 +1,14 @@
 """KerasTuner's oracles, kept within a budget."""
 
 import contextlib
-import json
 import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from kranking._core import check_positive_int
+from kranking._files import write_json
 from kranking.budget import Budget, Cost
 from kranking.search._bayesian import propose
 from kranking.search._nearest import completed, descend
@@ -224,15 +223,9 @@ class BudgetOracle:
 
     def save(self) -> None:
         """Writes the state; a kill leaves the old file or the new one."""
-        _replace(self._get_oracle_fname(), self.get_state())
+        write_json(self._get_oracle_fname(), self.get_state(), indent=None, fsync=True)
 
     def _save_trial(self, trial: Any) -> None:
         folder = self._get_trial_dir(trial.trial_id)
-        _replace(os.path.join(folder, "trial.json"), trial.get_state())
-
-
-def _replace(name: str, state: Mapping[str, Any]) -> None:
-    path = Path(name)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(state), "utf-8")
-    temporary.replace(path)
+        path = os.path.join(folder, "trial.json")
+        write_json(path, trial.get_state(), indent=None, fsync=True)

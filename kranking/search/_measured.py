@@ -13,6 +13,7 @@ import keras
 
 from kranking._child import ChildError
 from kranking._core import versions
+from kranking._files import write_json
 from kranking.budget import Budget, Cost, Figure, compiled_step, measured_step
 from kranking.comparison import served_latencies
 from kranking.models import without_weights
@@ -99,8 +100,7 @@ class Measured:
                 return None
             kept[name] = figure.to_json()
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.with_suffix(".tmp").write_text(json.dumps(kept), "utf-8")
-            path.with_suffix(".tmp").replace(path)
+            write_json(path, kept, indent=None)
         return Figure(**kept[name])
 
     def _peak(self, chosen: Chosen) -> Figure | None:

@@ -1,30 +1,32 @@
 """The report of a search, in Markdown and as one HTML page."""
 
-import base64
-import html
-import io
 import math
 from collections import Counter
 from typing import Any
 
-import numpy as np
-
-from kranking.search._result import limited
-
-_STYLE = (
-    "body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}"
-    "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.3rem .6rem;border-bottom:1px solid #ddd;text-align:left}img{max-width:100%}"
+from kranking._report import (
+    bullet_list,
+    heading,
+    html_page,
+    html_table,
+    image,
+    markdown_list,
+    markdown_table,
+    panels,
 )
+from kranking.search._limited_figures import limited_figures
+
 _MOST = 20  # rows of a table that could be long
 
 Section = tuple[str, list[str], list[list[str]]]
 
 
 def sections(result: Any) -> list[Section]:
-    """Gives the tables: title, headings and cells."""
+    """Returns the tables: title, headings and cells."""
     name = result.objective.name.removeprefix("val_")
-    costs = list(dict.fromkeys(k for o in result.feasible for k in limited(result.budget, o.cost)))
+    costs = list(
+        dict.fromkeys(k for o in result.feasible for k in limited_figures(result.budget, o.cost))
+    )
     front, ties = ({o.name for o in group} for group in (result.front(), result.ties()))
     rows = []
     if result.baseline is not None:
@@ -36,7 +38,7 @@ def sections(result: Any) -> list[Section]:
         marks = [
             w for w, group in (("front", front), ("tie with the best", ties)) if one.name in group
         ]
-        texts = limited(result.budget, one.cost)
+        texts = limited_figures(result.budget, one.cost)
         cells = [f"{one.metric:.4f}", *(texts.get(c, "–") for c in costs)]
         rows.append([one.name, *cells, ", ".join(marks), _as_text(one.values)])
     found: list[Section] = [
@@ -66,7 +68,7 @@ def sections(result: Any) -> list[Section]:
 
 
 def notes(result: Any) -> list[str]:
-    """Gives what a reader has to know beside the tables."""
+    """Returns what a reader has to know beside the tables."""
     drawn = len(result.found) + len(result.rejected)
     lines = [
         f"{len(result.trained)} trainings finished, {100 * result.feasible_share:.0f} % of them within "
@@ -90,39 +92,19 @@ def notes(result: Any) -> list[str]:
 
 
 def markdown(result: Any) -> str:
-    """Gives the report in Markdown."""
-    lines = [f"# {_title(result)}", "", *(f"- {note}" for note in notes(result)), ""]
+    """Returns the report in Markdown."""
+    lines = [f"# {_title(result)}", "", *markdown_list(notes(result)), ""]
     for title, headings, rows in sections(result):
-        lines += [
-            f"## {title}",
-            "",
-            "| " + " | ".join(headings) + " |",
-            "|" + "---|" * len(headings),
-        ]
-        lines += ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in rows]
-        lines.append("")
+        lines += [f"## {title}", "", *markdown_table(headings, rows), ""]
     return "\n".join(lines)
 
 
 def page(result: Any) -> str:
-    """Gives the report as one page."""
-    parts = []
+    """Returns the report as one page."""
+    parts = [bullet_list(notes(result)), image("Quality against cost", _front(result))]
     for title, headings, rows in sections(result):
-        head = "".join(f"<th>{html.escape(text)}</th>" for text in headings)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
-        parts.append(
-            f"<h2>{title}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        )
-    title = html.escape(_title(result))
-    said = "".join(f"<li>{html.escape(note)}</li>" for note in notes(result))
-    picture = f'<img alt="Quality against cost" src="data:image/png;base64,{_front(result)}">'
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style><h1>{title}</h1><ul>{said}</ul>{picture}{''.join(parts)}</html>\n"
-    )
+        parts += [heading(title), html_table(headings, rows)]
+    return html_page(_title(result), parts)
 
 
 def _title(result: Any) -> str:
@@ -152,15 +134,11 @@ def _as_text(values: Any) -> str:
     )
 
 
-def _front(result: Any) -> str:
-    # Not pyplot: a report is no reason to open windows or to keep figures of the caller's session.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
+def _front(result: Any) -> Any:
+    figure, axes = panels(2)
     names = (("memory", 2**20, "training memory, MiB"), ("latency_p50", 1.0, "latency p50, ms"))
     front = {one.name for one in result.front()}
-    for axis, (name, scale, label) in zip(np.ravel(figure.subplots(1, 2)), names):
-        axis.spines[["top", "right"]].set_visible(False)
+    for axis, (name, scale, label) in zip(axes, names):
         for one in result.feasible:
             if name in one.cost:
                 color = "C1" if one.name in front else "C0"
@@ -168,6 +146,4 @@ def _front(result: Any) -> str:
         axis.set(xlabel=label, ylabel=result.objective.name.removeprefix("val_"))
         if result.baseline is not None:
             axis.axhline(result.baseline["metric"], color="0.6", linewidth=1, zorder=0)
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    return base64.b64encode(data.getvalue()).decode("ascii")
+    return figure

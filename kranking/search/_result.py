@@ -1,6 +1,5 @@
 """What a search found: the best, the front, what was refused; as Markdown, HTML and JSON."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,16 +10,17 @@ from typing import Any
 import numpy as np
 
 from kranking._core import finite
-from kranking.budget import Budget, Cost
+from kranking._report import write_report
+from kranking.budget import Budget
 from kranking.comparison import LogFiles
 from kranking.search._effects import Effect, effects
 from kranking.search._found import Found
 from kranking.search._objective import Objective
 from kranking.search._rejection import Rejection
+from kranking.search._report import markdown, page
 from kranking.search._space import SearchSpace
 from kranking.search._train import Training
-
-_FIGURES = ("memory", "latency_p50", "latency_p99", "parameters", "flops")
+from kranking.search._winner import retrained
 
 
 @dataclass(frozen=True)
@@ -150,14 +150,10 @@ class SearchResult:
 
     def to_markdown(self) -> str:
         """Gives the report in Markdown."""
-        from kranking.search._report import markdown
-
         return markdown(self)
 
     def to_html(self) -> str:
         """Gives the report as one page that needs no other file."""
-        from kranking.search._report import page
-
         return page(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -181,15 +177,7 @@ class SearchResult:
 
     def write(self, out: Path) -> None:
         """Writes `report.md`, `report.html` and `report.json`."""
-        texts = {
-            "report.md": self.to_markdown(),
-            "report.html": self.to_html(),
-            "report.json": json.dumps(self.to_json(), indent=1, ensure_ascii=False),
-        }
-        for name, text in texts.items():
-            temporary = out / f".{name}.tmp"
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(out / name)
+        write_report(self, out, "report")
 
     def retrain(self, folder: str | Path | None = None, *, export: bool = False) -> Any:
         """Trains the winner again, saves it, and exports it if asked: what a search ends in.
@@ -201,20 +189,4 @@ class SearchResult:
 
         Returns: The trained `RankingModel`.
         """
-        from kranking.search._winner import retrained
-
         return retrained(self, Path(folder or self.out / "winner"), export)
-
-
-def limited(budget: Budget, cost: Cost | None) -> dict[str, str]:
-    """Gives the figures of a cost that people ask for, as text."""
-    names = [n for n in _FIGURES if n == "parameters" or (cost is not None and n in cost)]
-    wanted = {limit.figure for limit in budget.limits} | {"memory", "latency_p50"}
-    if cost is None:
-        return {}
-    texts = {
-        n: f"{cost.parameters:,.0f}" if n == "parameters" else str(cost[n])
-        for n in names
-        if n in wanted
-    }
-    return texts

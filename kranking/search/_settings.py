@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from kranking._files import write_json
+
 _NAME = "settings.json"
 
 
@@ -34,9 +36,7 @@ def check_same_search(out: Path, settings: dict[str, Any]) -> None:
 def write_settings(out: Path, settings: dict[str, Any]) -> None:
     """Writes what is searched; a kill leaves the old file or the new one."""
     out.mkdir(parents=True, exist_ok=True)
-    temporary = (out / _NAME).with_suffix(".tmp")
-    temporary.write_text(json.dumps(settings, indent=1), "utf-8")
-    temporary.replace(out / _NAME)
+    write_json(out / _NAME, settings, fsync=True)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -1,11 +1,11 @@
 """The winner of a search, trained again for use."""
 
-import json
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from kranking._core import finite
+from kranking._files import write_json
 from kranking.data import read_parquet
 from kranking.search._train import fitted, start_afresh
 from kranking.training import RankingEvaluation
@@ -28,9 +28,7 @@ def retrained(result: Any, folder: Path, export: bool) -> Any:
     model.save(folder / "winner.keras")
     cost = None if best.cost is None else best.cost.to_json()
     row = {"trial": best.name, "values": dict(best.values), "valid": valid, "test": test}
-    temporary = folder / ".winner.json.tmp"
-    temporary.write_text(json.dumps(finite(row | {"cost": cost}), indent=1), "utf-8")
-    temporary.replace(folder / "winner.json")
+    write_json(folder / "winner.json", finite(row | {"cost": cost}))
     if export:
         from kranking.export import export_model
 

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from kranking._core import check_positive_int, versions
+from kranking._files import write_json
 from kranking.features import schema_hash
 from kranking.models import RankingModel
 from kranking.training._set_seed import last_seed
@@ -112,14 +113,9 @@ class RunRecord(keras.callbacks.Callback):
         self._write()
 
     def _write(self) -> None:
-        text = json.dumps(self.record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_name(f".{self.path.name}.unfinished")
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self.path)
+        options: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False}
+        write_json(self.path, self.record, fsync=True, **options)
 
 
 def describe_data(data: Any) -> dict[str, Any]:

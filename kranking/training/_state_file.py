@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kranking._files import replaced
 from kranking.training._model_state import random_state, set_random_state, synchronize, variables_of
 
 FORMAT, FORMAT_VERSION = "kranking training state", 1
@@ -56,12 +57,8 @@ def save_state(model: Any, path: str | os.PathLike, notes: Mapping[str, Any] | N
         arrays[f"torch_{i}"] = part.cpu().numpy()
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("wb") as file:
+    with replaced(path, fsync=True) as temporary, temporary.open("wb") as file:
         np.savez(file, head=np.array(json.dumps(head, allow_nan=False)), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def load_state(model: Any, path: str | os.PathLike) -> dict[str, Any]:

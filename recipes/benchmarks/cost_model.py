@@ -65,11 +65,13 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
                 add_visit(args.results, pair, visit, declared, args.served)
     rows = read(args.results)
     if args.fit == "memory":
-        write(SHARES, json.dumps({"shares": fitted_memory(rows, declared)}, indent=1) + "\n")
+        kr.comparison.write_files(
+            SHARES.parent, {SHARES.name: {"shares": fitted_memory(rows, declared)}}
+        )
     if args.fit == "latency":
-        write(FACTORS, json.dumps(fitted_latency(rows, declared), indent=1) + "\n")
+        kr.comparison.write_files(FACTORS.parent, {FACTORS.name: fitted_latency(rows, declared)})
     result = {**judged_memory(rows, declared), **judged_latency(rows, declared)}
-    write(out / "result.json", json.dumps(result, indent=1))
+    kr.comparison.write_files(out, {"result.json": result})
     print(json.dumps(result, indent=1))
     return result
 
@@ -187,7 +189,8 @@ def add_visit(path: Path, pair: tuple, visit: int, declared: tuple, folder: Path
 def write_rows(path: Path, rows: Rows) -> None:
     """Writes a row a line, sorted."""
     rows = sorted(rows, key=lambda r: (r["seed"], r["name"]))
-    write(path, "[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]\n")
+    text = "[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]\n"
+    kr.comparison.write_files(path.parent, {path.name: text})
 
 
 def compiled(model: Any) -> dict[str, Any]:
@@ -294,14 +297,6 @@ def spearman(some: np.ndarray, others: np.ndarray) -> float:
 def read(path: Path) -> list[dict[str, Any]]:
     """Reads the rows of finished models."""
     return json.loads(path.read_text()) if path.exists() else []
-
-
-def write(path: Path, text: str) -> None:
-    """Writes under a temporary name and renames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 if __name__ == "__main__":

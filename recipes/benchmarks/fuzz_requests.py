@@ -17,7 +17,6 @@ within 0 and 1. Requests are numbered:
 """
 
 import datetime
-import json
 import sys
 import tempfile
 from collections import Counter
@@ -77,7 +76,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         "clear_errors": float(sum(n for (*_, how), n in found.items() if how == ERROR)),
     }
     result["neither"] = result["requests"] - result["answers"] - result["clear_errors"]
-    training.replace(out / "result.json", json.dumps(result, indent=1))
+    kr.comparison.write_files(out, {"result.json": result})
     if result["neither"]:
         raise SystemExit(f"{result['neither']:.0f} requests got neither answer nor clear error")
     return result
@@ -232,12 +231,12 @@ def at_the_edge(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def table(found: Counter) -> str:
-    lines = ["| signature | way | answers | clear errors | neither |", "|---|---|---:|---:|---:|"]
+    headings, rows = ["signature", "way", "answers", "clear errors", "neither"], []
     for name, way in sorted({key[:2] for key in found}):
         of = {how: n for (*key, how), n in found.items() if key == [name, way]}
         rest = sum(of.values()) - of.get(ANSWER, 0) - of.get(ERROR, 0)
-        lines.append(f"| {name} | {way} | {of.get(ANSWER, 0)} | {of.get(ERROR, 0)} | {rest} |")
-    return "\n".join(lines)
+        rows.append([name, way, *(str(n) for n in (of.get(ANSWER, 0), of.get(ERROR, 0), rest))])
+    return "\n".join(kr.comparison.markdown_table(headings, rows, left=2))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ seconds by the clock: look at their spread first.
 """
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
@@ -52,8 +51,7 @@ def main() -> dict[str, float]:
         "steps": float(steps),
         "pairs": float(pairs),
     }
-    (out / "pairs.json").write_text(json.dumps(times, indent=1) + "\n")
-    (out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    kr.comparison.write_files(out, {"pairs.json": times, "result.json": result})
     for name, value in result.items():
         print(f"{name:24} {value:,.4f}")
     print(f"backend {keras.backend.backend()}, written to {out / 'result.json'}")

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))
-import training
 from serving import in_a_process
 
 import kranking as kr
@@ -48,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
                 kept = [row for row in kept if row["architecture"] != name]
                 row = in_a_process(reached, name, Path(folder))
                 kept.append({"architecture": name, **row})
-                training.replace(args.rows_file, json.dumps(kept, indent=1) + "\n")
+                kr.comparison.write_files(args.rows_file.parent, {args.rows_file.name: kept})
                 print(json.dumps(kept[-1]), flush=True)
     print(table(kept))
     if any("refused" in row for row in kept):
@@ -83,13 +82,13 @@ def reached(name: str, folder: Path) -> dict[str, Any]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Gives Markdown: a line per architecture, a column per artefact."""
     names = list(dict.fromkeys(a for row in rows for a in row.get("reached", ())))
-    lines = [
-        "| architecture | " + " | ".join(names) + " |",
-        "|---|" + "---:|" * len(names),
-    ]
+    cells = []
     for row in sorted(rows, key=lambda row: row["architecture"]):
-        cells = [f"{row['reached'][a]:.0e}" if a in row.get("reached", ()) else "–" for a in names]
-        lines.append(f"| `{row['architecture']}` | " + " | ".join(cells) + " |")
+        cells.append([f"`{row['architecture']}`"])
+        cells[-1] += [
+            f"{row['reached'][a]:.0e}" if a in row.get("reached", ()) else "–" for a in names
+        ]
+    lines = kr.comparison.markdown_table(["architecture", *names], cells, left=1)
     refused = [f"- `{row['architecture']}`: {row['refused']}" for row in rows if "refused" in row]
     return "\n".join([*lines, "", *refused])
 

@@ -10,7 +10,6 @@ the peak is the largest resident set of the process, as the kernel counts it.
 """
 
 import argparse
-import json
 import resource
 import shutil
 import time
@@ -39,7 +38,7 @@ def main() -> dict[str, float]:
     finally:
         if not arguments.data and not arguments.keep:
             shutil.rmtree(log, ignore_errors=True)
-    (out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    kr.comparison.write_files(out, {"result.json": result})
     for name, value in result.items():
         print(f"{name:24} {value:,.1f}")
     print(f"backend {keras.backend.backend()}, written to {out / 'result.json'}")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from search_study import judged, maker, prepared, replace
+from search_study import judged, maker, prepared
 
 import kranking as kr
 from kranking.comparison import LogFiles, paired_over_seeds
@@ -120,15 +120,14 @@ def chosen(space: SearchSpace, log: LogFiles, trials: int, out: Path) -> dict[st
 
 
 def keep(kept: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, json.dumps(kept, indent=1) + "\n")
+    kr.comparison.write_files(path.parent, {path.name: kept})
 
 
 def table(kept: dict[str, Any]) -> str:
     """Gives the choices in Markdown, each against the launch candidate seed by seed."""
-    lines = ["| model | architecture | trials | refused | test AUC of saves | over the launch's |"]
-    lines.append("|---|---|---:|---:|---:|---:|")
-    reference = np.array(kept[LAUNCH]["test"])
+    headings = ["model", "architecture", "trials", "refused", "test AUC of saves"]
+    headings.append("over the launch's")
+    rows, reference = [], np.array(kept[LAUNCH]["test"])
     for name, row in kept.items():
         test = np.array(row["test"])
         cells = [
@@ -142,8 +141,8 @@ def table(kept: dict[str, Any]) -> str:
         cells.append(
             "–" if name == LAUNCH else f"{gain.estimate:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
         )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return "\n".join(kr.comparison.markdown_table(headings, rows, left=2))
 
 
 if __name__ == "__main__":

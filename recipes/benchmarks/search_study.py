@@ -54,8 +54,7 @@ def main() -> None:
                 if row["trained"]:  # else there is nothing to choose from
                     row["test"] = judged(maker(space, row["values"]), log, seeds)
                 kept.append(row)
-                args.rows_file.parent.mkdir(parents=True, exist_ok=True)
-                replace(args.rows_file, json.dumps(kept, indent=1) + "\n")
+                kr.comparison.write_files(args.rows_file.parent, {args.rows_file.name: kept})
     print(table(kept))
 
 
@@ -193,18 +192,10 @@ def evaluation(model: Any, part: Any, log: LogFiles) -> Any:
     return kr.training.RankingEvaluation(read, log.session, ["auc"])
 
 
-def replace(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".json.tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
-
-
 def table(rows: list[dict[str, Any]]) -> str:
     """Gives the rows in Markdown."""
-    lines = [
-        "| search | seed | trials | trained | best AUC | on test | stops at | oracle | seconds |"
-    ]
-    lines.append("|---|" + "---:|" * 8)
+    headings = ["search", "seed", "trials", "trained", "best AUC", "on test", "stops at", "oracle"]
+    lines = []
     for row in sorted(rows, key=lambda row: (row["arm"], row["seed"])):
         share = row.get("oracle_time_share")
         cells = [row["arm"], row["seed"], row["trials"], row["trained"]]
@@ -214,8 +205,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         else:
             cells += ["–", "–"]
         cells += [row["would_stop_at"] or "–", "–" if share is None else f"{100 * share:.2f} %"]
-        lines.append("| " + " | ".join(map(str, [*cells, f"{row['seconds']:.0f}"])) + " |")
-    return "\n".join(lines)
+        lines.append([*map(str, cells), f"{row['seconds']:.0f}"])
+    return "\n".join(kr.comparison.markdown_table([*headings, "seconds"], lines, left=1))
 
 
 if __name__ == "__main__":

@@ -43,8 +43,7 @@ def main() -> None:
                     in_a_process(export, name, bundle, args.scale)
                 row = in_a_process(measure, bundle, threads, args.rounds)
                 kept.append({**key, **row})
-                args.rows_file.parent.mkdir(parents=True, exist_ok=True)
-                args.rows_file.write_text(json.dumps(kept, indent=1) + "\n")
+                kr.comparison.write_files(args.rows_file.parent, {args.rows_file.name: kept})
     print(table(kept))
 
 
@@ -130,11 +129,14 @@ def table(rows: list[dict[str, Any]]) -> str:
     rows = [{**row, "figures": _with_floor(row, best / row["gflops"])} for row in rows]
     names = list(dict.fromkeys(name for row in rows for name in row["figures"]))
     heads = [f"{row['model']}, {row['threads']} thread(s)" for row in rows]
-    lines = ["| figure | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(rows)]
-    for name in names:
-        cells = [f"{row['figures'][name]:.2f}" if name in row["figures"] else "–" for row in rows]
-        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    lines = [
+        [
+            f"`{name}`",
+            *(f"{row['figures'][name]:.2f}" if name in row["figures"] else "–" for row in rows),
+        ]
+        for name in names
+    ]
+    return "\n".join(kr.comparison.markdown_table(["figure", *heads], lines, left=1))
 
 
 def _with_floor(row: dict[str, Any], factor: float) -> dict[str, float]:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))
-import training
 from serving import MODELS, build, in_a_process
 
 import kranking as kr
@@ -53,7 +52,7 @@ def main() -> None:
                 given = (name, Path(folder), weights)
                 sizes = in_a_process(compress, *given)
                 rows.append({**sizes, **in_a_process(measure, *given, args.rounds)})
-                training.replace(args.rows_file, json.dumps(rows, indent=1) + "\n")
+                kr.comparison.write_files(args.rows_file.parent, {args.rows_file.name: rows})
                 print(json.dumps(rows[-1]), flush=True)
     print(table(rows))
 
@@ -88,12 +87,12 @@ def measure(name: str, folder: Path, weights: str, rounds: int) -> dict[str, flo
 
 def table(rows: list[dict[str, Any]]) -> str:
     gains = [key for key in rows[0] if key.startswith(tuple(OTHERS))]
-    lines = ["| model | weights | MB | share | " + " | ".join(f"`{g}`" for g in gains) + " |"]
-    lines.append("|---|---|---:|---:|" + "---:|" * len(gains))
+    headings = ["model", "weights", "MB", "share", *(f"`{g}`" for g in gains)]
+    lines = []
     for row in rows:
         cells = [row["model"], row["weights"], f"{row['bytes'] / 1e6:.1f}", f"{row['share']:.2f}"]
-        lines.append("| " + " | ".join([*cells, *(f"{row[g]:.2f}" for g in gains)]) + " |")
-    return "\n".join(lines)
+        lines.append([*cells, *(f"{row[g]:.2f}" for g in gains)])
+    return "\n".join(kr.comparison.markdown_table(headings, lines, left=2))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def main() -> int:
         figures = load(args, out, server, ports)
     for name, value in figures.items():
         print(f"{name:20} {value:,.4g}")
-    (out / "result.json").write_text(json.dumps(figures, indent=1) + "\n")
+    kr.comparison.write_files(out, {"result.json": figures})
     failed = figures["errors"] + figures["wrong_answers"] + figures["malformed"]
     return int(failed != figures["clear_refusals"] or not figures["answers_2"])
 
@@ -161,7 +161,7 @@ def load(args, out: Path, server, ports: dict[str, int]) -> dict[str, float]:
         time.sleep(max(0.0, start + second + 1 - time.monotonic()))
     if clients.wait(120):
         raise RuntimeError(f"The clients failed; the server's side is in {out / 'server.log'}")
-    (out / "memory.json").write_text(json.dumps(memory) + "\n")
+    kr.comparison.write_files(out, {"memory.json": memory})
     largest = max(map(max, memory)) / 2**20
     extra = {"swap_seconds": swap_seconds, "rss_mib": largest, "rss_growth": growth(memory)}
     return json.loads(found.read_text()) | extra

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kranking._core import check_number, check_positive_int
+from kranking._files import replaced, write_json
 from kranking.data._progress import progress
-from kranking.data._write import replaced
 from kranking.data.homefeed._columns import record_batch
 from kranking.data.homefeed._population import HOMEFEED_VERSION, Population
 from kranking.data.homefeed._truth import PILOT_SESSIONS, RATES, WEIGHTS, HomefeedTruth, sigmoid
@@ -92,8 +92,7 @@ class HomefeedLog:
                 self._write_split(directory / split, first, last, rows_per_file, advance)
                 first = last
         description = {"version": HOMEFEED_VERSION, "hash": self.hash, **asdict(self)}
-        with replaced(directory / "homefeed.json") as temporary:  # last: the log is complete
-            temporary.write_text(json.dumps(description, indent=1) + "\n")
+        write_json(directory / "homefeed.json", description)  # last: the log is complete
         return self
 
     def blocks(self) -> Iterator[pa.RecordBatch]:

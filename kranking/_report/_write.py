@@ -1,0 +1,37 @@
+"""The files of a report."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kranking._files import write_json, write_text
+
+
+def write_files(folder: str | os.PathLike, files: Mapping[str, Any]) -> None:
+    """Writes files by name into a folder; a killed process leaves the old file or the new one.
+
+    Args:
+        folder: The folder, created if it does not exist.
+        files: Contents by file name: text, and other values for JSON files.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_files(folder, {"report.md": "# AUC", "result.json": {"auc": 0.7}})
+    ...     sorted(path.name for path in pathlib.Path(folder).iterdir())
+    ['report.md', 'result.json']
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        if isinstance(content, str):
+            write_text(folder / name, content)
+        else:
+            write_json(folder / name, content, ensure_ascii=False)
+
+
+def write_report(report: Any, folder: str | os.PathLike, name: str) -> None:
+    """Writes a report as Markdown, HTML and JSON."""
+    contents = report.to_markdown(), report.to_html(), report.to_json()
+    endings = (f"{name}.{ending}" for ending in ("md", "html", "json"))
+    write_files(folder, dict(zip(endings, contents)))

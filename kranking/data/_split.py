@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -127,23 +127,18 @@ def _write(source, names, choose: Callable, out: Path, rows_per_file):
     out.mkdir(parents=True, exist_ok=True)
     total = sum(unit.rows for unit in source.units)
     # Parts appear whole, at the end, or not at all.
-    with (
-        TemporaryDirectory(prefix=".split.", suffix=".tmp", dir=out) as hidden,
-        ExitStack() as stack,
-    ):
-        writers = {name: _Part(Path(hidden, name), rows_per_file) for name in names}
-        for writer in writers.values():
-            stack.callback(writer.close)
-        with progress("Split", total) as advance:
+    with TemporaryDirectory(prefix=".split.", suffix=".tmp", dir=out) as hidden:
+        parts = {name: _Part(Path(hidden, name), rows_per_file) for name in names}
+        with ExitStack() as stack, progress("Split", total) as advance:
+            writers = {name: stack.enter_context(closing(part)) for name, part in parts.items()}
             for batch, origin in _batches(source):
                 chosen = choose(batch, origin)
                 for number, name in enumerate(names):
                     writers[name].write(batch.filter(pa.array(chosen == number)))
                 advance(batch.num_rows)
-        for name, writer in writers.items():
-            writer.close()
-            os.rename(writer.folder, out / name)
-    return {name: writer.rows for name, writer in writers.items()}
+        for name, part in parts.items():
+            os.rename(part.folder, out / name)
+    return {name: part.rows for name, part in parts.items()}
 
 
 class _Part:

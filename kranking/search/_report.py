@@ -24,26 +24,7 @@ Section = tuple[str, list[str], list[list[str]]]
 def sections(result: Any) -> list[Section]:
     """Returns the tables: title, headings and cells."""
     name = result.objective.name.removeprefix("val_")
-    costs = list(
-        dict.fromkeys(k for o in result.feasible for k in limited_figures(result.budget, o.cost))
-    )
-    front, ties = ({o.name for o in group} for group in (result.front(), result.ties()))
-    rows = []
-    if result.baseline is not None:
-        base = result.baseline
-        rows.append(
-            [f"baseline: {base['name']}", f"{base['metric']:.4f}", *[""] * (len(costs) + 2)]
-        )
-    for one in result.feasible[:_MOST]:
-        marks = [
-            w for w, group in (("front", front), ("tie with the best", ties)) if one.name in group
-        ]
-        texts = limited_figures(result.budget, one.cost)
-        cells = [f"{one.metric:.4f}", *(texts.get(c, "–") for c in costs)]
-        rows.append([one.name, *cells, ", ".join(marks), _as_text(one.values)])
-    found: list[Section] = [
-        ("Trials within the budget", ["trial", name, *costs, "", "configuration"], rows)
-    ]
+    found = [_feasible(result, name)]
     others = [
         [o.name, o.status.lower(), o.reason, _as_text(o.values)]
         for o in result.found
@@ -65,6 +46,24 @@ def sections(result: Any) -> list[Section]:
     if moved:
         found.append(("What each parameter did", headings, moved))
     return found
+
+
+def _feasible(result: Any, name: str) -> Section:
+    """Returns the table of the best trials within the budget, with the baseline."""
+    costs = [limited_figures(result.budget, one.cost) for one in result.feasible]
+    names = list(dict.fromkeys(cost for texts in costs for cost in texts))
+    front, ties = ({o.name for o in group} for group in (result.front(), result.ties()))
+    rows = []
+    if result.baseline is not None:
+        base = result.baseline
+        cells = [f"baseline: {base['name']}", f"{base['metric']:.4f}"]
+        rows.append([*cells, *[""] * (len(names) + 2)])
+    for one, texts in list(zip(result.feasible, costs))[:_MOST]:
+        groups = (("front", front), ("tie with the best", ties))
+        marks = [word for word, group in groups if one.name in group]
+        cells = [f"{one.metric:.4f}", *(texts.get(cost, "–") for cost in names)]
+        rows.append([one.name, *cells, ", ".join(marks), _as_text(one.values)])
+    return "Trials within the budget", ["trial", name, *names, "", "configuration"], rows
 
 
 def notes(result: Any) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 
 import kranking as kr
 
-ROOMS = [info.name for info in pkgutil.iter_modules(kr.__path__) if info.ispkg]
+ROOMS = [i.name for i in pkgutil.iter_modules(kr.__path__) if i.ispkg and i.name[0] != "_"]
 PUBLIC = [(room, name) for room in ROOMS for name in getattr(kr, room).__all__]
 KERAS_CLASSES = (keras.layers.Layer, keras.losses.Loss, keras.metrics.Metric)
 CONTRACT = re.compile(r"check_layer\(\s*(\w+)")

@@ -279,7 +279,7 @@ def test_rejects_data():
     shuffled.shuffled = True
     with pytest.raises(ValueError, match=r"`data` must give the same batches.*type Reader"):
         RankingEvaluation(shuffled, session)
-    with pytest.raises(ValueError, match=r"`session` must be known.*Received: null in row 2"):
+    with pytest.raises(ValueError, match=r"`session` must not be null.*Received: null in row 2"):
         RankingEvaluation(arrays, np.array(["a", "b", None]))
     with pytest.raises(ValueError, match=r"`session` must have one value for each of the 300 rows"):
         RankingEvaluation(arrays, session[:-1]).evaluate(model)

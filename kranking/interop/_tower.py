@@ -17,13 +17,11 @@ def from_tfrs_tower(
 ) -> tuple[Feature, np.ndarray | None]:
     """Turns one tower into a declaration and the rows of its table.
 
-    | tower | declaration |
-    |---|---|
-    | `StringLookup` or `IntegerLookup`, `Embedding` | `Categorical` with that vocabulary |
-    | `Embedding` alone, on ids from 0 | `Categorical` of the integers below `input_dim` |
-    | `Discretization`, `Embedding` | `Numeric(transform="bucketize")` |
-    | `Normalization` | `Numeric(mean=, std=)` |
-    | `None` | `Numeric(transform="none")`, the number itself |
+    - `StringLookup` or `IntegerLookup`, then `Embedding`: `Categorical` with that vocabulary.
+    - `Embedding` alone, on ids from 0: `Categorical` of the integers below `input_dim`.
+    - `Discretization`, then `Embedding`: `Numeric(transform="bucketize")`.
+    - `Normalization`: `Numeric(mean=, std=)`.
+    - `None`: `Numeric(transform="none")`, the number itself.
 
     Row 0 of the table is the lookup's row for values out of vocabulary; zeros where it has none. A mask
     token is one more value, unless it is `""` or a least integer, which are null here and go to row 0.

@@ -12,12 +12,10 @@ arguments, on the views of one input: 16 fields of width 16, eight numbers and t
 
 import argparse
 import inspect
-import json
 import re
 from pathlib import Path
 from typing import Any
 
-import training
 from keras.layers import Layer
 
 import kranking as kr
@@ -99,11 +97,12 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
             rows.append(row(layer, work))
             sections += section(layer)
             result[name] = float(work.parameters)
-        table = training.markdown(HEADINGS, rows, left=4)
+        table = kr.comparison.markdown_table(HEADINGS, rows, left=4)
         text += [f"## {family}", "", inspect.getdoc(room) or "", "", *table, "", *sections]
-    training.replace(args.out / "layers.md", "\n".join(text))
+    files: dict[str, Any] = {"layers.md": "\n".join(text)}
     if args.out != PAGE.parent:
-        training.replace(args.out / "result.json", json.dumps(result))
+        files["result.json"] = result
+    kr.comparison.write_files(args.out, files)
     return result
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from kranking._core import check_positive_int
-from kranking.features import Feature, Task, find_files, schema_hash, to_config
+from kranking.features import Feature, Task, find_files, schema_hash
+from kranking.features.internal import to_config
 from kranking.metrics import HitAtK
 
 

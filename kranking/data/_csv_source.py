@@ -8,7 +8,8 @@ from pyarrow import csv
 
 import kranking.features as declared
 from kranking.data._unit import Unit, rows_of
-from kranking.features import Categorical, Embedding, Feature, Numeric, Origin, Task, find_files
+from kranking.features import Categorical, Embedding, Feature, Numeric, Task, find_files
+from kranking.features.internal import Origin
 
 
 class CsvSource:

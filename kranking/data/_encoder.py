@@ -6,14 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kranking.features import (
-    Embedding,
-    Feature,
-    Origin,
-    Preprocessor,
-    Task,
-    check_no_label_is_read,
-)
+from kranking.features import Embedding, Feature, Preprocessor, Task
+from kranking.features.internal import Origin, check_no_label_is_read
 
 Encoded = dict[tuple[str, str], np.ndarray]  # ("x" | "y" | "w", name) -> values
 

@@ -13,7 +13,7 @@ from kranking.data._prefetch import Prefetched
 from kranking.data._stream import EpochStream
 from kranking.data._tf_dataset import tf_dataset
 from kranking.data._unit import shard_of
-from kranking.features import Origin
+from kranking.features.internal import Origin
 
 _PEEK = 64  # rows of each file that are encoded before the first step
 

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kranking.data._unit import Unit, rows_of
-from kranking.features import Origin, find_files, open_parquet
+from kranking.features import find_files
+from kranking.features.internal import Origin, open_parquet
 
 _BUFFER = 1 << 20  # bytes of a column read at a time: no row group lies in memory whole
 

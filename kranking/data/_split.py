@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from kranking.data._parquet_source import ParquetSource
 from kranking.data._progress import progress
-from kranking.features import Origin
+from kranking.features.internal import Origin
 
 Paths = str | os.PathLike | Iterable[str | os.PathLike]
 SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}

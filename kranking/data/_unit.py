@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from kranking.features import Origin
+from kranking.features.internal import Origin
 
 
 @dataclass(frozen=True)

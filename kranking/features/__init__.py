@@ -1,36 +1,23 @@
 """Declarations of a log's columns, what they learn from it, and the layer that makes fields of them."""
 
 from kranking.features._categorical import Categorical as Categorical
-from kranking.features._columns import Origin as Origin
 from kranking.features._embedding import Embedding as Embedding
-from kranking.features._encode_raw import encode_raw as encode_raw
-from kranking.features._encode_raw import host_side as host_side
 from kranking.features._feature import Feature as Feature
-from kranking.features._feature import InputSpec as InputSpec
 from kranking.features._feature import default_embedding_dim as default_embedding_dim
 from kranking.features._field_encoder import FieldEncoder as FieldEncoder
 from kranking.features._files import find_files as find_files
-from kranking.features._files import open_parquet as open_parquet
 from kranking.features._fit import fit as fit
-from kranking.features._hash import hash_integers as hash_integers
-from kranking.features._hash import hash_strings as hash_strings
 from kranking.features._infer import infer as infer
 from kranking.features._numeric import Numeric as Numeric
 from kranking.features._preprocessor import Preprocessor as Preprocessor
 from kranking.features._raw_columns import RawColumns as RawColumns
-from kranking.features._schema import check_features as check_features
-from kranking.features._schema import check_no_label_is_read as check_no_label_is_read
-from kranking.features._schema import check_tasks as check_tasks
 from kranking.features._schema import field_widths as field_widths
-from kranking.features._schema import from_config as from_config
 from kranking.features._schema import from_json as from_json
 from kranking.features._schema import schema_hash as schema_hash
-from kranking.features._schema import to_config as to_config
 from kranking.features._schema import to_json as to_json
 from kranking.features._sequence import Pooling as Pooling
 from kranking.features._sequence import Sequence as Sequence
 from kranking.features._sequence import TransAct as TransAct
-from kranking.features._tables import rows_within as rows_within
 from kranking.features._task import Task as Task
 
 __all__ = [
@@ -38,32 +25,19 @@ __all__ = [
     "Embedding",
     "Feature",
     "FieldEncoder",
-    "InputSpec",
     "Numeric",
-    "Origin",
     "Pooling",
     "Preprocessor",
     "RawColumns",
     "Sequence",
     "Task",
     "TransAct",
-    "check_features",
-    "check_no_label_is_read",
-    "check_tasks",
     "default_embedding_dim",
-    "encode_raw",
     "field_widths",
     "find_files",
     "fit",
-    "from_config",
     "from_json",
-    "hash_integers",
-    "hash_strings",
-    "host_side",
     "infer",
-    "open_parquet",
-    "rows_within",
     "schema_hash",
-    "to_config",
     "to_json",
 ]

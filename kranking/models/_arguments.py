@@ -5,7 +5,8 @@ from typing import Any
 
 import keras
 
-from kranking.features import Feature, Task, check_tasks, from_config
+from kranking.features import Feature, Task
+from kranking.features.internal import check_tasks, from_config
 from kranking.layers import SharedBottom
 
 

@@ -8,16 +8,8 @@ import keras
 from keras import ops
 
 from kranking._core import serializable
-from kranking.features import (
-    Categorical,
-    Embedding,
-    Feature,
-    FieldEncoder,
-    Numeric,
-    Sequence,
-    from_config,
-    to_config,
-)
+from kranking.features import Categorical, Embedding, Feature, FieldEncoder, Numeric, Sequence
+from kranking.features.internal import from_config, to_config
 from kranking.layers import Work, work_of
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kranking.features import InputSpec
+from kranking.features.internal import InputSpec
 
 
 def input_specs(specs: Mapping[str, InputSpec]) -> dict[str, keras.InputSpec]:

@@ -7,7 +7,8 @@ import keras
 from keras import ops
 
 from kranking._core import serializable
-from kranking.features import Feature, FieldEncoder, from_config, to_config
+from kranking.features import Feature, FieldEncoder
+from kranking.features.internal import from_config, to_config
 from kranking.layers import Concatenate, Work
 from kranking.models._views import Views, arranged, frozen, leaves, members
 

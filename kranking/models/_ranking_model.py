@@ -7,7 +7,8 @@ import keras
 from keras import ops
 
 from kranking._core import serializable
-from kranking.features import Feature, Preprocessor, Task, to_config
+from kranking.features import Feature, Preprocessor, Task
+from kranking.features.internal import to_config
 from kranking.models._arguments import as_features, as_heads, as_tasks
 from kranking.models._auxiliary import Auxiliary
 from kranking.models._block_model import BlockModel

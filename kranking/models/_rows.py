@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kranking.features import InputSpec
+from kranking.features.internal import InputSpec
 
 
 def check_rows(x: Any, specs: Mapping[str, InputSpec]) -> None:

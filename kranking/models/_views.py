@@ -7,15 +7,8 @@ import keras
 from keras import ops
 
 from kranking._core import serializable
-from kranking.features import (
-    Categorical,
-    Feature,
-    Numeric,
-    field_widths,
-    from_config,
-    rows_within,
-    to_config,
-)
+from kranking.features import Categorical, Feature, Numeric, field_widths
+from kranking.features.internal import from_config, rows_within, to_config
 from kranking.layers import Concatenate, Stack, Tokenizer, Work, work_of
 from kranking.models._first_order import FirstOrder
 

@@ -2,7 +2,6 @@
 
 from kranking.ops._hash_pairs import hash_pairs as hash_pairs
 from kranking.ops._l2_normalize import l2_normalize as l2_normalize
-from kranking.ops._masked import mask_bias as mask_bias
 from kranking.ops._masked import masked_max as masked_max
 from kranking.ops._masked import masked_mean as masked_mean
 from kranking.ops._masked import masked_softmax as masked_softmax
@@ -13,7 +12,6 @@ from kranking.ops._take_rows import take_rows as take_rows
 __all__ = [
     "hash_pairs",
     "l2_normalize",
-    "mask_bias",
     "masked_max",
     "masked_mean",
     "masked_softmax",

@@ -105,7 +105,7 @@ def mask_bias(mask, dtype="float32"):
         A tensor that is 0 where `mask` is true and -1e30 elsewhere. The softmax of a row without
         valid entries is uniform.
 
-    >>> [float(v) for v in kr.ops.mask_bias(np.array([True, False]))]
+    >>> [float(v) for v in mask_bias(np.array([True, False]))]
     [0.0, -1.0000000150474662e+30]
     """
     mask = ops.cast(mask, "bool")

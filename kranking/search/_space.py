@@ -13,7 +13,8 @@ from kranking import architectures as registry
 from kranking._core import check_positive_int
 from kranking.architectures import Architecture, Hyperparameter
 from kranking.budget import Cost, analytic_cost
-from kranking.features import Categorical, Feature, Numeric, Task, schema_hash, to_config
+from kranking.features import Categorical, Feature, Numeric, Task, schema_hash
+from kranking.features.internal import to_config
 from kranking.models import RankingModel, without_weights
 from kranking.search._ask import as_label, ask
 

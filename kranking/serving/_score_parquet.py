@@ -17,7 +17,8 @@ from kranking._core import check_positive_int
 from kranking.export.bundle._bundle import Bundle, load_bundle
 from kranking.export.bundle._log import LogRows, open_log
 from kranking.export.functions._served_function import SERVE
-from kranking.features import Origin, RawColumns
+from kranking.features import RawColumns
+from kranking.features.internal import Origin
 from kranking.serving._score_parts import Block, blocks_of, claim
 
 # Rows of one run: what a model keeps of them bounds the memory, whatever the size of a block. Cut from

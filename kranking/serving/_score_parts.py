@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kranking.export.bundle._manifest import MANIFEST, sha256_of
-from kranking.features import open_parquet
+from kranking.features.internal import open_parquet
 
 # Readers of folders pass over names that begin with an underscore.
 SCORES_FILE = "_scores.json"

@@ -16,16 +16,13 @@ from kranking.features import (
     Sequence,
     Task,
     TransAct,
-    check_features,
-    check_tasks,
     default_embedding_dim,
     field_widths,
-    from_config,
     from_json,
     schema_hash,
-    to_config,
     to_json,
 )
+from kranking.features.internal import check_features, check_tasks, from_config, to_config
 
 EVERY = [
     Categorical("a/b é", side="user", column="col", vocabulary=("x", "ü"), embedding_dim=3),

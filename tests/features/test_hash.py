@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kranking.features import Categorical, Preprocessor, hash_integers, hash_strings
+from kranking.features import Categorical, Preprocessor
+from kranking.features.internal import hash_integers, hash_strings
 
 # The scheme of `_hash.py` in Python's unbounded integers, where `>>` extends the sign for ever.
 PRIMES = (46337, 46307)

@@ -5,17 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kranking.features import (
-    Categorical,
-    Embedding,
-    Numeric,
-    Origin,
-    Preprocessor,
-    RawColumns,
-    Sequence,
-    hash_integers,
-    hash_strings,
-)
+from kranking.features import Categorical, Embedding, Numeric, Preprocessor, RawColumns, Sequence
+from kranking.features.internal import Origin, hash_integers, hash_strings
 
 # The oracle: one value at a time, in plain Python, written from the declarations' docstrings.
 

@@ -7,16 +7,8 @@ import numpy as np
 
 from kranking.data.homefeed._log import HomefeedLog
 from kranking.data.homefeed._truth import ORDERS, TERMS, WEIGHTS, sigmoid
-from kranking.features import (
-    Categorical,
-    Embedding,
-    Feature,
-    Numeric,
-    Sequence,
-    Task,
-    find_files,
-    open_parquet,
-)
+from kranking.features import Categorical, Embedding, Feature, Numeric, Sequence, Task, find_files
+from kranking.features.internal import open_parquet
 from kranking.metrics import HitAtK, auc, normalized_entropy
 
 _PARTS = {

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kranking.features import Feature, Origin, Preprocessor, find_files, open_parquet
+from kranking.features import Feature, Preprocessor, find_files
+from kranking.features.internal import Origin, open_parquet
 
 _BATCH = 4096  # rows read at a time
 _BUFFER = 1 << 20  # bytes of a column read at a time: no row group lies in memory whole

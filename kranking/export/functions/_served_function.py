@@ -10,8 +10,9 @@ from keras import ops
 
 from kranking.export.formats._tensorflow_ops import TensorFlowOps
 from kranking.export.functions._signature import BATCH, Signature, Value
-from kranking.features import Feature, RawColumns, encode_raw
+from kranking.features import Feature, RawColumns
 from kranking.features import Sequence as History
+from kranking.features.internal import encode_raw
 
 IDS, SERVE, RANK, TOWER = "serve_ids", "serve", "rank", "user_tower"
 ON_COLUMNS = (SERVE, RANK, TOWER)

@@ -13,6 +13,7 @@ from kranking._core import (
 from kranking.layers._contract._shapes import shapes_of
 from kranking.layers._contract._tokens import check_tokens
 from kranking.layers._contract._work import Work, dense_work
+from kranking.ops.internal import mask_bias
 
 
 @serializable
@@ -175,7 +176,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # (B, heads, S, S)
         scores = ops.cast(scores, kops.wide(scores.dtype))
         if mask is not None:
-            scores = scores + kops.mask_bias(mask, scores.dtype)[:, None, None, :]
+            scores = scores + mask_bias(mask, scores.dtype)[:, None, None, :]
         weights = ops.cast(ops.softmax(scores, axis=-1), tokens.dtype)
         context = ops.transpose(ops.matmul(self._drop(weights, 0), value), (0, 2, 1, 3))
         context = ops.reshape(context, (-1, count, dim))

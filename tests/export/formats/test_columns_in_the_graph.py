@@ -11,15 +11,8 @@ from kranking.export import export_model, load_bundle, verify_bundle
 from kranking.export.formats._onnx_ops import prepended
 from kranking.export.formats._tensorflow_ops import TensorFlowOps, constant_of
 from kranking.export.functions._raw_rows import log_columns
-from kranking.features import (
-    Categorical,
-    Embedding,
-    Numeric,
-    Preprocessor,
-    RawColumns,
-    Sequence,
-    encode_raw,
-)
+from kranking.features import Categorical, Embedding, Numeric, Preprocessor, RawColumns, Sequence
+from kranking.features.internal import encode_raw
 
 FEATURES = [
     Categorical("text", vocabulary=("DE", "é 漢", "🎈")),

@@ -7,7 +7,7 @@ import pytest
 from kranking.export.formats._graph import graph_of
 from kranking.export.formats._onnx import convert, run_onnx, save
 from kranking.export.functions._signature import Signature, Value
-from kranking.features import rows_within
+from kranking.features.internal import rows_within
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's"

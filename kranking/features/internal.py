@@ -1,0 +1,31 @@
+"""What other rooms use of the declarations and users of the package do not need."""
+
+from kranking.features._columns import Origin as Origin
+from kranking.features._encode_raw import encode_raw as encode_raw
+from kranking.features._encode_raw import host_side as host_side
+from kranking.features._feature import InputSpec as InputSpec
+from kranking.features._files import open_parquet as open_parquet
+from kranking.features._hash import hash_integers as hash_integers
+from kranking.features._hash import hash_strings as hash_strings
+from kranking.features._schema import check_features as check_features
+from kranking.features._schema import check_no_label_is_read as check_no_label_is_read
+from kranking.features._schema import check_tasks as check_tasks
+from kranking.features._schema import from_config as from_config
+from kranking.features._schema import to_config as to_config
+from kranking.features._tables import rows_within as rows_within
+
+__all__ = [
+    "InputSpec",
+    "Origin",
+    "check_features",
+    "check_no_label_is_read",
+    "check_tasks",
+    "encode_raw",
+    "from_config",
+    "hash_integers",
+    "hash_strings",
+    "host_side",
+    "open_parquet",
+    "rows_within",
+    "to_config",
+]

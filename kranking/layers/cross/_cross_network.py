@@ -4,12 +4,13 @@ import keras
 from keras import ops
 
 from kranking import ops as kops
-from kranking._core import Shape, check_known_width, check_positive_int, fresh, serializable
+from kranking._core import Shape, check_known_width, serializable
 from kranking.layers._contract._work import Work, dense_work, rows
+from kranking.layers.cross._cross_steps import CrossSteps
 
 
 @serializable
-class CrossNetwork(keras.layers.Layer):
+class CrossNetwork(CrossSteps):
     """Multiplies features with each other, one polynomial degree per step.
 
     Step `l` computes `x[l+1] = x[0] ⊙ (x[l] A[l] + b[l]) + x[l]`, so the output is a polynomial of
@@ -32,41 +33,13 @@ class CrossNetwork(keras.layers.Layer):
     Reference: [Wang et al., 2021, equation 1](https://arxiv.org/abs/2008.13535)
     """
 
-    takes = "flat"
-    gives = "flat"
-
-    def __init__(
-        self,
-        depth: int = 2,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        **kwargs,
-    ):
-        check_positive_int("depth", depth)
-        super().__init__(**kwargs)
-        self.depth = depth
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-
     def build(self, input_shape: Shape):
         """Creates a kernel and a bias per step."""
         width = check_known_width(self, input_shape)
         self.kernels, self.biases = [], []
         for step in range(self.depth):
-            self.kernels.append(
-                self.add_weight(
-                    shape=(width, width),
-                    initializer=fresh(self.kernel_initializer, step),
-                    name=f"kernel_{step}",
-                )
-            )
-            self.biases.append(
-                self.add_weight(
-                    shape=(width,),
-                    initializer=fresh(self.bias_initializer, step),
-                    name=f"bias_{step}",
-                )
-            )
+            self.kernels.append(self._add_kernel((width, width), f"kernel_{step}", step))
+            self.biases.append(self._add_bias(width, step))
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
 
     def call(self, inputs):
@@ -78,10 +51,6 @@ class CrossNetwork(keras.layers.Layer):
             outputs = first * (ops.cast(projected, wide) + ops.cast(bias, wide)) + outputs
         return ops.cast(outputs, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape: Shape):
-        """Returns the input shape."""
-        return input_shape
-
     def work(self, input_shape: Shape) -> Work:
         """Counts `depth · (W² + W)` parameters and `depth · 2W²` FLOPs per vector."""
         width, count = check_known_width(self, input_shape), rows(input_shape)
@@ -89,12 +58,3 @@ class CrossNetwork(keras.layers.Layer):
         for _ in range(self.depth):
             total += dense_work(width, width, count) + Work(saved_elements=width * count)
         return total
-
-    def get_config(self):
-        """Returns the constructor arguments."""
-        return {
-            **super().get_config(),
-            "depth": self.depth,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-        }

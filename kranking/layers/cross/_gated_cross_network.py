@@ -4,12 +4,13 @@ import keras
 from keras import ops
 
 from kranking import ops as kops
-from kranking._core import Shape, check_known_width, check_positive_int, fresh, serializable
+from kranking._core import Shape, check_known_width, serializable
 from kranking.layers._contract._work import Work, dense_work, rows
+from kranking.layers.cross._cross_steps import CrossSteps
 
 
 @serializable
-class GatedCrossNetwork(keras.layers.Layer):
+class GatedCrossNetwork(CrossSteps):
     """Multiplies features with each other and lets a gate choose which products pass.
 
     Step `l` computes `c[l+1] = c[0] ⊙ (c[l] Wc[l] + b[l]) ⊙ σ(c[l] Wg[l]) + c[l]`. The gate has no
@@ -31,36 +32,14 @@ class GatedCrossNetwork(keras.layers.Layer):
     Reference: [Wang et al., 2023](https://arxiv.org/abs/2311.04635)
     """
 
-    takes = "flat"
-    gives = "flat"
-
-    def __init__(
-        self,
-        depth: int = 2,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        **kwargs,
-    ):
-        check_positive_int("depth", depth)
-        super().__init__(**kwargs)
-        self.depth = depth
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-
     def build(self, input_shape: Shape):
         """Creates a kernel, a bias and a gate's kernel per step."""
         width = check_known_width(self, input_shape)
         self.kernels, self.biases, self.gates = [], [], []
         for step in range(self.depth):
-            self.kernels.append(self._add_kernel(width, f"kernel_{step}", 2 * step))
-            self.biases.append(
-                self.add_weight(
-                    shape=(width,),
-                    initializer=fresh(self.bias_initializer, step),
-                    name=f"bias_{step}",
-                )
-            )
-            self.gates.append(self._add_kernel(width, f"gate_{step}", 2 * step + 1))
+            self.kernels.append(self._add_kernel((width, width), f"kernel_{step}", 2 * step))
+            self.biases.append(self._add_bias(width, step))
+            self.gates.append(self._add_kernel((width, width), f"gate_{step}", 2 * step + 1))
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
 
     def call(self, inputs):
@@ -74,10 +53,6 @@ class GatedCrossNetwork(keras.layers.Layer):
             outputs = product * passed + outputs
         return ops.cast(outputs, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape: Shape):
-        """Returns the input shape."""
-        return input_shape
-
     def work(self, input_shape: Shape) -> Work:
         """Counts `depth · (2W² + W)` parameters and `depth · 4W²` FLOPs per vector."""
         width, count = check_known_width(self, input_shape), rows(input_shape)
@@ -88,16 +63,3 @@ class GatedCrossNetwork(keras.layers.Layer):
         for _ in range(self.depth):
             total += step
         return total
-
-    def get_config(self):
-        """Returns the constructor arguments."""
-        return {
-            **super().get_config(),
-            "depth": self.depth,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-        }
-
-    def _add_kernel(self, width, name, index):
-        initializer = fresh(self.kernel_initializer, index)
-        return self.add_weight(shape=(width, width), initializer=initializer, name=name)

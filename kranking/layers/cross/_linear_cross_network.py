@@ -36,27 +36,5 @@ class LinearCrossNetwork(SelfMaskCross):
     Reference: [Li et al., 2024](https://arxiv.org/abs/2407.13349)
     """
 
-    def __init__(
-        self,
-        depth: int = 3,
-        dropout: float = 0.0,
-        layer_norm: bool = True,
-        epsilon: float = 1e-5,
-        seed: int | None = None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        **kwargs,
-    ):
-        super().__init__(
-            depth,
-            dropout,
-            layer_norm,
-            epsilon,
-            seed,
-            kernel_initializer,
-            bias_initializer,
-            **kwargs,
-        )
-
     def _multiplied(self, first, current):
         return first

@@ -4,12 +4,13 @@ import keras
 from keras import ops
 
 from kranking import ops as kops
-from kranking._core import Shape, check_known_width, check_positive_int, fresh, serializable
+from kranking._core import Shape, check_known_width, check_positive_int, serializable
 from kranking.layers._contract._work import Work, dense_work, rows
+from kranking.layers.cross._cross_steps import CrossSteps
 
 
 @serializable
-class LowRankCrossNetwork(keras.layers.Layer):
+class LowRankCrossNetwork(CrossSteps):
     """Multiplies features with each other through kernels of low rank.
 
     Step `l` computes `x[l+1] = x[0] ⊙ (g(x[l] V[l]) U[l] + b[l]) + x[l]`, where `V` (the weights
@@ -37,9 +38,6 @@ class LowRankCrossNetwork(keras.layers.Layer):
     Reference: [Wang et al., 2021, equation 2](https://arxiv.org/abs/2008.13535)
     """
 
-    takes = "flat"
-    gives = "flat"
-
     def __init__(
         self,
         depth: int = 2,
@@ -49,14 +47,10 @@ class LowRankCrossNetwork(keras.layers.Layer):
         bias_initializer="zeros",
         **kwargs,
     ):
-        check_positive_int("depth", depth)
         check_positive_int("rank", rank)
-        super().__init__(**kwargs)
-        self.depth = depth
+        super().__init__(depth, kernel_initializer, bias_initializer, **kwargs)
         self.rank = rank
         self.inner_activation = keras.activations.get(inner_activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape: Shape):
         """Creates two factors and a bias per step."""
@@ -65,13 +59,7 @@ class LowRankCrossNetwork(keras.layers.Layer):
         for step in range(self.depth):
             self.downs.append(self._add_kernel((width, self.rank), f"down_{step}", 2 * step))
             self.ups.append(self._add_kernel((self.rank, width), f"up_{step}", 2 * step + 1))
-            self.biases.append(
-                self.add_weight(
-                    shape=(width,),
-                    initializer=fresh(self.bias_initializer, step),
-                    name=f"bias_{step}",
-                )
-            )
+            self.biases.append(self._add_bias(width, step))
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
 
     def call(self, inputs):
@@ -83,10 +71,6 @@ class LowRankCrossNetwork(keras.layers.Layer):
             projected = ops.matmul(self.inner_activation(inner), up)
             outputs = first * (ops.cast(projected, wide) + ops.cast(bias, wide)) + outputs
         return ops.cast(outputs, self.compute_dtype)
-
-    def compute_output_shape(self, input_shape: Shape):
-        """Returns the input shape."""
-        return input_shape
 
     def work(self, input_shape: Shape) -> Work:
         """Counts `depth · (2Wr + W)` parameters and `depth · 4Wr` FLOPs per vector."""
@@ -104,13 +88,6 @@ class LowRankCrossNetwork(keras.layers.Layer):
         """Returns the constructor arguments."""
         return {
             **super().get_config(),
-            "depth": self.depth,
             "rank": self.rank,
             "inner_activation": keras.activations.serialize(self.inner_activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }
-
-    def _add_kernel(self, shape, name, index):
-        initializer = fresh(self.kernel_initializer, index)
-        return self.add_weight(shape=shape, initializer=initializer, name=name)

@@ -15,13 +15,14 @@ from kranking._core import (
     serializable,
 )
 from kranking.layers._contract._work import Work, dense_work, rows
+from kranking.layers.cross._cross_steps import CrossSteps
 
 GATES = ("softmax", "sigmoid")
 _KERNELS_PER_EXPERT = 3
 
 
 @serializable
-class MixtureCrossNetwork(keras.layers.Layer):
+class MixtureCrossNetwork(CrossSteps):
     """Multiplies features with each other through several small subspaces, weighted by gates.
 
     Step `l` computes
@@ -55,9 +56,6 @@ class MixtureCrossNetwork(keras.layers.Layer):
     Reference: [Wang et al., 2021, equations 3 and 4](https://arxiv.org/abs/2008.13535)
     """
 
-    takes = "flat"
-    gives = "flat"
-
     def __init__(
         self,
         depth: int = 2,
@@ -70,19 +68,15 @@ class MixtureCrossNetwork(keras.layers.Layer):
         bias_initializer="zeros",
         **kwargs,
     ):
-        check_positive_int("depth", depth)
         check_positive_int("num_experts", num_experts)
         check_positive_int("rank", rank)
         check_choice("gate", gate, GATES)
-        super().__init__(**kwargs)
-        self.depth = depth
+        super().__init__(depth, kernel_initializer, bias_initializer, **kwargs)
         self.num_experts = num_experts
         self.rank = rank
         self.inner_activation = keras.activations.get(inner_activation)
         self.gate = gate
         self.gate_per_layer = bool(gate_per_layer)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape: Shape):
         """Creates the experts' kernels side by side, a bias per step, and the gates."""
@@ -91,13 +85,7 @@ class MixtureCrossNetwork(keras.layers.Layer):
         self.downs, self.cores, self.ups, self.biases = [], [], [], []
         for step in range(self.depth):
             self._add_experts(step, width)
-            self.biases.append(
-                self.add_weight(
-                    shape=(width,),
-                    initializer=fresh(self.bias_initializer, step),
-                    name=f"bias_{step}",
-                )
-            )
+            self.biases.append(self._add_bias(width, step))
         first = self.depth * self.num_experts * _KERNELS_PER_EXPERT
         self.gates = [
             self.add_weight(
@@ -125,10 +113,6 @@ class MixtureCrossNetwork(keras.layers.Layer):
         outputs = ops.cast(outputs, self.compute_dtype)
         return ops.reshape(outputs, (-1, *inputs.shape[1:]))
 
-    def compute_output_shape(self, input_shape: Shape):
-        """Returns the input shape."""
-        return input_shape
-
     def work(self, input_shape: Shape) -> Work:
         """Counts `L(K(2Wr + r²) + W) + WK` parameters and `L(K(4Wr + 2r²) + 2WK)` FLOPs per vector.
 
@@ -155,14 +139,11 @@ class MixtureCrossNetwork(keras.layers.Layer):
         """Returns the constructor arguments."""
         return {
             **super().get_config(),
-            "depth": self.depth,
             "num_experts": self.num_experts,
             "rank": self.rank,
             "inner_activation": keras.activations.serialize(self.inner_activation),
             "gate": self.gate,
             "gate_per_layer": self.gate_per_layer,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }
 
     def _num_gates(self) -> int:

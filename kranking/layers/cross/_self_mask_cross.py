@@ -4,41 +4,35 @@ import keras
 from keras import ops
 
 from kranking import ops as kops
-from kranking._core import Shape, check_known_width, check_number, check_positive_int, fresh
+from kranking._core import Shape, check_known_width, check_number, check_positive_int
 from kranking.layers._contract._work import Work, dense_work, rows
+from kranking.layers.cross._cross_steps import CrossSteps
 
 _LEAST_WIDTH = 4  # The mask is the norm of half of it; the norm of one value is a constant.
 
 
-class SelfMaskCross(keras.layers.Layer):
+class SelfMaskCross(CrossSteps):
     """Abstract: `x[l+1] = dropout(m ⊙ (c ‖ c ⊙ mask + b[l]) + x[l])`, where `m` is `x[0]` or `x[l]`."""
-
-    takes = "flat"
-    gives = "flat"
 
     def __init__(
         self,
-        depth: int,
-        dropout: float,
-        layer_norm: bool,
-        epsilon: float,
-        seed: int | None,
-        kernel_initializer,
-        bias_initializer,
+        depth: int = 3,
+        dropout: float = 0.0,
+        layer_norm: bool = True,
+        epsilon: float = 1e-5,
+        seed: int | None = None,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
         **kwargs,
     ):
-        check_positive_int("depth", depth)
         check_number("dropout", dropout, low=0.0, high=0.999)
         check_number("epsilon", epsilon, low=0.0)
         check_positive_int("seed", seed, optional=True, minimum=0)
-        super().__init__(**kwargs)
-        self.depth = depth
+        super().__init__(depth, kernel_initializer, bias_initializer, **kwargs)
         self.dropout = dropout
         self.layer_norm = bool(layer_norm)
         self.epsilon = epsilon
         self.seed = seed
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape: Shape):
         """Creates a kernel, a bias, a norm and a dropout per step."""
@@ -46,18 +40,9 @@ class SelfMaskCross(keras.layers.Layer):
         masked = width // 2
         self.kernels, self.biases, self.norms, self.dropouts = [], [], [], []
         for step in range(self.depth):
-            kernel, bias = (
-                fresh(initializer, step)
-                for initializer in (self.kernel_initializer, self.bias_initializer)
-            )
-            self.kernels.append(
-                self.add_weight(
-                    shape=(width, width - masked), initializer=kernel, name=f"kernel_{step}"
-                )
-            )
-            self.biases.append(
-                self.add_weight(shape=(width,), initializer=bias, name=f"bias_{step}")
-            )
+            shape = (width, width - masked)
+            self.kernels.append(self._add_kernel(shape, f"kernel_{step}", step))
+            self.biases.append(self._add_bias(width, step))
             if self.layer_norm:
                 norm = keras.layers.LayerNormalization(
                     epsilon=self.epsilon, name=f"norm_{step}", dtype=self._wide
@@ -78,10 +63,6 @@ class SelfMaskCross(keras.layers.Layer):
                 outputs = self.dropouts[step](outputs)
         return ops.cast(outputs, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape: Shape):
-        """Returns the input shape."""
-        return input_shape
-
     def work(self, input_shape: Shape) -> Work:
         """Counts `depth · (W²/2 + 2W)` parameters and `depth · W²` FLOPs per vector of even width."""
         width, count = self._check(input_shape), rows(input_shape)
@@ -99,13 +80,10 @@ class SelfMaskCross(keras.layers.Layer):
         """Returns the constructor arguments."""
         return {
             **super().get_config(),
-            "depth": self.depth,
             "dropout": self.dropout,
             "layer_norm": self.layer_norm,
             "epsilon": self.epsilon,
             "seed": self.seed,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }
 
     @property

@@ -4,12 +4,13 @@ import keras
 from keras import ops
 
 from kranking import ops as kops
-from kranking._core import Shape, check_known_width, check_positive_int, fresh, serializable
+from kranking._core import Shape, check_known_width, serializable
 from kranking.layers._contract._work import Work, dense_work, rows
+from kranking.layers.cross._cross_steps import CrossSteps
 
 
 @serializable
-class VectorCrossNetwork(keras.layers.Layer):
+class VectorCrossNetwork(CrossSteps):
     """Scales the features by one number per step, itself a weighted sum of them.
 
     Step `l` computes `x[l+1] = x[0] (x[l] · w[l]) + b[l] + x[l]`: the bias stands outside the
@@ -31,41 +32,13 @@ class VectorCrossNetwork(keras.layers.Layer):
     Reference: [Wang et al., 2017, equation 3](https://arxiv.org/abs/1708.05123)
     """
 
-    takes = "flat"
-    gives = "flat"
-
-    def __init__(
-        self,
-        depth: int = 2,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        **kwargs,
-    ):
-        check_positive_int("depth", depth)
-        super().__init__(**kwargs)
-        self.depth = depth
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-
     def build(self, input_shape: Shape):
         """Creates a weight vector and a bias per step."""
         width = check_known_width(self, input_shape)
         self.kernels, self.biases = [], []
         for step in range(self.depth):
-            self.kernels.append(
-                self.add_weight(
-                    shape=(width, 1),
-                    initializer=fresh(self.kernel_initializer, step),
-                    name=f"kernel_{step}",
-                )
-            )
-            self.biases.append(
-                self.add_weight(
-                    shape=(width,),
-                    initializer=fresh(self.bias_initializer, step),
-                    name=f"bias_{step}",
-                )
-            )
+            self.kernels.append(self._add_kernel((width, 1), f"kernel_{step}", step))
+            self.biases.append(self._add_bias(width, step))
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
 
     def call(self, inputs):
@@ -77,10 +50,6 @@ class VectorCrossNetwork(keras.layers.Layer):
             outputs = first * ops.cast(scale, wide) + ops.cast(bias, wide) + outputs
         return ops.cast(outputs, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape: Shape):
-        """Returns the input shape."""
-        return input_shape
-
     def work(self, input_shape: Shape) -> Work:
         """Counts `depth · 2W` parameters and `depth · 2W` FLOPs per vector."""
         width, count = check_known_width(self, input_shape), rows(input_shape)
@@ -88,12 +57,3 @@ class VectorCrossNetwork(keras.layers.Layer):
         for _ in range(self.depth):
             total += dense_work(width, 1, count, bias=False) + Work(width, 0, width * count)
         return total
-
-    def get_config(self):
-        """Returns the constructor arguments."""
-        return {
-            **super().get_config(),
-            "depth": self.depth,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-        }

@@ -5,22 +5,16 @@ from collections.abc import Sequence
 import keras
 
 from kranking._core import (
-    Shape,
     check_choice,
-    check_known_width,
-    check_number,
-    check_positive_ints,
     fresh,
     serializable,
 )
-from kranking.layers._contract._work import Work, work_of_chain
+from kranking.layers.core._layer_chain import LayerChain
 from kranking.layers.factorization._factorized_interaction import MERGES, FactorizedInteraction
-
-_MOMENTUM = 0.9  # PyTorch's 0.1, as in MLP
 
 
 @serializable
-class FactorizedNetwork(keras.layers.Layer):
+class FactorizedNetwork(LayerChain):
     """Stacks factorized interactions, as `MLP` stacks dense layers: a FINAL block.
 
     `h[j] = dropout(activation(BN(F_j(h[j-1]))))` for each entry of `units`, where `F_j` is a
@@ -46,9 +40,6 @@ class FactorizedNetwork(keras.layers.Layer):
     Reference: [Zhu et al., 2023](https://doi.org/10.1145/3539618.3591988)
     """
 
-    takes = "flat"
-    gives = "flat"
-
     def __init__(
         self,
         units: Sequence[int],
@@ -60,69 +51,28 @@ class FactorizedNetwork(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
-        units = check_positive_ints("units", units)
         check_choice("merge", merge, MERGES)
-        check_number("dropout", dropout, low=0.0, high=0.999)
-        check_number("epsilon", epsilon, low=0.0)
-        super().__init__(**kwargs)
-        self.units = units
+        super().__init__(
+            units, activation, dropout, batch_norm, epsilon, kernel_initializer, **kwargs
+        )
         self.merge = merge
-        self.activation = keras.activations.get(activation)
-        self.dropout = dropout
-        self.batch_norm = bool(batch_norm)
-        self.epsilon = epsilon
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.steps = [step for index in range(len(units)) for step in self._steps(index)]
-
-    def build(self, input_shape: Shape):
-        """Builds every step."""
-        check_known_width(self, input_shape)
-        for step in self.steps:
-            step.build(input_shape)
-            input_shape = step.compute_output_shape(input_shape)
-
-    def call(self, inputs, training=None):
-        """Runs the steps; Keras passes `training` to batch norm and dropout."""
-        for step in self.steps:
-            inputs = step(inputs)
-        return inputs
-
-    def compute_output_shape(self, input_shape: Shape):
-        """Returns the input shape with `units[-1]` last."""
-        return (*input_shape[:-1], self.units[-1])
-
-    def work(self, input_shape: Shape) -> Work:
-        """Sums the work of the steps."""
-        return work_of_chain(self.steps, input_shape)
+        self.steps = self._chain()
 
     def get_config(self):
         """Returns the constructor arguments."""
         return {
             **super().get_config(),
-            "units": self.units,
             "merge": self.merge,
-            "activation": keras.activations.serialize(self.activation),
-            "dropout": self.dropout,
-            "batch_norm": self.batch_norm,
-            "epsilon": self.epsilon,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
 
     def _steps(self, index):
         """Returns the layers of one entry of `units`; those that would do nothing are left out."""
-        shared = {"dtype": self.dtype_policy}
         yield FactorizedInteraction(
             self.units[index],
             merge=self.merge,
             kernel_initializer=fresh(self.kernel_initializer, index),
             name=f"interaction_{index}",
-            **shared,
+            dtype=self.dtype_policy,
         )
-        if self.batch_norm:
-            yield keras.layers.BatchNormalization(
-                momentum=_MOMENTUM, epsilon=self.epsilon, name=f"norm_{index}", **shared
-            )
-        if self.activation is not keras.activations.linear:
-            yield keras.layers.Activation(self.activation, name=f"activation_{index}", **shared)
-        if self.dropout:
-            yield keras.layers.Dropout(self.dropout, name=f"dropout_{index}", **shared)
+        activation = self.activation is not keras.activations.linear
+        yield from self._after_projection(index, activation)

@@ -4,23 +4,19 @@ import keras
 from keras import ops
 
 from kranking._core import (
-    check_choice,
     check_known_width,
-    check_number,
     check_positive_int,
-    check_positive_ints,
     fresh,
     serializable,
 )
 from kranking.layers._contract._shapes import is_many
 from kranking.layers._contract._work import Work, dense_work
 from kranking.layers.core._field_normalization import FieldNormalization
-
-LN_EMB = ("per_field", "whole", "none")
+from kranking.layers.gating._mask_settings import MaskSettings
 
 
 @serializable
-class MaskBlock(keras.layers.Layer):
+class MaskBlock(MaskSettings):
     """Multiplies a vector by a mask that is computed from the embeddings, then projects it.
 
     `mask = ReLU(v A₁ + b₁) A₂ + b₂` from the raw embeddings `v`, and
@@ -53,9 +49,6 @@ class MaskBlock(keras.layers.Layer):
     Reference: [Wang et al., 2021](https://arxiv.org/abs/2102.07619)
     """
 
-    takes = "flat"
-    gives = "flat"
-
     def __init__(
         self,
         block_dim: int,
@@ -71,22 +64,19 @@ class MaskBlock(keras.layers.Layer):
         **kwargs,
     ):
         check_positive_int("block_dim", block_dim)
-        check_aggregation(reduction_ratio, aggregation_dim)
-        check_choice("ln_emb", ln_emb, LN_EMB)
-        check_number("epsilon", epsilon, low=0.0)
-        super().__init__(**kwargs)
-        self.block_dim = block_dim
-        self.reduction_ratio = reduction_ratio
-        self.aggregation_dim = aggregation_dim
-        self.ln_emb = ln_emb
-        self.layer_norm = bool(layer_norm)
-        self.use_bias = bool(use_bias)
-        self.activation = keras.activations.get(activation)
-        self.field_dims = (
-            None if field_dims is None else check_positive_ints("field_dims", field_dims)
+        super().__init__(
+            reduction_ratio,
+            aggregation_dim,
+            ln_emb,
+            layer_norm,
+            use_bias,
+            activation,
+            field_dims,
+            epsilon,
+            kernel_initializer,
+            **kwargs,
         )
-        self.epsilon = epsilon
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.block_dim = block_dim
 
     def build(self, input_shape):
         """Builds the mask's two projections, the output's projection, and the norms."""
@@ -141,19 +131,7 @@ class MaskBlock(keras.layers.Layer):
 
     def get_config(self):
         """Returns the constructor arguments."""
-        return {
-            **super().get_config(),
-            "block_dim": self.block_dim,
-            "reduction_ratio": self.reduction_ratio,
-            "aggregation_dim": self.aggregation_dim,
-            "ln_emb": self.ln_emb,
-            "layer_norm": self.layer_norm,
-            "use_bias": self.use_bias,
-            "activation": keras.activations.serialize(self.activation),
-            "field_dims": self.field_dims,
-            "epsilon": self.epsilon,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
+        return {**super().get_config(), "block_dim": self.block_dim}
 
     def _split(self, input_shape):
         """Returns the shapes of the embeddings and of what is masked."""
@@ -185,15 +163,4 @@ class MaskBlock(keras.layers.Layer):
         initializer = fresh(self.kernel_initializer, index)
         return keras.layers.Dense(
             units, kernel_initializer=initializer, name=name, dtype=self.dtype_policy, **kwargs
-        )
-
-
-def check_aggregation(reduction_ratio, aggregation_dim) -> None:
-    """Raises `ValueError` unless at most one of the two is given, and is a size."""
-    check_number("reduction_ratio", reduction_ratio, low=1e-6, optional=True)
-    check_positive_int("aggregation_dim", aggregation_dim, optional=True)
-    if reduction_ratio is not None and aggregation_dim is not None:
-        raise ValueError(
-            "`reduction_ratio` and `aggregation_dim` both size the mask's hidden layer: give one. "
-            f"Received: reduction_ratio={reduction_ratio}, aggregation_dim={aggregation_dim}"
         )

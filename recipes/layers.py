@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
 def example(name: str) -> tuple[Layer, Any]:
     """Returns a layer with default arguments, completed as a model would, and the shape of its input."""
     layer = getattr(kr.layers, name)(**ARGUMENTS.get(name, {}))
-    kr.layers.fill(
+    kr.layers.fill_open_arguments(
         layer,
         field_dims=(DIM,) * FIELDS,
         kinds=("field",) * FIELDS,

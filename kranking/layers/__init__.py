@@ -14,8 +14,8 @@ from kranking.layers import (
     memorization,
     mixing,
 )
-from kranking.layers._contract._flow import fill as fill
 from kranking.layers._contract._flow import takes_of as takes_of
+from kranking.layers._contract._open_arguments import fill_open_arguments as fill_open_arguments
 from kranking.layers._contract._work import Work as Work
 from kranking.layers._contract._work import work_of as work_of
 from kranking.layers.attention import *
@@ -28,7 +28,7 @@ from kranking.layers.heads import *
 from kranking.layers.memorization import *
 from kranking.layers.mixing import *
 
-__all__ = ["Work", "fill", "takes_of", "work_of"]
+__all__ = ["Work", "fill_open_arguments", "takes_of", "work_of"]
 __all__ += attention.__all__
 __all__ += core.__all__
 __all__ += cross.__all__

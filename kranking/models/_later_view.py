@@ -10,7 +10,8 @@ from kranking._core import serializable
 from kranking.features import Feature, FieldEncoder
 from kranking.features.internal import from_config, to_config
 from kranking.layers import Concatenate, Work
-from kranking.models._views import Views, arranged, frozen, leaves, members
+from kranking.layers.internal import leaves, select_inputs
+from kranking.models._views import Views, as_tuples, members
 
 LATER_VIEWS = ("flat", "tokens", "numeric", None)
 
@@ -35,7 +36,7 @@ class LaterView(keras.layers.Layer):
     def __init__(self, views: Views, features: SequenceOf[Feature | dict] = (), **kwargs):
         # The encoder casts the numbers, as for a first block.
         super().__init__(autocast=False, **kwargs)
-        self.views = frozen(views)
+        self.views = as_tuples(views)
         self.reads_inputs = "numeric" in leaves(self.views)
         given: list[Any] = [from_config(f) if isinstance(f, dict) else f for f in features]
         names = members("numeric", given) if self.reads_inputs else []
@@ -58,14 +59,14 @@ class LaterView(keras.layers.Layer):
         flat = x
         if len(x.shape) == 3:
             flat = ops.reshape(x, (-1, x.shape[1] * x.shape[2]))
-        return arranged({"flat": flat, "tokens": x, None: x, "numeric": numeric}, self.views)
+        return select_inputs({"flat": flat, "tokens": x, None: x, "numeric": numeric}, self.views)
 
     def compute_output_shape(self, input_shape):
         shape = tuple(input_shape[0] if self.reads_inputs else input_shape)
         flat = (shape[0], shape[1] * shape[2]) if len(shape) == 3 else shape
         numeric = (shape[0], len(self.numbers))
         made = {"flat": flat, "tokens": shape, None: shape, "numeric": numeric}
-        return arranged(made, self.views)
+        return select_inputs(made, self.views)
 
     def get_config(self):
         numbers = [to_config(f) for f in self.numbers]

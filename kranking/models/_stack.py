@@ -6,9 +6,10 @@ from typing import Any
 import keras
 
 from kranking.features import FieldEncoder
-from kranking.layers import fill, takes_of
+from kranking.layers import fill_open_arguments, takes_of
+from kranking.layers.internal import leaves
 from kranking.models._later_view import LATER_VIEWS, LaterView
-from kranking.models._views import VIEWS, FieldView, frozen, id_sizes, kinds_of, leaves
+from kranking.models._views import VIEWS, FieldView, as_tuples, id_sizes, kinds_of
 from kranking.models._walk import initial_shapes, output_shape, stack_input
 
 Layers = list[keras.layers.Layer]
@@ -46,7 +47,7 @@ def assemble(
         "num_tasks": num_tasks,
     }
     for position, block in enumerate(blocks):
-        fill(block, position == 0, **open_values)
+        fill_open_arguments(block, position == 0, **open_values)
         if position:
             for adapter in _adapters(block, shape, position, encoder):
                 shape = _append(stack, adapter, stack_input(adapter, shape, inputs))
@@ -78,7 +79,7 @@ def _append_heads(stack: Layers, heads: Any, shape: Any, num_tasks: int) -> None
     if not heads.built:
         # Rounded logits tie, and ties make ranking metrics a matter of chance.
         heads.dtype_policy = keras.DTypePolicy("float32")
-    fill(heads, False, num_tasks=num_tasks)
+    fill_open_arguments(heads, False, num_tasks=num_tasks)
     if len(shape) == 3:
         shape = _append(stack, keras.layers.Flatten(name="flatten_before_heads"), shape)
     shape = _append(stack, heads, shape)
@@ -91,7 +92,7 @@ def _append_heads(stack: Layers, heads: Any, shape: Any, num_tasks: int) -> None
 
 def _first_views(block: keras.layers.Layer) -> Any:
     """Returns the view, or views in a tuple, that the first block takes."""
-    takes = frozen(takes_of(block))
+    takes = as_tuples(takes_of(block))
     unknown = [view for view in leaves(takes) if view not in (None, *VIEWS)]
     if unknown:
         raise ValueError(
@@ -112,7 +113,7 @@ def _collapsed(takes: Any, default: str | None) -> Any:
 
 def _adapters(block: Any, shape: Any, position: int, encoder: FieldEncoder) -> Layers:
     """Gives what stands before a later block, if anything; refuses what cannot be adapted."""
-    takes = _collapsed(frozen(takes_of(block)), default=None)
+    takes = _collapsed(as_tuples(takes_of(block)), default=None)
     views = set(leaves(takes))
     rank = len(shape)
     _check_later(block, views, position)

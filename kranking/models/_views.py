@@ -10,6 +10,7 @@ from kranking._core import serializable
 from kranking.features import Categorical, Feature, Numeric, field_widths
 from kranking.features.internal import from_config, rows_within, to_config
 from kranking.layers import Concatenate, Stack, Tokenizer, Work, work_of
+from kranking.layers.internal import leaves, select_inputs
 from kranking.models._first_order import FirstOrder
 
 VIEWS = ("flat", "tokens", "embeddings", "categorical", "fields", "ids", "linear", "numeric")
@@ -17,19 +18,9 @@ DEFAULT_TOKEN_DIM = 32
 Views = Any  # one name of VIEWS, or a tuple of Views, one for each branch of a Parallel
 
 
-def frozen(views: Views) -> Views:
+def as_tuples(views: Views) -> Views:
     """Gives views as tuples; a saved configuration holds lists."""
-    return views if isinstance(views, str) or views is None else tuple(map(frozen, views))
-
-
-def leaves(views: Views) -> tuple[Any, ...]:
-    """Gives the names of the views, from left to right."""
-    return tuple(v for part in views for v in leaves(part)) if type(views) is tuple else (views,)
-
-
-def arranged(made: dict[Any, Any], views: Views) -> Any:
-    """Gives each branch its view: a list, or lists in a list."""
-    return [arranged(made, v) for v in views] if isinstance(views, tuple) else made[views]
+    return views if isinstance(views, str) or views is None else tuple(map(as_tuples, views))
 
 
 def kinds_of(features: SequenceOf[Feature]) -> tuple[str, ...]:
@@ -67,7 +58,7 @@ class FieldView(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.views = frozen(views)
+        self.views = as_tuples(views)
         self.features = tuple(from_config(f) if isinstance(f, dict) else f for f in features)
         self.token_dim = token_dim
         self.num_tasks = num_tasks
@@ -88,7 +79,7 @@ class FieldView(keras.layers.Layer):
 
     def call(self, inputs):
         made = {view: self._view(view, *inputs) for view in self._members}
-        return arranged(made, self.views)
+        return select_inputs(made, self.views)
 
     def _view(self, view: str, fields, columns):
         if view == "ids":
@@ -102,7 +93,7 @@ class FieldView(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         shapes = {view: self._output_shape(view, input_shape) for view in self._members}
-        return arranged(shapes, self.views)
+        return select_inputs(shapes, self.views)
 
     def _output_shape(self, view: str, input_shape):
         shapes = self._shapes(view, input_shape)
@@ -120,7 +111,7 @@ class FieldView(keras.layers.Layer):
                 specs[view] = [keras.KerasTensor(s, dtype) for s in shape]
             else:
                 specs[view] = keras.KerasTensor(shape, dtype)
-        return arranged(specs, self.views)
+        return select_inputs(specs, self.views)
 
     def get_config(self):
         return {

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from kranking.layers import DHEN, Parallel, Residual
+from kranking.layers.internal import leaves
 from kranking.models._later_view import LaterView
-from kranking.models._views import leaves
 from kranking.models._walk import walk
 
 _LINE, _CHARACTER, _PADDING, _GAP, _ARROW = 14, 6.4, 8, 8, 18

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kranking._core import Shape, check_known_width, check_positive_ints, serializable
-from kranking.layers._contract._filled import filled
+from kranking.layers._contract._open_arguments import required_argument
 from kranking.layers._contract._work import Work
 
 
@@ -51,7 +51,7 @@ class FieldHalves(keras.layers.Layer):
     def build(self, input_shape: Shape):
         """Checks that the fields make up the vector."""
         width = check_known_width(self, input_shape)
-        dims = filled(self, "field_dims", "fields")
+        dims = required_argument(self, "field_dims", "fields")
         if sum(dims) != width:
             raise ValueError(
                 f"`field_dims` of `{self.name}` must sum to the input's width, {width}. "

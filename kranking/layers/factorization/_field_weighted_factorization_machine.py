@@ -6,7 +6,7 @@ from keras import ops
 
 from kranking import ops as kops
 from kranking._core import Shape, check_positive_int, serializable
-from kranking.layers._contract._filled import filled
+from kranking.layers._contract._open_arguments import required_argument
 from kranking.layers._contract._work import Work
 from kranking.layers.factorization._factorization_machine import tokens_shape
 
@@ -108,4 +108,4 @@ class FieldWeightedFactorizationMachine(keras.layers.Layer):
                 f"`{self.name}` weighs pairs of fields and needs two fields or more. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
-        return fields, dim, filled(self, "num_tasks", "tasks")
+        return fields, dim, required_argument(self, "num_tasks", "tasks")

@@ -8,8 +8,8 @@ from keras import ops
 
 from kranking import ops as kops
 from kranking._core import check_known_width, check_positive_ints, fresh, serializable
-from kranking.layers._contract._filled import filled
 from kranking.layers._contract._flow import gives_of
+from kranking.layers._contract._open_arguments import required_argument
 from kranking.layers._contract._shapes import shapes_of
 from kranking.layers._contract._work import Work, dense_work, table_work, work_of
 from kranking.layers.core._mlp import MLP
@@ -178,7 +178,7 @@ class FeatureGate(keras.layers.Layer):
         check_known_width(self, shapes[0])
         if not self.context:
             return shapes[0], ()
-        sizes = filled(self, "id_sizes", "features")
+        sizes = required_argument(self, "id_sizes", "features")
         if shapes[1][-1] != len(sizes) or max(self.context) >= len(sizes):
             raise ValueError(
                 f"`{self.name}` needs `id_sizes` of every column of the ids, and `context` among them. "

@@ -13,7 +13,7 @@ from kranking._core import (
     fresh,
     serializable,
 )
-from kranking.layers._contract._filled import filled
+from kranking.layers._contract._open_arguments import required_argument
 from kranking.layers._contract._shapes import shapes_of
 from kranking.layers._contract._work import Work, dense_work
 
@@ -137,7 +137,7 @@ class BilinearFusion(keras.layers.Layer):
                 f"`num_heads` must divide the widths of both vectors, {tuple(widths)}. "
                 f"Received: num_heads={self.num_heads}"
             )
-        return (widths[0], widths[1]), filled(self, "num_tasks", "tasks")
+        return (widths[0], widths[1]), required_argument(self, "num_tasks", "tasks")
 
     def _project(self, first, tasks):
         """Returns `o₁ⱼ W_tj` of every head side by side, `(batch, tasks, d₂)`."""

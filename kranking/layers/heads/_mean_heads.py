@@ -17,7 +17,7 @@ from kranking._core import (
     fresh,
     serializable,
 )
-from kranking.layers._contract._filled import filled
+from kranking.layers._contract._open_arguments import required_argument
 from kranking.layers._contract._work import Work, dense_work
 
 # By registered name: layers know nothing of losses.
@@ -177,7 +177,7 @@ class MeanHeads(keras.layers.Layer):
                 f"`{self.name}` needs parts that add up to the input's width; give `widths`. "
                 f"Received: {parts} for an input of width {width}"
             )
-        return widths, filled(self, "num_tasks", "tasks")
+        return widths, required_argument(self, "num_tasks", "tasks")
 
 
 class Kept(threading.local):

@@ -13,7 +13,7 @@ from kranking._core import (
     fresh,
     serializable,
 )
-from kranking.layers._contract._filled import filled
+from kranking.layers._contract._open_arguments import required_argument
 from kranking.layers._contract._work import Work
 from kranking.layers.core._gating import softmax_gates
 from kranking.layers.core._stacked_mlp import StackedMLP
@@ -95,7 +95,7 @@ class MultiGateMixtureOfExperts(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape):
         """Returns `(batch, num_tasks)`."""
-        return (input_shape[0], filled(self, "num_tasks", "tasks"))
+        return (input_shape[0], required_argument(self, "num_tasks", "tasks"))
 
     def work(self, input_shape: Shape) -> Work:
         """Counts `K · P(expert) + T · W · K + T · P(tower)` parameters, and `2TKe` FLOPs for the sums."""
@@ -122,7 +122,7 @@ class MultiGateMixtureOfExperts(keras.layers.Layer):
 
     def _stacks(self):
         """Returns the experts, the gates and the towers, not built."""
-        tasks = filled(self, "num_tasks", "tasks")
+        tasks = required_argument(self, "num_tasks", "tasks")
         rows = {
             "experts": (self.num_experts, self.expert_units, None, True),
             "gates": (tasks, self.gate_units, self.num_experts, False),

@@ -13,7 +13,7 @@ from kranking._core import (
     fresh,
     serializable,
 )
-from kranking.layers._contract._filled import filled
+from kranking.layers._contract._open_arguments import required_argument
 from kranking.layers._contract._work import Work, work_of_chain
 from kranking.layers.core._stacked_mlp import StackedMLP
 from kranking.layers.heads._extraction_level import ExtractionLevel
@@ -107,7 +107,7 @@ class ProgressiveLayeredExtraction(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape):
         """Returns `(batch, num_tasks)`."""
-        return (input_shape[0], filled(self, "num_tasks", "tasks"))
+        return (input_shape[0], required_argument(self, "num_tasks", "tasks"))
 
     def work(self, input_shape: Shape) -> Work:
         """Sums the work of the levels and the towers'.
@@ -136,7 +136,7 @@ class ProgressiveLayeredExtraction(keras.layers.Layer):
 
     def _parts(self):
         """Returns the levels and the towers, not built."""
-        tasks = filled(self, "num_tasks", "tasks")
+        tasks = required_argument(self, "num_tasks", "tasks")
         levels, first = [], 0
         for index in range(self.num_levels):
             level = ExtractionLevel(

@@ -10,7 +10,7 @@ from keras import ops
 
 from kranking import ops as kops
 from kranking._core import Shape, check_positive_int, serializable
-from kranking.layers._contract._filled import filled
+from kranking.layers._contract._open_arguments import required_argument
 from kranking.layers._contract._work import Work, table_work
 
 
@@ -71,7 +71,7 @@ class CrossedFeatures(keras.layers.Layer):
         """Creates the table of weights."""
         self._columns = np.array(self._pairs_of(input_shape), "int32").T
         self.table = self.add_weight(
-            shape=(self.num_buckets, filled(self, "num_tasks", "tasks")),
+            shape=(self.num_buckets, required_argument(self, "num_tasks", "tasks")),
             initializer=self.initializer,
             regularizer=self.regularizer,
             name="table",
@@ -90,7 +90,7 @@ class CrossedFeatures(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Shape):
         """Returns `(batch, num_tasks)`."""
         self._pairs_of(input_shape)
-        return (input_shape[0], filled(self, "num_tasks", "tasks"))
+        return (input_shape[0], required_argument(self, "num_tasks", "tasks"))
 
     def compute_output_spec(self, inputs):
         """Returns the output's shape in the compute dtype, whatever integers come in."""
@@ -98,7 +98,7 @@ class CrossedFeatures(keras.layers.Layer):
 
     def work(self, input_shape: Shape) -> Work:
         """Counts `num_buckets · T` parameters; a lookup is no matrix product."""
-        tasks = filled(self, "num_tasks", "tasks")
+        tasks = required_argument(self, "num_tasks", "tasks")
         return table_work(self.num_buckets * tasks, len(self._pairs_of(input_shape)) + tasks)
 
     def get_config(self):

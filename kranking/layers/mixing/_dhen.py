@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from kranking._core import fresh, serializable
-from kranking.layers._contract._flow import arranged
+from kranking.layers._contract._flow import select_inputs
 from kranking.layers._contract._work import Work
 from kranking.layers.mixing._dhen_layer import DHENLayer
 from kranking.layers.mixing._dhen_plan import (
@@ -124,7 +124,7 @@ class DHEN(keras.layers.Layer):
         """Runs the layers, each with the views that it takes beside the tokens."""
         given = by_view(self.takes, inputs)
         for step in self.steps:
-            given["tokens"] = step(arranged(given, step.takes))
+            given["tokens"] = step(select_inputs(given, step.takes))
         return given["tokens"]
 
     def compute_output_shape(self, input_shape):
@@ -162,6 +162,6 @@ class DHEN(keras.layers.Layer):
         """Returns each layer with its input shape."""
         given, pairs = check_given(self, input_shape), []
         for step in self.steps:
-            pairs.append((step, arranged(given, step.takes)))
+            pairs.append((step, select_inputs(given, step.takes)))
             given["tokens"] = step.compute_output_shape(pairs[-1][1])
         return pairs

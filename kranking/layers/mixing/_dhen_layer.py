@@ -11,7 +11,7 @@ from kranking._core import (
     fresh,
     serializable,
 )
-from kranking.layers._contract._flow import arranged, build, takes_of
+from kranking.layers._contract._flow import build, select_inputs, takes_of
 from kranking.layers._contract._shapes import shapes_of
 from kranking.layers._contract._tokens import check_tokens
 from kranking.layers._contract._work import Work, work_of
@@ -134,7 +134,7 @@ class DHENLayer(keras.layers.Layer):
         made = {**given, None: tokens, "flat": ops.reshape(tokens, (-1, count * dim))}
         outputs = []
         for block, projection in zip(self.blocks, self.projections, strict=True):
-            output = block(arranged(made, takes_of(block)))
+            output = block(select_inputs(made, takes_of(block)))
             if projection is not None:
                 output = projection(output)
             if len(output.shape) == 2:

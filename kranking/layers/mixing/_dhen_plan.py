@@ -6,7 +6,8 @@ from typing import Any
 import keras
 
 from kranking._core import check_positive_int, check_positive_ints
-from kranking.layers._contract._flow import arranged, fill, leaves, takes_of
+from kranking.layers._contract._flow import leaves, select_inputs, takes_of
+from kranking.layers._contract._open_arguments import fill_open_arguments
 from kranking.layers._contract._shapes import shapes_of
 from kranking.layers._contract._tokens import check_tokens
 
@@ -98,16 +99,16 @@ def planned(layer: Any, modules: Sequence[Any], input_shape: Any) -> list[tuple[
     shape = given["tokens"]
     tokens, dim = check_tokens(layer, shape)
     made = {**given, None: shape, "flat": (shape[0], tokens * dim)}
-    views = [arranged(made, takes_of(module)) for module in modules]
+    views = [select_inputs(made, takes_of(module)) for module in modules]
     for module in modules:
-        fill(module, field_dims=(dim,) * tokens)
+        fill_open_arguments(module, field_dims=(dim,) * tokens)
     plan = []
     counts = _token_counts(layer, modules, views, tokens)
     for module, view, count in zip(modules, views, counts, strict=True):
         if getattr(
             module, "shows_fields", True
         ):  # in a DHEN inside, it is the share of each module
-            fill(module, num_tokens=count)
+            fill_open_arguments(module, num_tokens=count)
         output = tuple(module.compute_output_shape(view))
         fits = len(output) == 2 or (len(output) == 3 and output[-1] == dim)
         if not fits or None in output[1:]:

@@ -14,7 +14,7 @@ from kranking.layers import (
     Residual,
     SharedBottom,
     TransformerEncoderLayer,
-    fill,
+    fill_open_arguments,
 )
 from kranking.testing import check_layer
 
@@ -209,7 +209,7 @@ def test_a_builder_fills_the_branches_that_see_the_fields():
     chain = keras.Sequential([wanting[1], later])
     inner = Parallel([wanting[2], Residual(wanting[3])])
     layer = Parallel([given, wanting[0], chain, inner, MLP([4])])
-    fill(layer, field_dims=(2, 4), num_tasks=3)
+    fill_open_arguments(layer, field_dims=(2, 4), num_tasks=3)
     assert [each.field_dims for each in wanting] == [(2, 4)] * 4
     assert given.field_dims == (6,)
     assert later.field_dims is None
@@ -222,7 +222,7 @@ def test_a_builder_fills_the_branches_that_see_the_fields():
 def test_the_number_of_tasks_reaches_every_layer():
     heads = SharedBottom(), SharedBottom(num_tasks=2)
     layer = Parallel([keras.Sequential([MLP([2]), heads[0]]), heads[1]])
-    fill(layer, sees_fields=False, num_tasks=3, field_dims=(1,))
+    fill_open_arguments(layer, sees_fields=False, num_tasks=3, field_dims=(1,))
     assert [each.num_tasks for each in heads] == [3, 2]
 
 

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from kranking.layers import MLP, MaskBlock, Residual, TransformerEncoderLayer, fill
+from kranking.layers import MLP, MaskBlock, Residual, TransformerEncoderLayer, fill_open_arguments
 from kranking.testing import check_layer
 
 
@@ -40,7 +40,7 @@ def test_a_block_of_zeros_gives_the_identity():
 
 def test_a_builder_fills_the_block():
     layer = Residual(MaskBlock(6))
-    fill(layer, field_dims=(2, 4))
+    fill_open_arguments(layer, field_dims=(2, 4))
     assert layer.block.field_dims == (2, 4)
 
 

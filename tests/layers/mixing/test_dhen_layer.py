@@ -17,7 +17,7 @@ from kranking.layers import (
     Tokenizer,
     TokenLinear,
     TransformerEncoderLayer,
-    fill,
+    fill_open_arguments,
 )
 from kranking.testing import check_layer
 
@@ -332,7 +332,7 @@ def test_a_builder_s_ids_and_kinds_reach_the_modules_and_its_field_dims_do_not()
     mask, tokenizer = ParallelMaskNet(1, 8), Tokenizer(5)
     layer = DHENLayer([gate, mask, tokenizer], ensemble="sum")
     assert layer.takes == ("tokens", "ids", "fields")
-    fill(layer, id_sizes=(4, 9), kinds=("field", "field"), field_dims=(3, 3))
+    fill_open_arguments(layer, id_sizes=(4, 9), kinds=("field", "field"), field_dims=(3, 3))
     assert gate.id_sizes == (4, 9)
     assert tokenizer.kinds == ("field", "field")
     assert mask.field_dims is None

@@ -9,18 +9,17 @@ from kranking._core import (
     Shape,
     check_known_width,
     check_positive_int,
-    check_positive_ints,
     fresh,
     serializable,
 )
-from kranking.layers._contract._open_arguments import required_argument
 from kranking.layers._contract._work import Work
 from kranking.layers.core._gating import softmax_gates
 from kranking.layers.core._stacked_mlp import StackedMLP
+from kranking.layers.heads._expert_heads import ExpertHeads
 
 
 @serializable
-class MultiGateMixtureOfExperts(keras.layers.Layer):
+class MultiGateMixtureOfExperts(ExpertHeads):
     """Returns one logit per task (MMoE): each task weighs the same experts by a gate of its own.
 
     `logit_t = tower_t(Σ_e softmax(gate_t(x))_e · expert_e(x))`, where `tower_t` ends in a projection to
@@ -50,9 +49,6 @@ class MultiGateMixtureOfExperts(keras.layers.Layer):
     Reference: [Ma et al., 2018](https://doi.org/10.1145/3219819.3220007)
     """
 
-    takes = "flat"
-    gives = "flat"
-
     def __init__(
         self,
         num_tasks: int | None = None,
@@ -64,19 +60,17 @@ class MultiGateMixtureOfExperts(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
-        check_positive_int("num_tasks", num_tasks, optional=True)
         check_positive_int("num_experts", num_experts)
-        expert_units = check_positive_ints("expert_units", expert_units)
-        gate_units = check_positive_ints("gate_units", gate_units, empty=True)
-        tower_units = check_positive_ints("tower_units", tower_units, empty=True)
-        super().__init__(**kwargs)
-        self.num_tasks = num_tasks
+        super().__init__(
+            num_tasks,
+            expert_units,
+            gate_units,
+            tower_units,
+            activation,
+            kernel_initializer,
+            **kwargs,
+        )
         self.num_experts = num_experts
-        self.expert_units = expert_units
-        self.gate_units = gate_units
-        self.tower_units = tower_units
-        self.activation = keras.activations.get(activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: Shape):
         """Builds experts, gates and towers, each kind in one stack."""
@@ -93,10 +87,6 @@ class MultiGateMixtureOfExperts(keras.layers.Layer):
         mixed = ops.matmul(weights, self.experts(inputs))
         return ops.reshape(self.towers(mixed), (-1, weights.shape[1]))
 
-    def compute_output_shape(self, input_shape: Shape):
-        """Returns `(batch, num_tasks)`."""
-        return (input_shape[0], required_argument(self, "num_tasks", "tasks"))
-
     def work(self, input_shape: Shape) -> Work:
         """Counts `K · P(expert) + T · W · K + T · P(tower)` parameters, and `2TKe` FLOPs for the sums."""
         width, output = check_known_width(self, input_shape), self.expert_units[-1]
@@ -111,18 +101,12 @@ class MultiGateMixtureOfExperts(keras.layers.Layer):
         """Returns the constructor arguments."""
         return {
             **super().get_config(),
-            "num_tasks": self.num_tasks,
             "num_experts": self.num_experts,
-            "expert_units": self.expert_units,
-            "gate_units": self.gate_units,
-            "tower_units": self.tower_units,
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
 
     def _stacks(self):
         """Returns the experts, the gates and the towers, not built."""
-        tasks = required_argument(self, "num_tasks", "tasks")
+        tasks = self._task_count()
         rows = {
             "experts": (self.num_experts, self.expert_units, None, True),
             "gates": (tasks, self.gate_units, self.num_experts, False),

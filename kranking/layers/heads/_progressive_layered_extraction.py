@@ -9,18 +9,17 @@ from kranking._core import (
     Shape,
     check_known_width,
     check_positive_int,
-    check_positive_ints,
     fresh,
     serializable,
 )
-from kranking.layers._contract._open_arguments import required_argument
 from kranking.layers._contract._work import Work, work_of_chain
 from kranking.layers.core._stacked_mlp import StackedMLP
+from kranking.layers.heads._expert_heads import ExpertHeads
 from kranking.layers.heads._extraction_level import ExtractionLevel
 
 
 @serializable
-class ProgressiveLayeredExtraction(keras.layers.Layer):
+class ProgressiveLayeredExtraction(ExpertHeads):
     """Returns one logit per task (PLE): a task weighs its own experts and the shared ones, level by level.
 
     A level gives each task `z_t = Σ_e softmax(x_t G_t)_e · expert_e` over its own experts, which read
@@ -56,9 +55,6 @@ class ProgressiveLayeredExtraction(keras.layers.Layer):
     Reference: [Tang et al., 2020](https://doi.org/10.1145/3383313.3412236)
     """
 
-    takes = "flat"
-    gives = "flat"
-
     def __init__(
         self,
         num_tasks: int | None = None,
@@ -72,23 +68,21 @@ class ProgressiveLayeredExtraction(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
-        check_positive_int("num_tasks", num_tasks, optional=True)
         check_positive_int("num_levels", num_levels)
         check_positive_int("num_shared_experts", num_shared_experts)
         check_positive_int("num_specific_experts", num_specific_experts, minimum=0)
-        expert_units = check_positive_ints("expert_units", expert_units)
-        gate_units = check_positive_ints("gate_units", gate_units, empty=True)
-        tower_units = check_positive_ints("tower_units", tower_units, empty=True)
-        super().__init__(**kwargs)
-        self.num_tasks = num_tasks
+        super().__init__(
+            num_tasks,
+            expert_units,
+            gate_units,
+            tower_units,
+            activation,
+            kernel_initializer,
+            **kwargs,
+        )
         self.num_levels = num_levels
         self.num_shared_experts = num_shared_experts
         self.num_specific_experts = num_specific_experts
-        self.expert_units = expert_units
-        self.gate_units = gate_units
-        self.tower_units = tower_units
-        self.activation = keras.activations.get(activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: Shape):
         """Builds the levels and the towers."""
@@ -105,10 +99,6 @@ class ProgressiveLayeredExtraction(keras.layers.Layer):
             inputs = level(inputs)
         return ops.reshape(self.towers(inputs), (-1, self.towers.count))
 
-    def compute_output_shape(self, input_shape: Shape):
-        """Returns `(batch, num_tasks)`."""
-        return (input_shape[0], required_argument(self, "num_tasks", "tasks"))
-
     def work(self, input_shape: Shape) -> Work:
         """Sums the work of the levels and the towers'.
 
@@ -123,20 +113,14 @@ class ProgressiveLayeredExtraction(keras.layers.Layer):
         """Returns the constructor arguments."""
         return {
             **super().get_config(),
-            "num_tasks": self.num_tasks,
             "num_levels": self.num_levels,
             "num_shared_experts": self.num_shared_experts,
             "num_specific_experts": self.num_specific_experts,
-            "expert_units": self.expert_units,
-            "gate_units": self.gate_units,
-            "tower_units": self.tower_units,
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
 
     def _parts(self):
         """Returns the levels and the towers, not built."""
-        tasks = required_argument(self, "num_tasks", "tasks")
+        tasks = self._task_count()
         levels, first = [], 0
         for index in range(self.num_levels):
             level = ExtractionLevel(

@@ -8,17 +8,16 @@ from keras import ops
 from kranking._core import (
     Shape,
     check_known_width,
-    check_positive_int,
-    check_positive_ints,
     fresh,
     serializable,
 )
 from kranking.layers._contract._work import Work, dense_work
 from kranking.layers.core._mlp import MLP
+from kranking.layers.heads._task_heads import TaskHeads
 
 
 @serializable
-class SharedBottom(keras.layers.Layer):
+class SharedBottom(TaskHeads):
     """Returns one logit per task from one shared vector.
 
     `logit_t = tower_t(h) · w_t + b_t`; without towers, `logit_t = h · w_t + b_t`.
@@ -40,9 +39,6 @@ class SharedBottom(keras.layers.Layer):
     Reference: [Caruana, 1997](https://doi.org/10.1023/A:1007379606734)
     """
 
-    takes = "flat"
-    gives = "flat"
-
     def __init__(
         self,
         num_tasks: int | None = None,
@@ -51,18 +47,12 @@ class SharedBottom(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         **kwargs,
     ):
-        check_positive_int("num_tasks", num_tasks, optional=True)
-        tower_units = check_positive_ints("tower_units", tower_units, empty=True)
-        super().__init__(**kwargs)
-        self.num_tasks = num_tasks
-        self.tower_units = tower_units
-        self.activation = keras.activations.get(activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        super().__init__(num_tasks, tower_units, activation, kernel_initializer, **kwargs)
 
     def build(self, input_shape: Shape):
         """Builds the towers and the logits: all tasks in one projection if there is no tower."""
         width = check_known_width(self, input_shape)
-        tasks = self._check_tasks()
+        tasks = self._task_count()
         per_task = len(self.tower_units) + 1
         with_tower = range(tasks) if self.tower_units else ()
         self.towers = [self._tower(task, task * per_task) for task in with_tower]
@@ -84,36 +74,14 @@ class SharedBottom(keras.layers.Layer):
         outputs = [logit(tower(inputs)) for tower, logit in pairs]
         return outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
 
-    def compute_output_shape(self, input_shape: Shape):
-        """Returns `(batch, num_tasks)`."""
-        return (input_shape[0], self._check_tasks())
-
     def work(self, input_shape: Shape) -> Work:
         """Counts `T(W + 1)` parameters without towers."""
-        tasks = self._check_tasks()
+        tasks = self._task_count()
         if not self.tower_units:
             return dense_work(check_known_width(self, input_shape), tasks)
         tower = MLP(self.tower_units, activation=self.activation).work(input_shape)
         tower += dense_work(self.tower_units[-1], 1)
         return sum((tower for _ in range(tasks)), Work(saved_elements=tasks))
-
-    def get_config(self):
-        """Returns the constructor arguments."""
-        return {
-            **super().get_config(),
-            "num_tasks": self.num_tasks,
-            "tower_units": self.tower_units,
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
-
-    def _check_tasks(self) -> int:
-        if self.num_tasks is None:
-            raise ValueError(
-                f"`{self.name}` needs `num_tasks`; a `RankingModel` fills it in from its tasks. "
-                "Received: num_tasks=None"
-            )
-        return self.num_tasks
 
     def _tower(self, task, index):
         return MLP(

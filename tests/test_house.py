@@ -20,11 +20,7 @@ MODULE, FUNCTION, SAME = 250, 40, 10  # lines
 # What exceeds a limit today, by file or function. Nothing is added, and what is within it is deleted.
 LONG_MODULES = {"_compress_bundle.py": 275, "_graph.py": 271, "_serving_latency.py": 253}
 LONG_FUNCTIONS = {"export_model": 43, "search": 69}
-WRITTEN_TWICE = {
-    "_mlp.py + _factorized_network.py": 4,
-    "_cross_network.py + _vector_cross_network.py": 5,
-    "_mask_block.py + _mask_stack.py": 1,
-}
+WRITTEN_TWICE: dict[str, int] = {}
 GIVES_OR_SAYS = {"Gives": 655, "Says": 29}
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

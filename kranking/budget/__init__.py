@@ -1,20 +1,20 @@
 """What a model costs, by formula, by compiler or by measurement, and whether that is within a budget."""
 
-from kranking.budget._analytic import analytic_cost as analytic_cost
+from kranking.budget._analytic_cost import analytic_cost as analytic_cost
 from kranking.budget._budget import Budget as Budget
 from kranking.budget._budget import Violation as Violation
-from kranking.budget._compiled import compiled_step as compiled_step
+from kranking.budget._compiled_step import compiled_step as compiled_step
 from kranking.budget._cost import Cost as Cost
 from kranking.budget._cost import Figure as Figure
 from kranking.budget._devices import DEVICES as DEVICES
 from kranking.budget._devices import device_memory as device_memory
 from kranking.budget._largest_batch import LargestBatch as LargestBatch
 from kranking.budget._largest_batch import largest_batch as largest_batch
+from kranking.budget._layer_table import LayerTable as LayerTable
+from kranking.budget._layer_table import layer_table as layer_table
 from kranking.budget._limit import Limit as Limit
-from kranking.budget._measured import measured_step as measured_step
-from kranking.budget._slots import slots_per_parameter as slots_per_parameter
-from kranking.budget._table import LayerTable as LayerTable
-from kranking.budget._table import layer_table as layer_table
+from kranking.budget._measured_step import measured_step as measured_step
+from kranking.budget._optimizer_slots import slots_per_parameter as slots_per_parameter
 
 __all__ = [
     "DEVICES",

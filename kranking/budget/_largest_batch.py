@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kranking._core import check_number
-from kranking.budget._analytic import analytic_cost
+from kranking.budget._analytic_cost import analytic_cost
 from kranking.budget._cost import as_text
 from kranking.budget._devices import device_memory
 from kranking.models import RankingModel

@@ -1,9 +1,11 @@
 """Trained models of other libraries as kranking models with equal predictions."""
 
+from kranking.interop._check_same_predictions import (
+    check_same_predictions as check_same_predictions,
+)
 from kranking.interop._cross import from_tfrs_cross as from_tfrs_cross
 from kranking.interop._dense import from_tfrs_dense as from_tfrs_dense
 from kranking.interop._from_tfrs import from_tfrs as from_tfrs
-from kranking.interop._same_predictions import check_same_predictions as check_same_predictions
 from kranking.interop._tower import from_tfrs_tower as from_tfrs_tower
 
 __all__ = [

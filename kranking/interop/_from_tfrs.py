@@ -6,9 +6,9 @@ from typing import Any
 import keras
 
 from kranking.features import Task
+from kranking.interop._check_same_predictions import check_same_predictions
 from kranking.interop._dense import from_tfrs_dense, heads_from
 from kranking.interop._interaction import interaction_from
-from kranking.interop._same_predictions import check_same_predictions
 from kranking.interop._source import chain
 from kranking.interop._tower import from_tfrs_tower
 from kranking.models import RankingModel

@@ -36,7 +36,7 @@ import kranking as kr
 
 ROOT = Path(__file__).parents[2]
 ROWS = ROOT / "docs" / "results" / "cost_model.json"
-SHARES = ROOT / "kranking" / "budget" / "kept_shares.json"
+SHARES = ROOT / "kranking" / "budget" / "peak_shares.json"
 FACTORS = ROOT / "kranking" / "budget" / "latency_factors.json"
 FIT_SEEDS, TEST_SEEDS = (0, 1, 100), (101,)
 LATENCY_TEST_SEEDS = (102, 103)

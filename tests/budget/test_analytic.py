@@ -4,7 +4,7 @@ import pytest
 
 import kranking as kr
 from kranking.budget import Cost, Figure, analytic_cost, layer_table, slots_per_parameter
-from kranking.budget._served import served_latency
+from kranking.budget._latency_model import predicted_latency
 
 
 def test_counts_are_those_of_the_weights(model):
@@ -128,7 +128,7 @@ def test_latency_grows_with_the_model_and_with_its_fields(features, tasks):
 def test_a_class_that_no_fitted_model_had_takes_the_common_factors():
     some = kr.layers.Work(matmul_flops=10, by_class={"Strange": (1, 10, 0)})
     other = kr.layers.Work(matmul_flops=10, by_class={"": (1, 10, 0)})
-    assert served_latency(some, 1) == served_latency(other, 1)
+    assert predicted_latency(some, 1) == predicted_latency(other, 1)
 
 
 def test_layer_table_as_text_and_as_html(model):

@@ -10,7 +10,7 @@ import numpy as np
 
 from kranking._child import answer_parent, ask_child
 from kranking._core import check_positive_int
-from kranking.budget._request import batch_shapes, model_of, request_of
+from kranking.budget._step_request import batch_shapes, model_of, request_of
 from kranking.models import RankingModel
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from kranking._core import check_positive_int
 from kranking.budget._cost import Cost, Figure
-from kranking.budget._keep import kept_share
-from kranking.budget._served import served_latency
-from kranking.budget._slots import slots_per_parameter
+from kranking.budget._latency_model import predicted_latency
+from kranking.budget._optimizer_slots import slots_per_parameter
+from kranking.budget._peak_shares import peak_elements, peak_share
 from kranking.models import RankingModel
 
 _BYTES = 4  # weights, gradients and slots are float32 under every policy that kranking trains with
@@ -68,7 +68,7 @@ def analytic_cost(
     if hyperparameters is not None:
         figures["hyperparameters"] = Figure(hyperparameters, "settings", "analytic")
     if latency_batch is not None:
-        figures["latency_p50"] = served_latency(total, latency_batch)
+        figures["latency_p50"] = predicted_latency(total, latency_batch)
     name, policy = type(keras.optimizers.get(optimizer)).__name__, model.dtype_policy.name
     return Cost(batch_size, name, policy, figures, parts, (*total.unknown, *unknown))
 
@@ -80,15 +80,14 @@ def _memory(model, total, batch_size, optimizer) -> tuple[Mapping[str, float], l
     )
     dense = total.parameters - total.table_parameters
     itemsize = 2 if _half(model) else 4
-    kept = sum(kept_share(name) * saved for name, saved in total.saved_by.items())
     parts = {
         "parameters": _BYTES * total.parameters,
         "slots": _BYTES * total.parameters * (slots or 0.0),
         "inputs": float(batch_size * row_bytes(model)),
-        "activations": batch_size * itemsize * kept,
+        "activations": batch_size * itemsize * peak_elements(total),
         "gradients": _BYTES
         * (
-            kept_share("gradients") * dense + kept_share("table_gradients") * total.table_parameters
+            peak_share("gradients") * dense + peak_share("table_gradients") * total.table_parameters
         ),
     }
     return parts, unknown

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kranking._child import answer_parent, ask_child
-from kranking.budget._request import batch_shapes, model_of, request_of
+from kranking.budget._step_request import batch_shapes, model_of, request_of
 from kranking.models import RankingModel
 
 

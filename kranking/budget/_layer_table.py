@@ -4,7 +4,7 @@ from typing import Any
 
 from kranking._report import Html, aligned_table, html_table
 from kranking.budget._cost import as_text
-from kranking.budget._keep import kept_share
+from kranking.budget._peak_shares import peak_elements
 from kranking.models import RankingModel
 
 _HEADINGS = ("layer", "class", "parameters", "FLOPs per row", "activations of a batch")
@@ -76,14 +76,13 @@ def layer_table(model: RankingModel, batch_size: int = 4096) -> LayerTable:
     itemsize = 2 if model.compute_dtype in ("bfloat16", "float16") else 4
     rows = []
     for layer, work in model.layer_work():
-        kept = sum(kept_share(name) * saved for name, saved in work.saved_by.items())
         rows.append(
             {
                 "layer": layer.name,
                 "class": type(layer).__name__,
                 "parameters": work.parameters,
                 "flops": work.matmul_flops,
-                "memory": float(itemsize * batch_size * kept),
+                "memory": float(itemsize * batch_size * peak_elements(work)),
             }
         )
     return LayerTable(rows, batch_size)

@@ -9,7 +9,7 @@ from kranking.budget._cost import Figure
 from kranking.layers import Work
 
 
-def served_latency(work: Work, batch: int) -> Figure:
+def predicted_latency(work: Work, batch: int) -> Figure:
     """Predicts the median latency of a model on ONNX Runtime with one thread.
 
     A request of `B` rows takes `d · P + Σ_c (s_c · steps_c + B · (f_c · flops_c + e_c · saved_c))`, over

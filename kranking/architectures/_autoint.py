@@ -6,8 +6,8 @@ import keras
 
 from kranking import layers
 from kranking._core import check_positive_int
-from kranking.architectures._additive import LOGIT, additive, deep_part
 from kranking.architectures._registry import Hyperparameter, architecture
+from kranking.architectures._sum_of_logits import LOGIT, deep_part, sum_of_logits
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
 
@@ -80,4 +80,4 @@ def autoint(
         parts.append(deep_part(units, len(tasks), dropout, batch_norm))
     if use_wide:
         parts.append(layers.LinearTerm(use_bias=False, **LOGIT))
-    return additive(features, tasks, parts, name="autoint")
+    return sum_of_logits(features, tasks, parts, name="autoint")

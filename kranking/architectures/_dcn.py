@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from kranking import layers
-from kranking.architectures._crossed import DEEP, crossed, mlps
+from kranking.architectures._cross_blocks import DEEP, cross_blocks, mlp_factory
 from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
@@ -37,5 +37,7 @@ def dcn(
     >>> dcn([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")], units=(8,)).name
     'dcn'
     """
-    blocks = crossed(layers.VectorCrossNetwork(depth), mlps(units, dropout, batch_norm), "parallel")
+    blocks = cross_blocks(
+        layers.VectorCrossNetwork(depth), mlp_factory(units, dropout, batch_norm), "parallel"
+    )
     return RankingModel(features, blocks, tasks, name="dcn")

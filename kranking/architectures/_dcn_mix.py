@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kranking import layers
-from kranking.architectures._crossed import DEEP, STRUCTURE, crossed, mlps
+from kranking.architectures._cross_blocks import DEEP, STRUCTURE, cross_blocks, mlp_factory
 from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
@@ -57,5 +57,5 @@ def dcn_mix(
     'dcn_mix'
     """
     cross = layers.MixtureCrossNetwork(depth, num_experts, low_rank, inner_activation, gate)
-    blocks = crossed(cross, mlps(units, dropout, batch_norm), model_structure)
+    blocks = cross_blocks(cross, mlp_factory(units, dropout, batch_norm), model_structure)
     return RankingModel(features, blocks, tasks, name="dcn_mix")

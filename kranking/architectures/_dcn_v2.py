@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kranking import layers
-from kranking.architectures._crossed import DEEP, STRUCTURE, crossed, mlps
+from kranking.architectures._cross_blocks import DEEP, STRUCTURE, cross_blocks, mlp_factory
 from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
@@ -62,5 +62,5 @@ def dcn_v2(
             "`inner_activation` is applied between the two factors of a kernel and requires `low_rank`. "
             f"Received: inner_activation={inner_activation!r}, low_rank=None"
         )
-    blocks = crossed(cross, mlps(units, dropout, batch_norm), model_structure)
+    blocks = cross_blocks(cross, mlp_factory(units, dropout, batch_norm), model_structure)
     return RankingModel(features, blocks, tasks, name="dcn_v2")

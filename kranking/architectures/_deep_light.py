@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from kranking import layers
 from kranking._core import check_choice
-from kranking.architectures._additive import DEEP, LOGIT, additive, deep_part, linear_part
 from kranking.architectures._registry import Hyperparameter, architecture
+from kranking.architectures._sum_of_logits import DEEP, LOGIT, deep_part, linear_part, sum_of_logits
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
 
@@ -53,4 +53,4 @@ def deep_light(
         layers.FieldWeightedFactorizationMachine(**LOGIT),
         deep_part(units, len(tasks), dropout, batch_norm),
     ]
-    return additive(features, tasks, parts, name="deep_light")
+    return sum_of_logits(features, tasks, parts, name="deep_light")

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from kranking import layers
-from kranking.architectures._additive import DEEP, LOGIT, additive, deep_part
 from kranking.architectures._registry import architecture
+from kranking.architectures._sum_of_logits import DEEP, LOGIT, deep_part, sum_of_logits
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
 
@@ -42,4 +42,4 @@ def deepfm(
         layers.FactorizationMachine(**LOGIT),
         deep_part(units, len(tasks), dropout, batch_norm),
     ]
-    return additive(features, tasks, parts, name="deepfm")
+    return sum_of_logits(features, tasks, parts, name="deepfm")

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from kranking import layers
-from kranking.architectures._additive import LOGIT, additive
 from kranking.architectures._registry import architecture
+from kranking.architectures._sum_of_logits import LOGIT, sum_of_logits
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
 
@@ -29,4 +29,4 @@ def fm(features: Iterable[Feature], tasks: Iterable[Task]) -> RankingModel:
     16
     """
     parts = [layers.LinearTerm(**LOGIT), layers.FactorizationMachine(**LOGIT)]
-    return additive(features, tasks, parts, name="fm")
+    return sum_of_logits(features, tasks, parts, name="fm")

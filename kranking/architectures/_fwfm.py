@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from kranking import layers
 from kranking._core import check_choice
-from kranking.architectures._additive import LOGIT, additive, linear_part
 from kranking.architectures._registry import Hyperparameter, architecture
+from kranking.architectures._sum_of_logits import LOGIT, linear_part, sum_of_logits
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
 
@@ -39,4 +39,4 @@ def fwfm(
         linear_part(linear, len(tasks), use_bias=True),
         layers.FieldWeightedFactorizationMachine(**LOGIT),
     ]
-    return additive(features, tasks, parts, name="fwfm")
+    return sum_of_logits(features, tasks, parts, name="fwfm")

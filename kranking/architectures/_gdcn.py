@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kranking import layers
-from kranking.architectures._crossed import DEEP, STRUCTURE, crossed, mlps
+from kranking.architectures._cross_blocks import DEEP, STRUCTURE, cross_blocks, mlp_factory
 from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
@@ -45,9 +45,9 @@ def gdcn(
     >>> gdcn([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")], units=(8,)).name
     'gdcn'
     """
-    blocks = crossed(
+    blocks = cross_blocks(
         layers.GatedCrossNetwork(depth, bias_initializer=bias_initializer),
-        mlps(units, dropout, batch_norm),
+        mlp_factory(units, dropout, batch_norm),
         model_structure,
         ("stacked", "parallel"),
     )

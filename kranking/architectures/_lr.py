@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from kranking import layers
-from kranking.architectures._additive import LOGIT, additive
 from kranking.architectures._registry import architecture
+from kranking.architectures._sum_of_logits import LOGIT, sum_of_logits
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
 
@@ -26,4 +26,4 @@ def lr(features: Iterable[Feature], tasks: Iterable[Task]) -> RankingModel:
     >>> lr([kr.features.Numeric("age", mean=40.0, std=10.0)], [kr.Task("save")]).count_params()
     2
     """
-    return additive(features, tasks, [layers.LinearTerm(**LOGIT)], name="lr")
+    return sum_of_logits(features, tasks, [layers.LinearTerm(**LOGIT)], name="lr")

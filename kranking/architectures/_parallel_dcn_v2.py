@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from kranking import layers
 from kranking._core import check_positive_int
-from kranking.architectures._crossed import DEEP
+from kranking.architectures._cross_blocks import DEEP
 from kranking.architectures._pinterest import PAPER
 from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task

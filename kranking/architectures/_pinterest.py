@@ -21,6 +21,6 @@ def unit_length(features: Iterable[Feature]) -> list[Feature]:
     ]
 
 
-def scaled(sizes: Sequence[int], scale: float) -> list[int]:
+def scale_widths(sizes: Sequence[int], scale: float) -> list[int]:
     """Multiplies widths by `scale`, rounded to multiples of 8, at least 8."""
     return [max(8, round(size * scale / 8) * 8) for size in sizes]

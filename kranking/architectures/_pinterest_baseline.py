@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import keras
 
 from kranking import layers
-from kranking.architectures._pinterest import PAPER, scaled, unit_length
+from kranking.architectures._pinterest import PAPER, scale_widths, unit_length
 from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
@@ -47,6 +47,6 @@ def pinterest_baseline(
     """
     blocks = [
         layers.Parallel([layers.CrossNetwork(depth), keras.layers.Identity()], merge="concat"),
-        layers.MLP(scaled(units, scale)),
+        layers.MLP(scale_widths(units, scale)),
     ]
     return RankingModel(unit_length(features), blocks, tasks, name="pinterest_baseline")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from kranking import layers
 from kranking._core import check_choice
-from kranking.architectures._pinterest import PAPER, scaled, unit_length
+from kranking.architectures._pinterest import PAPER, scale_widths, unit_length
 from kranking.architectures._registry import Hyperparameter, architecture
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
@@ -64,11 +64,11 @@ def pinterest_launch(
     blocks = [
         layers.ParallelMaskNet(
             num_blocks=num_blocks,
-            block_dim=scaled([block_dim], scale)[0],
+            block_dim=scale_widths([block_dim], scale)[0],
             reduction_ratio=ratio,
             ln_emb="whole",
         ),
         layers.CrossNetwork(depth),
-        layers.MLP(scaled(units, scale)),
+        layers.MLP(scale_widths(units, scale)),
     ]
     return RankingModel(unit_length(features), blocks, tasks, name="pinterest_launch")

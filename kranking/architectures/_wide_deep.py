@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from kranking import layers
-from kranking.architectures._additive import DEEP, LOGIT, additive, deep_part
 from kranking.architectures._registry import Hyperparameter, architecture
+from kranking.architectures._sum_of_logits import DEEP, LOGIT, deep_part, sum_of_logits
 from kranking.features import Categorical, Feature, Task
 from kranking.models import RankingModel
 
@@ -60,7 +60,7 @@ def wide_deep(
     if pairs:
         parts.append(layers.CrossedFeatures(pairs, cross_buckets, **LOGIT))
     parts.append(deep_part(units, len(tasks), dropout, batch_norm))
-    return additive(features, tasks, parts, name="wide_deep")
+    return sum_of_logits(features, tasks, parts, name="wide_deep")
 
 
 def _positions(features, crosses) -> list[tuple[int, int]]:

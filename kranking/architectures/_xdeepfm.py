@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 import keras
 
 from kranking import layers
-from kranking.architectures._additive import DEEP, LOGIT, additive, deep_part
 from kranking.architectures._registry import Hyperparameter, architecture
+from kranking.architectures._sum_of_logits import DEEP, LOGIT, deep_part, sum_of_logits
 from kranking.features import Feature, Task
 from kranking.models import RankingModel
 
@@ -61,4 +61,4 @@ def xdeepfm(
     ]
     if units:
         parts.append(deep_part(units, len(tasks), dropout, batch_norm))
-    return additive(features, tasks, parts, name="xdeepfm")
+    return sum_of_logits(features, tasks, parts, name="xdeepfm")

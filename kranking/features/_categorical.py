@@ -76,7 +76,7 @@ class Categorical(Feature):
                 f"Feature {self.name!r} takes either `vocabulary` or `hash_buckets`. Received: both"
             )
         if self.vocabulary is not None:
-            object.__setattr__(self, "vocabulary", _checked_vocabulary(self.name, self.vocabulary))
+            object.__setattr__(self, "vocabulary", _valid_vocabulary(self.name, self.vocabulary))
 
     @property
     def fitted(self) -> bool:
@@ -105,7 +105,7 @@ class Categorical(Feature):
         return {self.name: InputSpec((self.max_length,) if self.max_length else (), "int32")}
 
 
-def _checked_vocabulary(name: str, values: Any) -> tuple[Any, ...]:
+def _valid_vocabulary(name: str, values: Any) -> tuple[Any, ...]:
     if isinstance(values, str):
         raise ValueError(
             f"`vocabulary` of feature {name!r} must be a list of values. Received: {values!r}"

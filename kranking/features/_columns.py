@@ -200,7 +200,7 @@ def pad_positions(
     return positions, places < lengths[:, None]
 
 
-def padded(flat: np.ndarray, positions: np.ndarray, valid: np.ndarray, fill: Any) -> np.ndarray:
+def pad(flat: np.ndarray, positions: np.ndarray, valid: np.ndarray, fill: Any) -> np.ndarray:
     """Lays flat values out as a matrix, `fill` where there is none."""
     out = np.full(valid.shape, fill, flat.dtype)
     out[valid] = flat[positions[valid]]

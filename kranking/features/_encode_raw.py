@@ -38,7 +38,7 @@ def encode_raw(ops: Any, raw: RawColumns, tensors: Mapping[str, Any]) -> dict[st
         if isinstance(feature, Categorical):
             made[feature.name] = rows.of(feature, names["value"])
             if feature.multivalued:
-                made[feature.name] = rows.padded(made[feature.name], names["length"])
+                made[feature.name] = rows.pad(made[feature.name], names["length"])
         elif isinstance(feature, Embedding):
             made[feature.name] = _vector(ops, tensors[names["value"]])
         elif isinstance(feature, Numeric) and feature.bucketized:
@@ -67,7 +67,7 @@ class _Rows:
             return self._hashed[name, table.hash_buckets]
         return self.ops.lookup(self.tensors[name], table.vocabulary or ())
 
-    def padded(self, rows: Any, length: str, fill: int = -1, newest_last: bool = False) -> Any:
+    def pad(self, rows: Any, length: str, fill: int = -1, newest_last: bool = False) -> Any:
         """Gives lists with `fill` behind their last value; read from their end if that is the newest."""
         ops, width = self.ops, self.ops.width(rows)
         places = np.arange(width, dtype=np.int32)[None]
@@ -129,13 +129,13 @@ def _numbers(ops: Any, raw: RawColumns, tensors: Mapping[str, Any]) -> dict[str,
         if group:
             columns = [ops.column(tensors[raw.names[f.name]["value"]]) for f in group]
             together = ops.concatenate(columns) if len(group) > 1 else columns[0]
-            done = _normalized(ops, group, together)
+            done = _normalize(ops, group, together)
             split = ops.split(done, [1] * len(group)) if len(group) > 1 else [done]
             made |= {f.name: ops.flat(part) for f, part in zip(group, split)}
     return made
 
 
-def _normalized(ops: Any, group: list[Any], values: Any) -> Any:
+def _normalize(ops: Any, group: list[Any], values: Any) -> Any:
     good = ops.less_equal(ops.absolute(values), np.float64(FLOAT32_MAX))
     if any(f.bounds is not None for f in group):
         bounds = np.array([f.bounds or (-np.inf, np.inf) for f in group]).T
@@ -188,18 +188,18 @@ def _vector(ops: Any, values: Any) -> Any:
 
 
 def _sequence(ops: Any, feature: Sequence, rows: _Rows, names: Mapping[str, str], tensors: Any):
-    def padded(values: Any, fill: Any) -> Any:
-        return rows.padded(values, names["length"], fill, feature.order == "newest_last")
+    def pad(values: Any, fill: Any) -> Any:
+        return rows.pad(values, names["length"], fill, feature.order == "newest_last")
 
     found = rows.of(rows.raw.tables[feature.of], names["value"])
-    made = {feature.name: padded(found, -1)}
+    made = {feature.name: pad(found, -1)}
     if feature.action is not None:
         kinds = ops.lookup(tensors[names["action"]], feature.action_vocabulary or ())
-        made[f"{feature.name}.action"] = padded(kinds, -1)
+        made[f"{feature.name}.action"] = pad(kinds, -1)
     if feature.time is not None:
         unit = np.float64(UNITS_PER_SECOND[feature.time_unit])
         now = ops.column(ops.divide(tensors[names["request_time"]], unit))
-        times = padded(ops.divide(tensors[names["time"]], unit), np.nan)
+        times = pad(ops.divide(tensors[names["time"]], unit), np.nan)
         ages = ops.subtract(now, times)
         known = ops.less_equal(ops.absolute(ages), np.float64(FLOAT32_MAX))
         made[f"{feature.name}.age"] = ops.cast(ops.where(known, ages, np.float64(0)), "float32")

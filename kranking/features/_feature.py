@@ -78,7 +78,7 @@ def _short(value: Any) -> str:
     return repr(value)
 
 
-def normalized(feature: Feature, attribute: str, serialize: Any) -> None:
+def serialize_attribute(feature: Feature, attribute: str, serialize: Any) -> None:
     """Replaces a Keras object held by a frozen declaration with its configuration."""
     value = getattr(feature, attribute)
     if value is not None and not isinstance(value, str | dict):
@@ -87,8 +87,8 @@ def normalized(feature: Feature, attribute: str, serialize: Any) -> None:
 
 def check_table(feature: Any) -> None:
     """Checks the weights' arguments of a declaration that owns a table or a projection."""
-    normalized(feature, "initializer", keras.initializers.serialize)
-    normalized(feature, "regularizer", keras.regularizers.serialize)
+    serialize_attribute(feature, "initializer", keras.initializers.serialize)
+    serialize_attribute(feature, "regularizer", keras.regularizers.serialize)
     try:
         keras.initializers.get(feature.initializer)
         keras.regularizers.get(feature.regularizer)

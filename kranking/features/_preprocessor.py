@@ -17,8 +17,8 @@ from kranking.features._columns import (
     check_widths,
     list_parts,
     numbers,
+    pad,
     pad_positions,
-    padded,
     require,
     seconds,
     split_strings,
@@ -133,7 +133,7 @@ class Preprocessor:
         rows = lookup(flat, feature.source, origin)
         self._count(feature, nulls, np.count_nonzero(rows == 0))
         positions, valid = pad_positions(lengths, feature.max_length or 0, newest_last=False)
-        return padded(rows, positions, valid, -1)
+        return pad(rows, positions, valid, -1)
 
     def _numeric(self, feature: Numeric, array: pa.Array, origin: Origin) -> np.ndarray:
         values = numbers(array)
@@ -181,17 +181,17 @@ class Preprocessor:
         )
         rows = self._lookups[feature.of](flat, feature.source, origin)
         self._count(feature, columns[feature.source].null_count, np.count_nonzero(rows == 0))
-        out = {feature.name: padded(rows, *places, -1)}
+        out = {feature.name: pad(rows, *places, -1)}
         if feature.action is not None:
             kinds = _parallel(feature, feature.action, columns, lengths, origin)
             actions = self._actions[feature.name](kinds, feature.action, origin)
-            out[f"{feature.name}.action"] = padded(actions, *places, -1)
+            out[f"{feature.name}.action"] = pad(actions, *places, -1)
         if feature.time is not None and feature.request_time is not None:
             times = _parallel(feature, feature.time, columns, lengths, origin)
             times = seconds(times, feature.time_unit)
             now = seconds(columns[feature.request_time], feature.time_unit)
             # A time that is not known is taken as now: the event stays, and nothing becomes NaN.
-            ages = now[:, None] - padded(times, *places, np.nan)
+            ages = now[:, None] - pad(times, *places, np.nan)
             ages = np.where(np.abs(ages) <= FLOAT32_MAX, ages, 0.0)
             out[f"{feature.name}.age"] = ages.astype(np.float32)
         return out

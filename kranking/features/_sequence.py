@@ -4,7 +4,7 @@ from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any, ClassVar
 
 from kranking._core import check_choice, check_number, check_positive_int
-from kranking.features._categorical import _checked_vocabulary
+from kranking.features._categorical import _valid_vocabulary
 from kranking.features._feature import Feature, InputSpec, check_table, not_fitted
 
 
@@ -136,7 +136,7 @@ class Sequence(Feature):
                 f"side='item'. Received: side='user', candidate={self.candidate!r}"
             )
         if self.action_vocabulary is not None:
-            checked = _checked_vocabulary(self.name, self.action_vocabulary)
+            checked = _valid_vocabulary(self.name, self.action_vocabulary)
             object.__setattr__(self, "action_vocabulary", checked)
         if isinstance(self.encoder, dict):
             object.__setattr__(self, "encoder", _encoder_from(self.encoder))

@@ -39,12 +39,12 @@ def check_same_predictions(
         "logit": logits,
         "probability": model.probabilities(logits),  # where the original ends in a sigmoid
     }
-    gaps = {kind: _gap(_stacked(outputs), wanted) for kind, outputs in found.items()}
+    gaps = {kind: _gap(_stack(outputs), wanted) for kind, outputs in found.items()}
     kind = min(gaps, key=lambda kind: gaps[kind].max())
     largest = float(gaps[kind].max())
     if not largest <= tolerance:
         row, task = np.unravel_index(np.argmax(gaps[kind]), wanted.shape)
-        ours = _stacked(found[kind])[row, task]
+        ours = _stack(found[kind])[row, task]
         raise ValueError(
             f"The models differ on `rows`. Row {row}, task {model.tasks[task].name!r}: expected "
             f"{wanted[row, task]:.6g}, received the {kind} {ours:.6g}; the largest difference is "
@@ -85,7 +85,7 @@ def _by_task(given: Any, tasks: list[str]) -> np.ndarray:
     return whole
 
 
-def _stacked(outputs: Mapping[str, Any]) -> np.ndarray:
+def _stack(outputs: Mapping[str, Any]) -> np.ndarray:
     return np.concatenate([as_numpy(x) for x in outputs.values()], axis=-1).astype(np.float64)
 
 

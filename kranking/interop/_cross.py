@@ -65,25 +65,25 @@ def from_tfrs_cross(layers: Any) -> CrossNetwork | LowRankCrossNetwork:
 
 def _steps(layer: Any, alone: bool) -> list[tuple[Any, np.ndarray, np.ndarray]]:
     """Gives `(down or None, kernel or up, bias)` of each cross step."""
-    said, weights = settings(layer), arrays(layer)
+    config, weights = settings(layer), arrays(layer)
     if kind(layer) == "MultiLayerDCN":
         if not alone:
             raise ValueError(
                 f"{label(layer)} is a stack by itself: convert it alone. Received: several layers"
             )
-        count = said["num_layers"]
+        count = config["num_layers"]
         downs, rest = weights[:count], weights[count:]  # all first factors come first
         per_step = len(rest) // count
         parts = [rest[i * per_step : (i + 1) * per_step] for i in range(count)]
         return [(down, part[0], _bias(part)) for down, part in zip(downs, parts, strict=True)]
     option = "preactivation" if kind(layer) == "Cross" else "pre_activation"
-    if activation_of(layer, said.get(option), option) != "linear":
+    if activation_of(layer, config.get(option), option) != "linear":
         reason = (
             "cross networks have no activation there; `inner_activation` acts between the factors."
         )
-        raise refuse(layer, option, said[option], reason)
-    scale = said.get("diag_scale") or 0.0
-    if said.get("projection_dim") is None:
+        raise refuse(layer, option, config[option], reason)
+    scale = config.get("diag_scale") or 0.0
+    if config.get("projection_dim") is None:
         kernel = weights[0]
         return [(None, kernel + scale * np.eye(len(kernel), dtype=kernel.dtype), _bias(weights))]
     if scale:

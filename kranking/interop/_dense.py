@@ -18,7 +18,7 @@ from kranking.interop._source import (
 from kranking.layers import MLP, SharedBottom
 
 # Layers that Keras 2 and 3 both have, and the settings that decide what they compute.
-_SAME = {
+_KERAS_LAYERS = {
     "BatchNormalization": ("momentum", "epsilon", "center", "scale"),
     "LayerNormalization": ("epsilon", "center", "scale"),
     "Dropout": ("rate",),
@@ -53,11 +53,11 @@ def from_tfrs_dense(layers: Any) -> list[keras.layers.Layer]:
     while rest:
         if kind(rest[0]) == "Dense":
             block, taken, width = _mlp(rest)
-        elif kind(rest[0]) in _SAME:
-            block, taken = _same(rest[0], width), 1
+        elif kind(rest[0]) in _KERAS_LAYERS:
+            block, taken = _keras_layer(rest[0], width), 1
         else:
             raise ValueError(
-                f"{label(rest[0])} cannot be converted: only Dense, {', '.join(_SAME)} can. "
+                f"{label(rest[0])} cannot be converted: only Dense, {', '.join(_KERAS_LAYERS)} can. "
                 f"Received: {[kind(layer) for layer in chain(layers)]}"
             )
         blocks.append(block)
@@ -131,10 +131,10 @@ def _mlp(layers: list[Any]) -> tuple[keras.layers.Layer, int, int]:
     steps, taken = [], 0
     while taken < len(layers) and kind(layers[taken]) == "Dense":
         dense = layers[taken]
-        said = settings(dense)
+        config = settings(dense)
         after = layers[taken + 1] if taken + 1 < len(layers) else None
         rate = settings(after)["rate"] if kind(after) == "Dropout" else 0.0
-        key = (activation_of(dense, said.get("activation")), said.get("use_bias", True), rate)
+        key = (activation_of(dense, config.get("activation")), config.get("use_bias", True), rate)
         if steps and key != steps[0][0]:
             break
         steps.append((key, arrays(dense)))
@@ -147,16 +147,16 @@ def _mlp(layers: list[Any]) -> tuple[keras.layers.Layer, int, int]:
     return mlp, taken, units[-1]
 
 
-def _same(layer: Any, width: int | None) -> keras.layers.Layer:
+def _keras_layer(layer: Any, width: int | None) -> keras.layers.Layer:
     """Makes Keras 3's layer of the same class, with the source's weights."""
-    said = settings(layer)
-    if "axis" in said and np.ravel(said["axis"]).tolist() not in ([-1], [1]):
-        raise refuse(layer, "axis", said["axis"], "it must normalise the last axis.")
-    if "alpha" in said:  # Keras 2's name
-        said["negative_slope"] = said.pop("alpha")
-    if "activation" in said:
-        activation_of(layer, said["activation"])
-    numbers = {key: said[key] for key in _SAME[kind(layer)]}
+    config = settings(layer)
+    if "axis" in config and np.ravel(config["axis"]).tolist() not in ([-1], [1]):
+        raise refuse(layer, "axis", config["axis"], "it must normalise the last axis.")
+    if "alpha" in config:  # Keras 2's name
+        config["negative_slope"] = config.pop("alpha")
+    if "activation" in config:
+        activation_of(layer, config["activation"])
+    numbers = {key: config[key] for key in _KERAS_LAYERS[kind(layer)]}
     numbers = {
         k: float(v) if isinstance(v, np.ndarray | np.number) else v for k, v in numbers.items()
     }

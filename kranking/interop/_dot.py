@@ -73,7 +73,7 @@ class Dense:
         return [kernel[self.columns], *bias]
 
 
-def reordered(layers: list[Any], columns: np.ndarray, width: int) -> list[Any]:
+def reorder_columns(layers: list[Any], columns: np.ndarray, width: int) -> list[Any]:
     """Gives a chain with the inputs of its first layer, a Dense, in another order."""
     if not layers or kind(layers[0]) != "Dense":
         raise ValueError(
@@ -108,10 +108,10 @@ def _flag(layer: Any, name: str) -> Any:
 def _bottom(layers: list[Any], dim: int) -> tuple[list[int], str, list[np.ndarray]]:
     """Gives units, activation and weights of the MLP on the numbers."""
     kinds = [kind(layer) for layer in layers]
-    said = [settings(layer) for layer in layers]
-    plain = set(kinds) == {"Dense"} and all(one.get("use_bias", True) for one in said)
+    configs = [settings(layer) for layer in layers]
+    plain = set(kinds) == {"Dense"} and all(one.get("use_bias", True) for one in configs)
     activations = (
-        {activation_of(layer, one["activation"]) for layer, one in zip(layers, said)}
+        {activation_of(layer, one["activation"]) for layer, one in zip(layers, configs)}
         if plain
         else ()
     )

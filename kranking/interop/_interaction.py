@@ -8,7 +8,7 @@ import keras
 
 from kranking.features import Feature
 from kranking.interop._cross import CROSSES, from_tfrs_cross
-from kranking.interop._dot import dot_from, reordered
+from kranking.interop._dot import dot_from, reorder_columns
 from kranking.interop._source import chain, kind, label
 from kranking.layers import DotInteraction
 
@@ -31,7 +31,7 @@ def interaction_from(
     """
     if kind(given) == "DotInteraction" and type(given) is not DotInteraction:
         block, columns, width = dot_from(given, bottom, features)
-        return [block], partial(reordered, columns=columns, width=width)
+        return [block], partial(reorder_columns, columns=columns, width=width)
     if bottom is not None:
         raise ValueError(
             f"`bottom` belongs to a DotInteraction. Received: interaction={given!r}, and a bottom"

@@ -56,7 +56,7 @@ def from_tfrs_tower(
     layers = [layer for layer in chain(tower) if kind(layer) not in _SHAPES_ONLY]
     kinds = [kind(layer) for layer in layers]
     if kinds == ["Normalization"]:
-        return _normalized(name, layers[0], side), None
+        return _numeric_of(name, layers[0], side), None
     if not kinds or kinds[-1] != "Embedding":
         raise _unknown(name, kinds)
     table = arrays(layers[-1])[0]
@@ -80,12 +80,12 @@ def from_tfrs_tower(
 
 def _looked_up(lookup: Any, table: np.ndarray) -> tuple[tuple[Any, ...], np.ndarray]:
     """Gives the values of a lookup and the table's rows in their order, the row of the unknown first."""
-    said = settings(lookup)
-    if said.get("output_mode", "int") != "int":
-        raise refuse(lookup, "output_mode", said["output_mode"], "it gives no row of a table.")
-    if said.get("invert"):
+    config = settings(lookup)
+    if config.get("output_mode", "int") != "int":
+        raise refuse(lookup, "output_mode", config["output_mode"], "it gives no row of a table.")
+    if config.get("invert"):
         raise refuse(lookup, "invert", True, "it gives no row of a table.")
-    oov, mask = said.get("num_oov_indices", 1), said.get("mask_token")
+    oov, mask = config.get("num_oov_indices", 1), config.get("mask_token")
     if oov > 1:
         raise refuse(
             lookup, "num_oov_indices", oov, "one row serves all values out of vocabulary here."
@@ -117,7 +117,7 @@ def _under_zeros(table: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros_like(table[:1]), table])
 
 
-def _normalized(name: str, layer: Any, side: str) -> Numeric:
+def _numeric_of(name: str, layer: Any, side: str) -> Numeric:
     mean, variance = np.ravel(as_numpy(layer.mean)), np.ravel(as_numpy(layer.variance))
     if mean.size != 1:
         raise refuse(layer, "mean", mean.tolist(), "a declaration holds one number per row.")

@@ -32,7 +32,7 @@ class Auxiliary:
             logits: Final logits `(batch, 1)` by task.
             sample_weight: `None`, one array for all tasks, or one by task.
         """
-        asking = [layer for layer in _every(layers) if _loss_of(layer) is not None]
+        asking = [layer for layer in _with_inner_layers(layers) if _loss_of(layer) is not None]
         if not asking:
             return None
         labels = self._columns(y)
@@ -76,9 +76,9 @@ def _loss_of(layer: Any) -> Any:
     return loss if hasattr(layer, "auxiliary") else None
 
 
-def _every(layers: Iterable[Any]) -> Iterator[Any]:
+def _with_inner_layers(layers: Iterable[Any]) -> Iterator[Any]:
     """Gives layers and those that they hold."""
     for layer in layers:
         yield layer
         chain = isinstance(layer, keras.Sequential)
-        yield from _every(layer.layers if chain else getattr(layer, "inner_layers", ()))
+        yield from _with_inner_layers(layer.layers if chain else getattr(layer, "inner_layers", ()))

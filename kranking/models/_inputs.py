@@ -17,7 +17,7 @@ def input_specs(specs: Mapping[str, InputSpec]) -> dict[str, keras.InputSpec]:
     }
 
 
-def checked_inputs(inputs: Any, specs: Mapping[str, InputSpec]) -> dict[str, Any]:
+def declared_inputs(inputs: Any, specs: Mapping[str, InputSpec]) -> dict[str, Any]:
     """Gives the inputs that a model declares, in its order, and no others.
 
     Args:
@@ -38,10 +38,10 @@ def checked_inputs(inputs: Any, specs: Mapping[str, InputSpec]) -> dict[str, Any
         raise ValueError(
             f"`inputs` must hold every model input. Missing: {missing}. Received: {sorted(inputs)}"
         )
-    return {name: _checked(name, inputs[name], spec) for name, spec in specs.items()}
+    return {name: _in_declared_shape(name, inputs[name], spec) for name, spec in specs.items()}
 
 
-def _checked(name: str, value: Any, spec: InputSpec) -> Any:
+def _in_declared_shape(name: str, value: Any, spec: InputSpec) -> Any:
     try:
         shape = tuple(value.shape)
     except ValueError:  # TensorFlow, after batches of different rank

@@ -13,10 +13,10 @@ from kranking.models._arguments import as_features, as_heads, as_tasks
 from kranking.models._auxiliary import Auxiliary
 from kranking.models._block_model import BlockModel
 from kranking.models._distribution import check_distributable, resolve_jit
-from kranking.models._inputs import checked_inputs, input_specs
+from kranking.models._inputs import declared_inputs, input_specs
 from kranking.models._loss_scale import watch_every_row
 from kranking.models._objectives import build_trackers, objectives_of
-from kranking.models._reader_errors import guarded
+from kranking.models._reader_errors import reader_errors
 from kranking.models._rows import check_labels, check_order, check_rows
 from kranking.models._walk import call_layers
 from kranking.models._weights import weights_enabled
@@ -88,7 +88,7 @@ class RankingModel(BlockModel):
         return self._preprocessor(columns)
 
     def call(self, inputs, training=None):
-        inputs = checked_inputs(inputs, self._preprocessor.inputs)
+        inputs = declared_inputs(inputs, self._preprocessor.inputs)
         # Handed on by hand: on JAX, Keras calls this method without the context that would do it.
         needed = self.stack[0].needs_fields
         fields = self.encoder(inputs, training=training) if needed else {}
@@ -105,7 +105,7 @@ class RankingModel(BlockModel):
         return {task.name: (batch, 1) for task in self._tasks}
 
     def compute_output_spec(self, inputs, training=None):
-        inputs = checked_inputs(inputs, self._preprocessor.inputs)
+        inputs = declared_inputs(inputs, self._preprocessor.inputs)
         shapes = self.compute_output_shape({name: x.shape for name, x in inputs.items()})
         return {name: keras.KerasTensor(shape, "float32") for name, shape in shapes.items()}
 
@@ -116,13 +116,13 @@ class RankingModel(BlockModel):
     def fit(self, x=None, *args, **kwargs):
         """Trains as `keras.Model.fit`; rows that cannot be read raise the reader's own error."""
         self._check(x, args[0] if args else kwargs.get("y"))
-        with guarded(self, x, kwargs.get("validation_data")):
+        with reader_errors(self, x, kwargs.get("validation_data")):
             return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate`, on logits."""
         self._check(x, args[0] if args else kwargs.get("y"))
-        with guarded(self, x):
+        with reader_errors(self, x):
             return super().evaluate(x, *args, **kwargs)
 
     def _check(self, x, y):
@@ -133,7 +133,7 @@ class RankingModel(BlockModel):
         """Gives probabilities, a dict of float32 arrays `(rows, 1)` by task name."""
         check_rows(x, self._preprocessor.inputs)
         check_order(x)
-        with guarded(self, x):
+        with reader_errors(self, x):
             logits = super().predict(x, *args, **kwargs)
         return {k: ops.convert_to_numpy(p) for k, p in self.probabilities(logits).items()}
 

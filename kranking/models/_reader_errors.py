@@ -8,7 +8,7 @@ import keras
 
 
 @contextmanager
-def guarded(model: keras.Model, *data: Any) -> Iterator[None]:
+def reader_errors(model: keras.Model, *data: Any) -> Iterator[None]:
     """Raises what a reader met while reading, as it was, and leaves the model with its weights.
 
     TensorFlow wraps an error of a `tf.data` generator, its traceback included, into one of its own
@@ -25,7 +25,7 @@ def guarded(model: keras.Model, *data: Any) -> Iterator[None]:
         yield
     except BaseException as error:
         if weights:
-            _bring_back(model, weights)
+            _restore(model, weights)
         for reader, before in readers:
             if isinstance(error, Exception) and reader.error not in (None, before):
                 raise reader.error from None
@@ -39,7 +39,7 @@ def _weights(model: Any) -> list[tuple[Any, Any]]:
     return [(variable, variable.value) for variable in variables]
 
 
-def _bring_back(model: Any, weights: list[tuple[Any, Any]]) -> None:
+def _restore(model: Any, weights: list[tuple[Any, Any]]) -> None:
     model.jax_state_sync()  # what the last finished step left
     for variable, value in weights:
         # Keras empties the variables before the first step and has nothing to bring back until then.

@@ -98,14 +98,14 @@ def _first_views(block: keras.layers.Layer) -> Any:
         raise ValueError(
             f"`takes` of {block.name!r} must be one of {list(VIEWS)}. Received: {unknown[0]!r}"
         )
-    return _collapsed(takes, default="flat")
+    return _shared_view(takes, default="flat")
 
 
-def _collapsed(takes: Any, default: str | None) -> Any:
+def _shared_view(takes: Any, default: str | None) -> Any:
     """Gives one view where all branches take the same, so that it is handed on once."""
     if not isinstance(takes, tuple):
         return takes or default
-    parts = tuple(_collapsed(part, default) for part in takes)
+    parts = tuple(_shared_view(part, default) for part in takes)
     # A list must stay one per branch: two fields, or two inputs, for two branches would be shared out.
     same = len(set(parts)) == 1 and not isinstance(parts[0], tuple) and parts[0] != "fields"
     return parts[0] if same else parts
@@ -113,7 +113,7 @@ def _collapsed(takes: Any, default: str | None) -> Any:
 
 def _adapters(block: Any, shape: Any, position: int, encoder: FieldEncoder) -> Layers:
     """Gives what stands before a later block, if anything; refuses what cannot be adapted."""
-    takes = _collapsed(as_tuples(takes_of(block)), default=None)
+    takes = _shared_view(as_tuples(takes_of(block)), default=None)
     views = set(leaves(takes))
     rank = len(shape)
     _check_later(block, views, position)

@@ -24,7 +24,7 @@ DEEP = [
 ]
 
 
-def additive(
+def sum_of_logits(
     features: Iterable[Feature], tasks: Iterable[Task], parts: Sequence[Any], name: str
 ) -> RankingModel:
     """Builds a model whose logits are the sum of `parts`; a part of width 1 is added to every task."""

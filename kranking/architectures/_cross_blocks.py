@@ -17,7 +17,7 @@ DEEP = [
 STRUCTURE = Hyperparameter("model_structure", choices=("stacked", "parallel"), default="parallel")
 
 
-def crossed(
+def cross_blocks(
     cross: keras.layers.Layer,
     mlp: Callable[[], keras.layers.Layer],
     model_structure: str,
@@ -34,6 +34,6 @@ def crossed(
     return [layers.Parallel([keras.Sequential([cross, mlp()], name="stacked"), mlp()])]
 
 
-def mlps(units: Sequence[int], dropout: float, batch_norm: bool) -> Callable[[], layers.MLP]:
+def mlp_factory(units: Sequence[int], dropout: float, batch_norm: bool) -> Callable[[], layers.MLP]:
     """Returns a function that creates MLPs with these settings."""
     return lambda: layers.MLP(units, dropout=dropout, batch_norm=batch_norm)

@@ -10,34 +10,16 @@ _KERNELS_PER_BLOCK = 3
 
 
 class MaskStack(MaskSettings):
-    """Abstract: holds `blocks`, one `MaskBlock` per entry of `block_dims`, with equal settings."""
+    """Abstract: holds `blocks`, one `MaskBlock` per entry of `block_dims`, with equal settings.
 
-    def __init__(
-        self,
-        block_dims: Sequence[int],
-        reduction_ratio,
-        aggregation_dim,
-        ln_emb,
-        layer_norm,
-        use_bias,
-        activation,
-        field_dims,
-        epsilon,
-        kernel_initializer,
-        **kwargs,
-    ):
-        super().__init__(
-            reduction_ratio,
-            aggregation_dim,
-            ln_emb,
-            layer_norm,
-            use_bias,
-            activation,
-            field_dims,
-            epsilon,
-            kernel_initializer,
-            **kwargs,
-        )
+    Args:
+        block_dims: Width of each block's output.
+        *settings: Arguments of `MaskSettings`, in its order.
+        **kwargs: Keyword arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, block_dims: Sequence[int], *settings, **kwargs):
+        super().__init__(*settings, **kwargs)
         self.blocks = [self._block(dim, index) for index, dim in enumerate(block_dims)]
 
     def build(self, input_shape: Shape):

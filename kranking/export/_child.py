@@ -9,10 +9,10 @@ import numpy as np
 
 from kranking._child import answer_parent
 from kranking.export._error import ExportError
+from kranking.export._rows import Case
 from kranking.export._write_artefacts import write_artefacts
 from kranking.export.checks._check_artefacts import check_artefacts
 from kranking.export.checks._expected_answers import Wanted
-from kranking.export.functions._check_rows import Case
 from kranking.export.functions._signature import Signature
 
 TASKS = {task.__name__: task for task in (write_artefacts, check_artefacts)}

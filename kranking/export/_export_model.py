@@ -21,7 +21,7 @@ from kranking.export.bundle._manifest import (
     versions,
     write_manifest,
 )
-from kranking.export.bundle._publish import check_replaceable, published
+from kranking.export.bundle._publish import check_replaceable, publish
 from kranking.export.checks._describe import describe_check, describe_cost, describe_signatures
 from kranking.export.checks._expected_answers import wanted_of
 from kranking.export.checks._tensorflow_process import in_tensorflow
@@ -141,7 +141,7 @@ def export_model(
         check_size(num_bytes)
     functions = served(model, _signatures(signatures, model))
     wanted = wanted_of(model, functions, num_check_rows, check_seed, given=check_rows)
-    with published(directory) as folder:
+    with publish(directory) as folder:
         if source is None:
             model.save(folder / KERAS_FILE)
         else:

@@ -15,7 +15,7 @@ from kranking.export.checks._expected_answers import Wanted
 from kranking.export.checks._reference import full_precision
 from kranking.export.formats._keras_file import load_keras
 from kranking.export.formats._onnx import convert, save
-from kranking.export.formats._onnx_ops import prepended
+from kranking.export.formats._prepend import prepend
 from kranking.export.formats._saved_model import SAVED_MODEL, write_saved_model
 from kranking.export.formats._tensorflow_ops import TensorFlowOps
 from kranking.export.formats._weights_file import WeightsFile, is_large
@@ -77,7 +77,7 @@ def _write_onnx(
             own = function.name != SERVE
             if own:
                 model = convert(function.function, function.ids, opset, outside, weights)
-            model = prepended(model, function.fronts())
+            model = prepend(model, function.fronts())
         save(model, folder / ONNX_FILES[function.name])
 
 

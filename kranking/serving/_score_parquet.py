@@ -14,9 +14,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kranking._core import check_positive_int
-from kranking.export.bundle._bundle import Bundle, load_bundle
-from kranking.export.bundle._log import LogRows, open_log
-from kranking.export.functions._served_function import SERVE
+from kranking.export import Bundle, load_bundle
+from kranking.export.internal import SERVE, LogRows, open_log
 from kranking.features import RawColumns
 from kranking.features.internal import Origin
 from kranking.serving._score_parts import Block, blocks_of, claim

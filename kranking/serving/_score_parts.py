@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kranking.export.bundle._manifest import MANIFEST, sha256_of
+from kranking.export.internal import MANIFEST, sha256_of
 from kranking.features.internal import open_parquet
 
 # Readers of folders pass over names that begin with an underscore.

@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from kranking._core import check_positive_int
-from kranking.export.bundle._bundle import Bundle, load_bundle
-from kranking.export.formats._keras_file import KERAS_FILE
-from kranking.export.formats._saved_model import SAVED_MODEL, load_saved_model, run_saved_model
-from kranking.export.functions._check_rows import Rows
-from kranking.export.functions._requests import random_columns, request_tensors
-from kranking.export.functions._served_function import IDS, RANK, SERVE, is_of_request
+from kranking.export import Bundle, load_bundle
+from kranking.export.internal import (
+    IDS,
+    KERAS_FILE,
+    RANK,
+    SAVED_MODEL,
+    SERVE,
+    Rows,
+    is_of_request,
+    load_saved_model,
+    random_columns,
+    request_tensors,
+    run_saved_model,
+)
 from kranking.serving._latency_in_turns import Latencies, latency_in_turns
 from kranking.serving._matmul_rate import matmul_rate
 

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kranking.export._error import ExportError
-from kranking.export.bundle._manifest import check_files, read_manifest
-from kranking.export.bundle._publish import published
-from kranking.export.formats._saved_model import SAVED_MODEL
+from kranking.export import ExportError
+from kranking.export.internal import SAVED_MODEL, check_files, publish, read_manifest
 from kranking.serving._versions import check_name, next_version
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
@@ -65,7 +63,7 @@ def write_tf_serving(
             f"Received: formats={manifest['formats']}"
         )
     target = next_version(directory / name, version)
-    with published(target) as staging:
+    with publish(target) as staging:
         shutil.copytree(bundle / SAVED_MODEL, staging, dirs_exist_ok=True)
         _write_warmup(staging, name)
     _write_configs(directory, Path(served_from or directory.resolve()))

@@ -5,13 +5,17 @@ import shutil
 from pathlib import Path
 
 from kranking._core import check_choice
-from kranking.export.bundle._bundle import load_bundle
-from kranking.export.bundle._publish import published
-from kranking.export.formats._interface import onnx_signature, read_onnx
-from kranking.export.formats._onnx import ONNX_FILE
-from kranking.export.formats._weights_file import WEIGHTS_FILE
-from kranking.export.functions._served_function import IDS
-from kranking.export.functions._signature import Signature, Value
+from kranking.export import load_bundle
+from kranking.export.internal import (
+    IDS,
+    ONNX_FILE,
+    WEIGHTS_FILE,
+    Signature,
+    Value,
+    onnx_signature,
+    publish,
+    read_onnx,
+)
 from kranking.serving._versions import check_name, next_version
 
 BACKENDS = ("onnxruntime", "python")
@@ -83,7 +87,7 @@ folder and a part of a URL. Received: name='../ranker'
     folder = Path(repository) / name
     _check_config(folder / CONFIG, interface, backend)
     target = next_version(folder, version)
-    with published(target) as staging:
+    with publish(target) as staging:
         shutil.copyfile(loaded.directory / described["onnx"], staging / ONNX_FILE)
         if WEIGHTS_FILE in loaded.manifest["files"]:
             shutil.copyfile(loaded.directory / WEIGHTS_FILE, staging / WEIGHTS_FILE)

@@ -10,7 +10,8 @@ from kranking.export.bundle._manifest import check_file, check_files, read_manif
 from kranking.export.bundle._tables_apart import TABLES_FILE, TablesApart
 from kranking.export.formats._onnx import ONNX_FILE, open_session
 from kranking.export.formats._weights_file import WEIGHTS_FILE
-from kranking.export.functions._check_rows import check_rows, random_rows
+from kranking.export.functions._cases import random_rows
+from kranking.export.functions._check_rows import check_rows
 from kranking.export.functions._requests import request_tensors
 from kranking.export.functions._served_function import IDS, RANK, SERVE, TOWER, USER, rank_parts
 from kranking.export.functions._signature import Signature

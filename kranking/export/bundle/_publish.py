@@ -38,7 +38,7 @@ def check_beside(directory: Path, source: Path) -> None:
 
 
 @contextlib.contextmanager
-def published(directory: Path) -> Iterator[Path]:
+def publish(directory: Path) -> Iterator[Path]:
     """Gives a new folder that becomes `directory` when the block ends well, and vanishes if not.
 
     It lies beside `directory`, so that the change of name is one step of the file system. What was

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from kranking.export._rows import Rows
 from kranking.export.bundle._manifest import file_within
 from kranking.export.formats._interface import onnx_signature, read_onnx
 from kranking.export.formats._onnx import open_session, run_onnx
-from kranking.export.functions._check_rows import Rows
 from kranking.export.functions._served_function import ONNX_FILES
 from kranking.export.functions._signature import Signature
 

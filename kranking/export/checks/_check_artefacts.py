@@ -9,11 +9,12 @@ from pathlib import Path
 
 from kranking.export._error import ExportError
 from kranking.export._finding import Finding, find
+from kranking.export._parity import PARITY, TOLERANCE
+from kranking.export._rows import Rows
 from kranking.export.bundle._manifest import file_within
 from kranking.export.bundle._tables_apart import read_interface, run_signature
-from kranking.export.checks._describe import PARITY
 from kranking.export.checks._expected_answers import Wanted
-from kranking.export.checks._reference import TOLERANCE, compare, full_precision
+from kranking.export.checks._reference import compare, full_precision
 from kranking.export.formats._interface import (
     check_interface,
     check_opset,
@@ -27,7 +28,6 @@ from kranking.export.formats._saved_model import (
     load_saved_model,
     run_saved_model,
 )
-from kranking.export.functions._check_rows import Rows
 from kranking.export.functions._served_function import IDS, ONNX_FILES, run_keras
 
 Run = Callable[[Rows], Rows]

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 
 from kranking.export._finding import Finding
+from kranking.export._parity import PARITY, TOLERANCE
 from kranking.export.checks._expected_answers import Wanted
-from kranking.export.checks._reference import TOLERANCE
 from kranking.export.functions._served_function import ONNX_FILES, RANK, Served
 from kranking.features import Feature
 from kranking.features.internal import host_side
 
-PARITY = "parity"
 _BYTES = 4  # served weights are float32
 
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kranking.export.checks._reference import TOLERANCE, raw_reference, reference
-from kranking.export.functions._check_rows import Case, Rows, make_cases
+from kranking.export._parity import TOLERANCE
+from kranking.export._rows import Case, Rows
+from kranking.export.checks._reference import raw_reference, reference
+from kranking.export.functions._cases import make_cases
 from kranking.export.functions._raw_rows import raw_cases
 from kranking.export.functions._served_function import IDS, Served
 from kranking.export.functions._signature import Signature

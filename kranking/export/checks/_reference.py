@@ -8,11 +8,10 @@ import keras
 import numpy as np
 
 from kranking.export._error import ExportError
-from kranking.export.functions._check_rows import Case, Rows, nudged
+from kranking.export._parity import TOLERANCE
+from kranking.export._rows import Case, Rows
+from kranking.export.functions._cases import nudge
 from kranking.export.functions._served_function import TOWER, USER, tower_part
-
-# Artefacts must give probabilities that near to the model's (product-wide definition of parity).
-TOLERANCE = 1e-5
 
 
 def reference(model: Any, cases: Sequence[Case]) -> list[Rows]:
@@ -24,7 +23,7 @@ def reference(model: Any, cases: Sequence[Case]) -> list[Rows]:
     """
     large = next(case.rows for case in cases if case.name == "large")
     try:
-        *answers, moved = _predict(model, [*(case.rows for case in cases), nudged(large)])
+        *answers, moved = _predict(model, [*(case.rows for case in cases), nudge(large)])
     except Exception as error:
         raise ExportError(
             f"The model should answer the check rows ({', '.join(case.name for case in cases)}). "

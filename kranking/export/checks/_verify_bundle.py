@@ -8,13 +8,13 @@ from typing import Any
 from kranking._core import check_positive_int
 from kranking.export._error import ExportError
 from kranking.export._finding import FAILED, OK, WARNING, Finding, find
+from kranking.export._parity import TOLERANCE
 from kranking.export.bundle._bundle import FEATURES_FILE
 from kranking.export.bundle._log import first_rows, open_log
 from kranking.export.bundle._manifest import MANIFEST, file_within
 from kranking.export.checks._check_artefacts import check_artefacts
 from kranking.export.checks._describe import describe_cost
 from kranking.export.checks._expected_answers import Wanted, wanted_of
-from kranking.export.checks._reference import TOLERANCE
 from kranking.export.checks._tensorflow_process import in_tensorflow
 from kranking.export.checks._tolerances import loosened, read_tolerances
 from kranking.export.checks._verification import Verification

@@ -15,7 +15,7 @@ from kranking.export._finding import Finding, refuse_failed
 from kranking.export.bundle._bundle import FEATURES_FILE, Bundle, load_bundle
 from kranking.export.bundle._log import first_rows, open_log
 from kranking.export.bundle._manifest import describe_files, versions, write_manifest
-from kranking.export.bundle._publish import check_beside, check_replaceable, published
+from kranking.export.bundle._publish import check_beside, check_replaceable, publish
 from kranking.export.checks._check_artefacts import check_onnx
 from kranking.export.checks._describe import describe_check
 from kranking.export.checks._expected_answers import Wanted, wanted_of
@@ -147,7 +147,7 @@ def compress_bundle(
     model = load_keras(before.directory, modules)
     reader = read_parquet(log, model, _ROWS, sample_weight=sample_weight)
     wanted = _wanted(model, before.manifest, log)
-    with published(directory) as folder:
+    with publish(directory) as folder:
         files = _write(before, folder, weights)
         manifest = {
             **before.manifest,

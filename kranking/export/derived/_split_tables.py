@@ -15,7 +15,7 @@ from kranking._core import check_positive_int
 from kranking.export._finding import refuse_failed
 from kranking.export.bundle._bundle import FEATURES_FILE, load_bundle
 from kranking.export.bundle._manifest import describe_files, versions, write_manifest
-from kranking.export.bundle._publish import check_beside, check_replaceable, published
+from kranking.export.bundle._publish import check_beside, check_replaceable, publish
 from kranking.export.bundle._tables_apart import FORMAT_VERSION, TABLES_FILE, plain
 from kranking.export.checks._check_artefacts import check_onnx
 from kranking.export.checks._describe import describe_check
@@ -106,7 +106,7 @@ def split_tables(
     wanted = wanted_of(model, functions, _CHECK_ROWS, manifest["check"]["seed"])
     if "weights" in manifest:
         wanted = loosened(wanted, read_tolerances(manifest))
-    with published(directory) as folder:
+    with publish(directory) as folder:
         for name in (KERAS_FILE, FEATURES_FILE):
             shutil.copyfile(before.directory / name, folder / name)
         writer = _Writer(before.directory, folder, min_bytes)

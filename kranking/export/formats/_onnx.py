@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from kranking.export._error import ExportError
+from kranking.export._rows import Rows
 from kranking.export.formats._graph import graph_of
 from kranking.export.formats._weights_file import WeightsFile
-from kranking.export.functions._check_rows import Rows
 from kranking.export.functions._signature import Signature
-from kranking.export.rewrites._nodes import read_by
+from kranking.export.rewrites._nodes import read_by, rename_values
 from kranking.export.rewrites.fusion import fuse
 
 ONNX_FILE = "model.onnx"
@@ -223,20 +223,3 @@ def _rename(graph: Any, signature: Signature, inputs: list[str]) -> None:
     copies = [type(value).FromString(value.SerializeToString()) for value in ordered]
     del graph.input[:]
     graph.input.extend(copies)
-
-
-def rename_values(graph: Any, real: Callable[[str], str]) -> None:
-    """Renames every value that nodes of a graph, or of the graphs inside them, use or make."""
-    for node in graph.node:
-        node.input[:] = [real(name) if name else name for name in node.input]
-        node.output[:] = [real(name) if name else name for name in node.output]
-        for attribute in node.attribute:
-            # Reading an absent `g` and changing it would create it.
-            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                rename_values(inner, real)
-                for value in (*inner.input, *inner.output):
-                    value.name = real(value.name)
-    for constant in graph.initializer:
-        constant.name = real(constant.name)
-    # Inferred shapes of inner values still carry nameless batch axes; readers infer them anew.
-    del graph.value_info[:]

@@ -1,13 +1,11 @@
-"""The operations of `features.encode_raw` as nodes of an ONNX graph, and that graph before a model's."""
+"""The operations of `features.encode_raw` as nodes of an ONNX graph."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kranking.export._error import ExportError
-
-_ML_DOMAIN, _ML_VERSION = "ai.onnx.ml", 3
+ML_DOMAIN = "ai.onnx.ml"
 
 
 class Node(NamedTuple):
@@ -98,7 +96,7 @@ class OnnxOps:
 
     def cast(self, x: Node, dtype: str) -> Node:
         """Changes the type of the elements."""
-        return self._apply("Cast", x, dtype=dtype, to=_kind(dtype))
+        return self._apply("Cast", x, dtype=dtype, to=onnx_type(dtype))
 
     def column(self, x: Any) -> Node:
         """Makes (batch, 1) of (batch,)."""
@@ -145,7 +143,7 @@ class OnnxOps:
             "LabelEncoder",
             [x],
             [found],
-            domain=_ML_DOMAIN,
+            domain=ML_DOMAIN,
             default_int64=0,
             values_int64s=list(rows) or [0],
             **named,
@@ -185,48 +183,8 @@ class OnnxOps:
         return f"{self.prefix}{self._made}"
 
 
-def prepended(
-    model: Any, fronts: Sequence[tuple[Callable[[OnnxOps, dict[str, Node]], dict[str, Node]], Any]]
-) -> Any:
-    """Gives a model whose inputs are computed by other graphs in front of it.
-
-    Args:
-        model: An ONNX model.
-        fronts: Pairs of a function, from operations and the front's inputs to inputs of the model, and
-            the front's inputs: (name, dtype, shape, first axis) each, the axis a name or a size.
-    """
-    from onnx import helper
-
-    from kranking.export.formats._onnx import rename_values
-
-    merged = type(model).FromString(model.SerializeToString())
-    graph, outputs = merged.graph, {value.name for value in model.graph.output}
-    nodes, constants, inputs, real = [], [], [], {}
-    for i, (front, values) in enumerate(fronts):
-        ops = OnnxOps(f"front_{i}/")
-        given = {}
-        for name, dtype, shape, axis in values:
-            if name in outputs or name in {value.name for value in inputs}:
-                raise ExportError(
-                    "A column should not share its name with a task: ONNX cannot tell them apart. "
-                    f"Received: {name!r}. Rename the task and name its column by `label`."
-                )
-            inputs.append(helper.make_tensor_value_info(name, _kind(dtype), [axis, *shape]))
-            given[name] = Node(name, dtype, shape[-1] if shape else 0)
-        real |= {name: node.name for name, node in front(ops, given).items()}
-        nodes, constants = nodes + ops.nodes, constants + ops.constants
-    rename_values(graph, lambda n: real.get(n, n if n in outputs else f"model/{n}"))
-    copies = [*nodes, *graph.node]
-    del graph.node[:], graph.input[:]
-    graph.node.extend(copies)
-    graph.input.extend(inputs)
-    graph.initializer.extend(constants)
-    if not any(opset.domain == _ML_DOMAIN for opset in merged.opset_import):
-        merged.opset_import.append(helper.make_opsetid(_ML_DOMAIN, _ML_VERSION))
-    return merged
-
-
-def _kind(dtype: str) -> int:
+def onnx_type(dtype: str) -> int:
+    """Returns the ONNX element type of a NumPy dtype or `"string"`."""
     from onnx import TensorProto, helper
 
     return (

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from kranking.export._rows import Rows
 from kranking.export.formats._graph import graph_of
 from kranking.export.formats._tensorflow_ops import constant_of
-from kranking.export.functions._check_rows import Rows
 from kranking.export.functions._signature import Signature
 
 SAVED_MODEL = "saved_model"

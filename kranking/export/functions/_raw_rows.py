@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kranking.export.functions._check_rows import Case
+from kranking.export._rows import Case
 from kranking.export.functions._served_function import Served
 from kranking.features import Categorical, Embedding, Feature, Numeric, Preprocessor
 from kranking.features import Sequence as History

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from kranking.export.formats._tensorflow_ops import TensorFlowOps
 from kranking.export.functions._signature import BATCH, Signature, Value
 from kranking.features import Feature, RawColumns
 from kranking.features import Sequence as History
@@ -54,8 +53,12 @@ class Served:
             return self.ids
         return Signature(tuple(v for p in self.parts for v in p.values()), self.ids.outputs)
 
-    def in_tensorflow(self, operations: TensorFlowOps) -> Callable[[Mapping[str, Any]], dict]:
-        """Gives the function from the signature's inputs to its outputs."""
+    def in_tensorflow(self, operations: Any) -> Callable[[Mapping[str, Any]], dict]:
+        """Returns the function from the signature's inputs to its outputs.
+
+        Args:
+            operations: The operations that `features.encode_raw` needs, in TensorFlow.
+        """
         if not self.parts:
             return self.function
 
@@ -66,7 +69,7 @@ class Served:
         return on_columns
 
     def fronts(self) -> list[tuple[Callable, list[tuple]]]:
-        """Gives what `_front_onnx.prepended` puts before the function on model inputs."""
+        """Gives what `prepend` puts before the function on model inputs."""
         return [
             (
                 lambda o, given, columns=part.columns: encode_raw(o, columns, given),

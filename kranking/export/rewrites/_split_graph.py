@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from kranking.export.formats._onnx import rename_values
-from kranking.export.rewrites._nodes import axis_of, read_by
+from kranking.export.rewrites._nodes import axis_of, read_by, rename_values
 from kranking.export.rewrites.fusion import narrow
 
 

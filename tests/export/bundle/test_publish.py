@@ -5,13 +5,13 @@ import sys
 import pytest
 
 from kranking.export.bundle._manifest import FORMAT, FORMAT_VERSION, describe_files, write_manifest
-from kranking.export.bundle._publish import check_replaceable, published
+from kranking.export.bundle._publish import check_replaceable, publish
 
 pytestmark = pytest.mark.once
 
 
-def publish(directory, content):
-    with published(directory) as folder:
+def write(directory, content):
+    with publish(directory) as folder:
         (folder / "part").mkdir()
         (folder / "part" / "file").write_text(content)
         files = describe_files(folder)
@@ -20,19 +20,19 @@ def publish(directory, content):
 
 def test_appears_and_is_replaced(tmp_path):
     directory = tmp_path / "deep" / "bundle"
-    publish(directory, "old")
+    write(directory, "old")
     check_replaceable(directory)
-    publish(directory, "new")
+    write(directory, "new")
     assert (directory / "part" / "file").read_text() == "new"
     assert [path.name for path in directory.parent.iterdir()] == ["bundle"]
 
 
 def test_a_failure_changes_nothing(tmp_path):
     directory = tmp_path / "bundle"
-    publish(directory, "old")
+    write(directory, "old")
 
     def fail():
-        with published(directory) as folder:
+        with publish(directory) as folder:
             (folder / "file").write_text("half")
             raise RuntimeError("disk full")
 
@@ -45,24 +45,24 @@ def test_a_failure_changes_nothing(tmp_path):
 def test_empty_directory_is_replaced(tmp_path):
     (tmp_path / "bundle").mkdir()
     check_replaceable(tmp_path / "bundle")
-    publish(tmp_path / "bundle", "new")
+    write(tmp_path / "bundle", "new")
     assert (tmp_path / "bundle" / "part" / "file").read_text() == "new"
 
 
 def test_a_bundle_with_a_stranger_is_kept(tmp_path):
-    publish(tmp_path / "bundle", "old")
+    write(tmp_path / "bundle", "old")
     (tmp_path / "bundle" / "mine").write_text("mine")
     with pytest.raises(ValueError, match=r"nothing else.*'mine'"):
         check_replaceable(tmp_path / "bundle")
 
 
 def test_a_killed_process_changes_nothing(tmp_path):
-    publish(tmp_path / "bundle", "old")
+    write(tmp_path / "bundle", "old")
     code = """
 import os, pathlib, signal, sys
-from kranking.export.bundle._publish import published
+from kranking.export.bundle._publish import publish
 
-with published(pathlib.Path(sys.argv[1])) as folder:
+with publish(pathlib.Path(sys.argv[1])) as folder:
     (folder / "file").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -71,5 +71,5 @@ with published(pathlib.Path(sys.argv[1])) as folder:
     assert (tmp_path / "bundle" / "part" / "file").read_text() == "old"
     left = [path.name for path in tmp_path.iterdir() if path.name != "bundle"]
     assert all(name.startswith(".bundle.") and name.endswith(".unfinished") for name in left)
-    publish(tmp_path / "bundle", "new")
+    write(tmp_path / "bundle", "new")
     assert (tmp_path / "bundle" / "part" / "file").read_text() == "new"

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from kranking.export import ExportError
+from kranking.export._rows import Case
 from kranking.export.checks._reference import compare
-from kranking.export.functions._check_rows import Case
 
 
 def compared(received, expected):

@@ -15,8 +15,8 @@ from kranking.export import ExportError, verify_bundle
 from kranking.export.bundle._manifest import describe_files
 from kranking.export.formats._interface import check_interface
 from kranking.export.formats._keras_file import load_keras
-from kranking.export.formats._onnx import rename_values
 from kranking.export.functions._signature import Signature, Value
+from kranking.export.rewrites._nodes import rename_values
 
 pytestmark = pytest.mark.once
 

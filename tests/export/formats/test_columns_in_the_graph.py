@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kranking.export import export_model, load_bundle, verify_bundle
-from kranking.export.formats._onnx_ops import prepended
+from kranking.export.formats._prepend import prepend
 from kranking.export.formats._tensorflow_ops import TensorFlowOps, constant_of
 from kranking.export.functions._raw_rows import log_columns
 from kranking.features import Categorical, Embedding, Numeric, Preprocessor, RawColumns, Sequence
@@ -99,7 +99,7 @@ def run_onnx(raw):
     graph = helper.make_graph(nodes, "same", values(""), values("="))
     same = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     inputs = [(name, s.dtype, s.shape, "batch") for name, s in raw.inputs.items()]
-    model = prepended(same, [(lambda ops, given: encode_raw(ops, raw, given), inputs)])
+    model = prepend(same, [(lambda ops, given: encode_raw(ops, raw, given), inputs)])
     onnx.checker.check_model(model, full_check=True)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return lambda tensors: dict(zip(specs, session.run(["=" + n for n in specs], tensors)))

@@ -1,6 +1,6 @@
 import numpy as np
 
-from kranking.export.functions._check_rows import make_cases, nudged
+from kranking.export.functions._cases import make_cases, nudge
 from kranking.export.functions._signature import Signature, Value
 
 SIGNATURE = Signature(
@@ -53,7 +53,7 @@ def test_padding_of_random_sequences_is_at_the_end():
 
 def test_nudge_moves_numbers_only():
     rows = cases()["large"].rows
-    moved = nudged(rows)
+    moved = nudge(rows)
     np.testing.assert_array_equal(moved["ids"], rows["ids"])
     assert (moved["v"] != rows["v"]).all()
     np.testing.assert_allclose(moved["v"], rows["v"], rtol=2e-6)

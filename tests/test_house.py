@@ -18,8 +18,8 @@ FOLDERS = {".ci", "docs", "export", "kranking", "recipes", "tests"}
 MODULE, FUNCTION, SAME = 250, 40, 10  # lines
 
 # What exceeds a limit today, by file or function. Nothing is added, and what is within it is deleted.
-LONG_MODULES = {"_compress_bundle.py": 275, "_graph.py": 271, "_serving_latency.py": 253}
-LONG_FUNCTIONS = {"export_model": 43, "search": 69}
+LONG_MODULES: dict[str, int] = {}
+LONG_FUNCTIONS = {"search": 69}
 WRITTEN_TWICE: dict[str, int] = {}
 GIVES_OR_SAYS = {"Gives": 655, "Says": 29}
 

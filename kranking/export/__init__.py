@@ -8,8 +8,8 @@ from kranking.export.bundle._bundle import Bundle as Bundle
 from kranking.export.bundle._bundle import load_bundle as load_bundle
 from kranking.export.checks._verification import Verification as Verification
 from kranking.export.checks._verify_bundle import verify_bundle as verify_bundle
-from kranking.export.derived._compress_bundle import Compression as Compression
 from kranking.export.derived._compress_bundle import compress_bundle as compress_bundle
+from kranking.export.derived._compression import Compression as Compression
 from kranking.export.derived._split_tables import Split as Split
 from kranking.export.derived._split_tables import split_tables as split_tables
 

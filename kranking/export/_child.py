@@ -12,7 +12,7 @@ from kranking.export._error import ExportError
 from kranking.export._rows import Case
 from kranking.export._write_artefacts import write_artefacts
 from kranking.export.checks._check_artefacts import check_artefacts
-from kranking.export.checks._expected_answers import Wanted
+from kranking.export.checks._expected_answers import ExpectedAnswers
 from kranking.export.functions._signature import Signature
 
 TASKS = {task.__name__: task for task in (write_artefacts, check_artefacts)}
@@ -20,8 +20,8 @@ TASKS = {task.__name__: task for task in (write_artefacts, check_artefacts)}
 
 def do(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Does the task that was asked for, or says why it is refused."""
-    wanted = {}
-    for key, described in request.pop("wanted").items():
+    expectations = {}
+    for key, described in request.pop("expectations").items():
         signature, cases, answers = Signature.from_json(described["signature"]), [], []
         for i, case in enumerate(described["cases"]):
             rows = {v.name: arrays[f"{key} {i} rows {j}"] for j, v in enumerate(signature.inputs)}
@@ -29,10 +29,10 @@ def do(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, A
             answers.append(
                 {v.name: arrays[f"{key} {i} answers {j}"] for j, v in enumerate(signature.outputs)}
             )
-        wanted[key] = Wanted(signature, cases, answers, described["tolerance"])
+        expectations[key] = ExpectedAnswers(signature, cases, answers, described["tolerance"])
     task, folder = TASKS[request.pop("task")], Path(request.pop("folder"))
     try:
-        found = task(folder=folder, wanted=wanted, **request)
+        found = task(folder=folder, expectations=expectations, **request)
     except ExportError as error:
         return {"refused": str(error)}
     return {"found": [asdict(finding) for finding in found]}

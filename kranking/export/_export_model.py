@@ -23,11 +23,17 @@ from kranking.export.bundle._manifest import (
 )
 from kranking.export.bundle._publish import check_replaceable, publish
 from kranking.export.checks._describe import describe_check, describe_cost, describe_signatures
-from kranking.export.checks._expected_answers import wanted_of
+from kranking.export.checks._expected_answers import expected_answers
 from kranking.export.checks._tensorflow_process import in_tensorflow
 from kranking.export.formats._keras_file import KERAS_FILE
 from kranking.export.formats._onnx import OPSETS, check_size, fits
-from kranking.export.functions._served_function import IDS, ON_COLUMNS, TOWER, possible, served
+from kranking.export.functions._served_function import (
+    IDS,
+    ON_COLUMNS,
+    TOWER,
+    functions_of,
+    names_on_columns,
+)
 from kranking.export.functions._signature import Signature
 from kranking.features import schema_hash, to_json
 
@@ -134,13 +140,9 @@ def export_model(
     source, model = _load(model)
     signature = Signature.of(model)
     _check_precision(model)
-    num_bytes = model.count_params() * 4
-    if external_data is None:
-        external_data = not fits(num_bytes)
-    elif not external_data and "onnx" in formats:
-        check_size(num_bytes)
-    functions = served(model, _signatures(signatures, model))
-    wanted = wanted_of(model, functions, num_check_rows, check_seed, given=check_rows)
+    external_data = _external_data(external_data, formats, model)
+    functions = functions_of(model, _signatures(signatures, model))
+    expectations = expected_answers(model, functions, num_check_rows, check_seed, given=check_rows)
     with publish(directory) as folder:
         if source is None:
             model.save(folder / KERAS_FILE)
@@ -148,7 +150,13 @@ def export_model(
             shutil.copyfile(source, folder / KERAS_FILE)
         (folder / FEATURES_FILE).write_text(to_json(model.features) + "\n", "utf-8")
         found = in_tensorflow(
-            write_artefacts, folder, formats, opset, wanted, modules, external_data=external_data
+            write_artefacts,
+            folder,
+            formats,
+            opset,
+            expectations,
+            modules,
+            external_data=external_data,
         )
         refuse_failed(found)
         manifest = {
@@ -162,7 +170,7 @@ def export_model(
             "tasks": [task.name for task in model.tasks],
             "signature": signature.to_json(),
             "signatures": describe_signatures(functions, formats, model.features),
-            "check": describe_check(wanted[IDS], check_seed, found),
+            "check": describe_check(expectations[IDS], check_seed, found),
             "cost": describe_cost(model),
             **notes,
             "files": describe_files(folder),
@@ -175,7 +183,7 @@ def _signatures(given: Sequence[str] | None, model: Any) -> list[str]:
     features = model.features
     # A model that reads ids alone, such as logistic regression, has no fields to give.
     fields = model.stack[0].needs_fields
-    allowed = [name for name in possible(features) if fields or name != TOWER]
+    allowed = [name for name in names_on_columns(features) if fields or name != TOWER]
     names = list(allowed if given is None else given)
     if isinstance(given, str) or not set(names) <= set(ON_COLUMNS):
         raise ValueError(
@@ -202,6 +210,16 @@ def _check_arguments(formats, opset, external_data, num_check_rows, modules) -> 
         raise ValueError(
             f"`modules` must be a sequence of module names. Received: modules={modules!r}"
         )
+
+
+def _external_data(chosen: bool | None, formats: Sequence[str], model: Any) -> bool:
+    """Returns whether large weights have a file of their own; raises if they must and may not."""
+    num_bytes = model.count_params() * 4
+    if chosen is None:
+        return not fits(num_bytes)
+    if not chosen and "onnx" in formats:
+        check_size(num_bytes)
+    return chosen
 
 
 def _check_precision(model: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from kranking.export._error import ExportError
 from kranking.export._finding import Finding
 from kranking.export.checks._check_artefacts import check_artefacts
-from kranking.export.checks._expected_answers import Wanted
+from kranking.export.checks._expected_answers import ExpectedAnswers
 from kranking.export.checks._reference import full_precision
 from kranking.export.formats._keras_file import load_keras
 from kranking.export.formats._onnx import convert, save
@@ -23,9 +23,9 @@ from kranking.export.functions._served_function import (
     IDS,
     ONNX_FILES,
     SERVE,
-    Served,
+    ServedFunction,
+    functions_of,
     run_keras,
-    served,
 )
 
 
@@ -33,7 +33,7 @@ def write_artefacts(
     folder: Path,
     formats: Sequence[str],
     opset: int,
-    wanted: Mapping[str, Wanted],
+    expectations: Mapping[str, ExpectedAnswers],
     modules: Sequence[str] = (),
     external_data: bool = False,
 ) -> list[Finding]:
@@ -42,23 +42,23 @@ def write_artefacts(
     Takes what `check_artefacts` takes and where large weights go, and gives what that finds.
     """
     model = load_keras(folder, modules)
-    functions = served(model, [name for name in wanted if name != IDS])
+    functions = functions_of(model, [name for name in expectations if name != IDS])
     with full_precision():
         # Called before it is traced: layers that build late make their variables here.
-        run_keras(model)(wanted[IDS].cases[0].rows)
+        run_keras(model)(expectations[IDS].cases[0].rows)
         if "saved_model" in formats:
-            with _refusing("`saved_model` should be written"):
+            with _export_errors("`saved_model` should be written"):
                 _write_saved_model(model, functions, folder / SAVED_MODEL)
         if "onnx" in formats:
-            with _refusing("`onnx` should be written"):
+            with _export_errors("`onnx` should be written"):
                 outside = [
                     v for v in model.variables if external_data and is_large(v.shape, v.dtype)
                 ]
                 _write_onnx(functions, opset, folder, outside)
-    return check_artefacts(folder, formats, opset, wanted, modules)
+    return check_artefacts(folder, formats, opset, expectations, modules)
 
 
-def _write_saved_model(model: Any, functions: Sequence[Served], folder: Path) -> None:
+def _write_saved_model(model: Any, functions: Sequence[ServedFunction], folder: Path) -> None:
     operations = TensorFlowOps()
     found = {f.name: (f.in_tensorflow(operations), f.signature) for f in functions}
     kept = [variable.value for variable in model.variables]
@@ -66,7 +66,7 @@ def _write_saved_model(model: Any, functions: Sequence[Served], folder: Path) ->
 
 
 def _write_onnx(
-    functions: Sequence[Served], opset: int, folder: Path, outside: Sequence[Any]
+    functions: Sequence[ServedFunction], opset: int, folder: Path, outside: Sequence[Any]
 ) -> None:
     weights = WeightsFile(folder)
     first = convert(functions[0].function, functions[0].ids, opset, outside, weights)
@@ -82,7 +82,7 @@ def _write_onnx(
 
 
 @contextlib.contextmanager
-def _refusing(expected: str) -> Iterator[None]:
+def _export_errors(expected: str) -> Iterator[None]:
     """Gives the many errors of four libraries one type, the same in process and from a child."""
     try:
         yield

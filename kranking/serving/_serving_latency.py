@@ -1,29 +1,12 @@
-"""How fast a bundle answers: its artefacts in turns, and `rank` against flat rows."""
+"""How fast a bundle answers: what was measured, as figures, a table and a plot."""
 
 import os
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from kranking._core import check_positive_int
-from kranking.export import Bundle, load_bundle
-from kranking.export.internal import (
-    IDS,
-    KERAS_FILE,
-    RANK,
-    SAVED_MODEL,
-    SERVE,
-    Rows,
-    is_of_request,
-    load_saved_model,
-    random_columns,
-    request_tensors,
-    run_saved_model,
-)
-from kranking.serving._latency_in_turns import Latencies, latency_in_turns
-from kranking.serving._matmul_rate import matmul_rate
+from kranking.export.internal import RANK, SAVED_MODEL, SERVE
+from kranking.serving._latency_in_turns import Latencies
 
 ONNX, BASELINE, BASELINE_SAVED = "onnx", "baseline onnx", "baseline saved_model"
 # What the ONNX file is set against, and the name of the figure.
@@ -32,7 +15,6 @@ _OTHERS = {
     BASELINE: "speedup_over_baseline",
     BASELINE_SAVED: "speedup_over_baseline_saved_model",
 }
-Call = Callable[[Rows], Any]
 
 
 @dataclass(frozen=True)
@@ -110,152 +92,8 @@ class ServingLatency:
         figure.savefig(path, dpi=110)
 
 
-def serving_latency(
-    directory: str | Path,
-    baseline: str | Path | None = None,
-    *,
-    batches: Sequence[int] = (1, 100, 1000),
-    candidates: int = 500,
-    threads: int = 1,
-    rounds: int = 100,
-    seconds: float = 20.0,
-    seed: int = 0,
-    calls: Mapping[str, Call] | None = None,
-) -> ServingLatency:
-    """Measures how fast a bundle answers, its artefacts in turns on random requests.
-
-    The ONNX file and the SavedModel are timed on model inputs and, where the bundle has `serve`, on
-    columns; `rank` of one request against `serve` of the same rows. With `u` the FLOPs of the request's
-    fields and `w` those of a whole row, `rank` of N candidates could by FLOPs alone be
-    `N·w / (u + N·(w − u))` times as fast; looking up and normalising once come on top.
-
-    Args:
-        directory: A bundle.
-        baseline: Another bundle, whose ONNX file and SavedModel take part; its inputs are its own.
-        batches: Rows per call.
-        candidates: Candidates of a request.
-        threads: Threads of both runtimes. TensorFlow takes them once in a process.
-        rounds: Measured rounds of each size, at most.
-        seconds: Seconds that the rounds of a size take, about; there are 10 rounds at least.
-        seed: Seed of the requests.
-        calls: Others that take part, by name: functions of the rows that the model's own inputs get.
-
-    Raises:
-        ValueError: No bundle there, or TensorFlow has begun with another number of threads.
-    """
-    for name, value in (("candidates", candidates), ("threads", threads), *_named(batches)):
-        check_positive_int(name, value)
-    directory = Path(directory)
-    bundle = load_bundle(directory, threads=threads)
-    other = None if baseline is None else load_bundle(baseline, threads=threads)
-    saved = _saved_model(bundle, threads)
-    other_saved = None if other is None else _saved_model(other, threads)
-    by_batch, rates = {}, [matmul_rate(threads)]
-    for batch in batches:
-        timed = _artefacts(bundle, saved, batch, seed)
-        rows = bundle.random_inputs(batch, seed)
-        for name, call in (calls or {}).items():
-            timed[name] = _bound(call, rows)
-        if other is not None:
-            rows = other.random_inputs(batch, seed)
-            timed[BASELINE] = _bound(_session(other, IDS), rows)
-            if other_saved is not None:
-                timed[BASELINE_SAVED] = _bound(run_saved_model(other_saved), rows)
-        by_batch[batch] = _in_turns(timed, rounds, seconds, batch, threads)
-        rates.append(matmul_rate(threads))
-    ranked, bound = None, 1.0
-    total, once = _flops(directory)
-    if RANK in bundle.manifest.get("signatures", {}):
-        timed = _rank(bundle, candidates, seed)
-        ranked = _in_turns(timed, rounds, seconds, candidates, threads)
-        bound = candidates * total / max(once + candidates * (total - once), 1)
-    rate = max(rates)
-    floors = {batch: batch * total / rate / 1e6 for batch in batches}
-    return ServingLatency(by_batch, ranked, bound, floors, rate)
-
-
-def _artefacts(bundle: Bundle, saved: Any, batch: int, seed: int) -> dict[str, Callable]:
-    rows = bundle.random_inputs(batch, seed)
-    timed = {ONNX: _bound(_session(bundle, IDS), rows)}
-    if saved is not None:
-        timed[SAVED_MODEL] = _bound(run_saved_model(saved), rows)
-    if SERVE in bundle.manifest.get("signatures", {}):
-        features = bundle.features()
-        columns = request_tensors(features, SERVE, random_columns(features, batch, seed))
-        timed[f"{ONNX} {SERVE}"] = _bound(_session(bundle, SERVE), columns)
-        if saved is not None:
-            timed[f"{SAVED_MODEL} {SERVE}"] = _bound(run_saved_model(saved, SERVE), columns)
-    return timed
-
-
-def _in_turns(
-    timed: Mapping[str, Callable], rounds: int, seconds: float, batch: int, threads: int
-) -> Latencies:
-    latency_in_turns(timed, 1, warmup=1)  # the first calls are slow
-    start = time.perf_counter()
-    latency_in_turns(timed, 1, warmup=0)
-    once = time.perf_counter() - start
-    rounds = min(rounds, max(10, int(seconds / once)))
-    return latency_in_turns(timed, rounds, warmup=1, batch=batch, threads=threads)
-
-
-def _rank(bundle: Bundle, count: int, seed: int) -> dict[str, Callable]:
-    features = bundle.features()
-    columns = random_columns(features, count, seed)
-    return {
-        name: _bound(_session(bundle, name), request_tensors(features, name, columns))
-        for name in (RANK, SERVE)
-    }
-
-
-def _session(bundle: Bundle, name: str) -> Call:
-    """Gives the runtime's own call, without the checks of `Bundle.run`."""
-    session = bundle.open(name)
-    outputs = [output.name for output in session.get_outputs()]
-    if bundle.tables is None:
-        return lambda rows: session.run(outputs, rows)
-    tables = bundle.tables
-    return lambda rows: session.run(outputs, tables.inputs(name, rows))
-
-
-def _bound(call: Call, rows: Rows) -> Callable[[], Any]:
-    rows = {n: x.astype(object) if x.dtype.kind == "U" else x for n, x in rows.items()}
-    return lambda: call(rows)
-
-
-def _saved_model(bundle: Bundle, threads: int) -> Any:
-    if not (bundle.directory / SAVED_MODEL).exists():
-        return None
-    import tensorflow as tf
-
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError as error:
-        raise ValueError(
-            "`threads` can be given to TensorFlow before it computes anything: measure in a process of its "
-            f"own, such as `export/latency.py`. Received: threads={threads}"
-        ) from error
-    return load_saved_model(bundle.directory / SAVED_MODEL)
-
-
-def _flops(directory: Path) -> tuple[int, int]:
-    """Gives the FLOPs of a row, and those of the fields that a request's candidates share."""
-    import keras
-
-    model: Any = keras.saving.load_model(directory / KERAS_FILE, compile=False)
-    shared = (model.encoder.field_work(f) for f in model.features if is_of_request(f))
-    return model.work().matmul_flops, sum(work.matmul_flops for work in shared)
-
-
 def _line(batch: int, name: str, measured: Latencies, against: str) -> str:
     p50, p90, p99 = (measured.percentile(name, q) for q in (50, 90, 99))
     ratio = measured.ratio(name, against)
     cells = [f"{batch:,}", name, *(f"{p:.3f}" for p in (p50, p90, p99))]
     return "| " + " | ".join([*cells, f"{1e3 * batch / p50:,.0f}", f"{ratio:.2f}"]) + " |"
-
-
-def _named(batches: Sequence[int]) -> list[tuple[str, int]]:
-    if not batches:
-        raise ValueError("`batches` must hold a number of rows. Received: none")
-    return [("batches", batch) for batch in batches]

@@ -106,9 +106,9 @@ def triton_config(signature: Signature, name: str, backend: str, finite: bool = 
 
     `finite` has the Python backend refuse NaN and infinity, which a graph on columns imputes.
     """
-    batched = _batched(signature)
+    batched = _is_batched(signature)
     warm = ",\n".join(
-        f"    {{ key: {_quoted(v.name)} value {{ data_type: {_TYPES[v.dtype]} "
+        f"    {{ key: {_quote(v.name)} value {{ data_type: {_TYPES[v.dtype]} "
         f"dims: {[abs(n) for n in _dims(v, batched)]} zero_data: true }} }}"
         for v in signature.inputs
     )
@@ -122,7 +122,7 @@ def triton_config(signature: Signature, name: str, backend: str, finite: bool = 
         numbers = '\nparameters { key: "numbers" value { string_value: "any" } }'
     return f"""\
 # Written by kranking.serving.write_triton. All but `backend`, `input` and `output` is yours to change.
-name: {_quoted(name)}
+name: {_quote(name)}
 {_interface(signature, backend)}
 {batching}
 instance_group [ {{ kind: KIND_CPU count: 1 }} ]
@@ -151,7 +151,7 @@ def _check_config(path: Path, signature: Signature, backend: str) -> None:
 
 def _interface(signature: Signature, backend: str) -> str:
     """Gives the part of the configuration that every version has to share."""
-    batched = _batched(signature)
+    batched = _is_batched(signature)
     return "\n".join(
         [
             f'backend: "{backend}"',
@@ -165,7 +165,7 @@ def _interface(signature: Signature, backend: str) -> str:
     )
 
 
-def _batched(signature: Signature) -> bool:
+def _is_batched(signature: Signature) -> bool:
     """Whether all inputs share a free first axis, along which Triton may put requests together."""
     return all(value.rows is None for value in signature.inputs)
 
@@ -174,7 +174,7 @@ def _declaration(value: Value, batched: bool) -> str:
     # Triton knows no input without a dimension: one value a row is declared as [1] and reshaped.
     reshape = " reshape: { shape: [ ] }" if batched and not value.shape else ""
     kind = f"data_type: {_TYPES[value.dtype]} dims: {_dims(value, batched)}{reshape}"
-    return f"  {{ name: {_quoted(value.name)} {kind} }}"
+    return f"  {{ name: {_quote(value.name)} {kind} }}"
 
 
 def _dims(value: Value, batched: bool) -> list[int]:
@@ -182,6 +182,6 @@ def _dims(value: Value, batched: bool) -> list[int]:
     return list(value.shape or (1,)) if batched else [value.rows or -1, *value.shape]
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     """Gives a string of protobuf's text format, whose escapes are a superset of JSON's."""
     return json.dumps(name, ensure_ascii=False)

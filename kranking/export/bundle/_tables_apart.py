@@ -25,7 +25,7 @@ class TablesApart:
 
     Args:
         folder: The bundle.
-        threads: Threads of ONNX Runtime, which computes the rows that are wanted.
+        threads: Threads of ONNX Runtime, which computes which rows are needed.
         files: The bundle's files as its manifest lists them, if it has one yet.
 
     Raises: `ValueError` for another format, or a file that is not the bundle's.

@@ -13,7 +13,7 @@ from kranking.export._parity import PARITY, TOLERANCE
 from kranking.export._rows import Rows
 from kranking.export.bundle._manifest import file_within
 from kranking.export.bundle._tables_apart import read_interface, run_signature
-from kranking.export.checks._expected_answers import Wanted
+from kranking.export.checks._expected_answers import ExpectedAnswers
 from kranking.export.checks._reference import compare, full_precision
 from kranking.export.formats._interface import (
     check_interface,
@@ -37,7 +37,7 @@ def check_artefacts(
     folder: Path,
     formats: Sequence[str],
     opset: int,
-    wanted: Mapping[str, Wanted],
+    expectations: Mapping[str, ExpectedAnswers],
     modules: Sequence[str] = (),
 ) -> list[Finding]:
     """Checks `model.keras` and what was made of it: interfaces, operator set and answers.
@@ -46,27 +46,29 @@ def check_artefacts(
         folder: The bundle.
         formats: What it holds.
         opset: ONNX operator set that it should be of.
-        wanted: By signature, what is expected, the one on model inputs first.
+        expectations: By signature, what is expected, the one on model inputs first.
         modules: Modules that register the model's own layers.
     """
     found: list[Finding] = []
     with full_precision():
-        if wanted[IDS].cases:
+        if expectations[IDS].cases:
             load = lambda: run_keras(load_keras(folder, modules))  # noqa: E731
-            found.append(_parity("keras", wanted[IDS], load))
+            found.append(_parity("keras", expectations[IDS], load))
         if "saved_model" in formats:
-            found += _check_saved_model(folder, wanted)
+            found += _check_saved_model(folder, expectations)
         if "onnx" in formats:
-            for name, expected in wanted.items():
+            for name, expected in expectations.items():
                 found += check_onnx(folder, name, opset, expected)
     return found
 
 
-def _check_saved_model(folder: Path, wanted: Mapping[str, Wanted]) -> Iterator[Finding]:
+def _check_saved_model(
+    folder: Path, expectations: Mapping[str, ExpectedAnswers]
+) -> Iterator[Finding]:
     load = functools.cache(lambda: load_saved_model(file_within(folder, SAVED_MODEL)))
-    for key in (*wanted, DEFAULT):
-        expected = wanted[IDS if key == DEFAULT else key]
-        artefact = _named("saved_model", key)
+    for key in (*expectations, DEFAULT):
+        expected = expectations[IDS if key == DEFAULT else key]
+        artefact = _artefact_name("saved_model", key)
 
         def interface(key=key, expected=expected, artefact=artefact):
             found = saved_model_signature(file_within(folder, SAVED_MODEL), key)
@@ -77,9 +79,9 @@ def _check_saved_model(folder: Path, wanted: Mapping[str, Wanted]) -> Iterator[F
             yield _parity(artefact, expected, lambda key=key: run_saved_model(load(), key))
 
 
-def check_onnx(folder: Path, name: str, opset: int, expected: Wanted) -> Iterator[Finding]:
+def check_onnx(folder: Path, name: str, opset: int, expected: ExpectedAnswers) -> Iterator[Finding]:
     """Checks the ONNX file of one signature: interface, operator set, and answers within its tolerance."""
-    artefact = _named("onnx", name)
+    artefact = _artefact_name("onnx", name)
     read = functools.cache(lambda: read_onnx(file_within(folder, ONNX_FILES[name])))
     yield find(
         "interface",
@@ -93,7 +95,7 @@ def check_onnx(folder: Path, name: str, opset: int, expected: Wanted) -> Iterato
 
 
 def _parity(
-    artefact: str, expected: Wanted, load: Callable[[], Run], tolerance: float = TOLERANCE
+    artefact: str, expected: ExpectedAnswers, load: Callable[[], Run], tolerance: float = TOLERANCE
 ) -> Finding:
     def look():
         try:
@@ -112,5 +114,5 @@ def _parity(
     return find(PARITY, artefact, look)
 
 
-def _named(artefact: str, signature: str) -> str:
+def _artefact_name(artefact: str, signature: str) -> str:
     return artefact if signature == IDS else f"{artefact} {signature}"

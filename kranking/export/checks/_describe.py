@@ -7,8 +7,8 @@ import numpy as np
 
 from kranking.export._finding import Finding
 from kranking.export._parity import PARITY, TOLERANCE
-from kranking.export.checks._expected_answers import Wanted
-from kranking.export.functions._served_function import ONNX_FILES, RANK, Served
+from kranking.export.checks._expected_answers import ExpectedAnswers
+from kranking.export.functions._served_function import ONNX_FILES, RANK, ServedFunction
 from kranking.features import Feature
 from kranking.features.internal import host_side
 
@@ -16,22 +16,24 @@ _BYTES = 4  # served weights are float32
 
 
 def describe_signatures(
-    functions: Sequence[Served], formats: Collection[str], features: Sequence[Feature]
+    functions: Sequence[ServedFunction], formats: Collection[str], features: Sequence[Feature]
 ) -> dict[str, Any]:
     """Gives by function what it takes and gives, its ONNX file, and what is left to the client."""
     return {f.name: _describe(f, formats, features) for f in functions}
 
 
-def describe_check(wanted: Wanted, seed: int, found: Sequence[Finding]) -> dict[str, Any]:
+def describe_check(
+    expected: ExpectedAnswers, seed: int, found: Sequence[Finding]
+) -> dict[str, Any]:
     """Gives the rows on model inputs, and how near every artefact came to the model."""
     tasks = {
-        v.name: np.concatenate([a[v.name] for a in wanted.answers])
-        for v in wanted.signature.outputs
+        v.name: np.concatenate([a[v.name] for a in expected.answers])
+        for v in expected.signature.outputs
     }
     return {
         "tolerance": TOLERANCE,
         "reached": {f.of: f.value for f in found if f.check == PARITY},
-        "rows": {case.name: case.size for case in wanted.cases},
+        "rows": {case.name: case.size for case in expected.cases},
         "seed": seed,
         # Rows with numbers of ±1e6 on which the model's own answer hangs on its last bits.
         "left_out": {task: int(np.isnan(p).sum()) for task, p in tasks.items()},
@@ -59,7 +61,7 @@ def describe_cost(model: Any) -> dict[str, Any]:
 
 
 def _describe(
-    function: Served, formats: Collection[str], features: Sequence[Feature]
+    function: ServedFunction, formats: Collection[str], features: Sequence[Feature]
 ) -> Mapping[str, Any]:
     file = {"onnx": ONNX_FILES[function.name]} if "onnx" in formats else {}
     if not function.parts:

@@ -9,12 +9,12 @@ from kranking.export._rows import Case, Rows
 from kranking.export.checks._reference import raw_reference, reference
 from kranking.export.functions._cases import make_cases
 from kranking.export.functions._raw_rows import raw_cases
-from kranking.export.functions._served_function import IDS, Served
+from kranking.export.functions._served_function import IDS, ServedFunction
 from kranking.export.functions._signature import Signature
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExpectedAnswers:
     """A signature, rows for it, and the model's own answers to them.
 
     Without rows only the interface of an artefact can be checked: there is no model to compare with.
@@ -33,14 +33,14 @@ class Wanted:
         return sum(len(case.rows[counted]) for case in self.cases)
 
 
-def wanted_of(
+def expected_answers(
     model: Any,
-    functions: Sequence[Served],
+    functions: Sequence[ServedFunction],
     num_rows: int,
     seed: int,
     given: Mapping[str, Any] | None = None,
     log: Mapping[str, Any] | None = None,
-) -> dict[str, Wanted]:
+) -> dict[str, ExpectedAnswers]:
     """Gives by function, the one on model inputs first, what every artefact of it must answer.
 
     Args:
@@ -53,10 +53,10 @@ def wanted_of(
     """
     signature = functions[0].signature
     cases = make_cases(signature, num_rows, seed, given)
-    wanted = {IDS: Wanted(signature, cases, reference(model, cases))}
+    expectations = {IDS: ExpectedAnswers(signature, cases, reference(model, cases))}
     found = raw_cases(functions, model.features, num_rows, seed, log)
     for function in functions[1:]:
         cases, inputs = zip(*found[function.name])
         answers = raw_reference(model, function.name, inputs)
-        wanted[function.name] = Wanted(function.signature, cases, answers)
-    return wanted
+        expectations[function.name] = ExpectedAnswers(function.signature, cases, answers)
+    return expectations

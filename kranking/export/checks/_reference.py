@@ -62,12 +62,12 @@ def compare(
     artefact: str,
     answers: Sequence[Rows],
     cases: Sequence[Case],
-    wanted: Sequence[Rows],
+    references: Sequence[Rows],
     tolerance: float = TOLERANCE,
 ) -> float:
     """Gives the largest |Δp| between an artefact's answers and the model's, or raises."""
     largest = 0.0
-    for case, answer, expected in zip(cases, answers, wanted, strict=True):
+    for case, answer, expected in zip(cases, answers, references, strict=True):
         for task, p in expected.items():
             if answer[task].shape != p.shape or answer[task].dtype != np.float32:
                 raise ExportError(

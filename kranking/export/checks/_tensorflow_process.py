@@ -10,7 +10,7 @@ import numpy as np
 from kranking._child import ChildError, ask_child
 from kranking.export._error import ExportError
 from kranking.export._finding import Finding
-from kranking.export.checks._expected_answers import Wanted
+from kranking.export.checks._expected_answers import ExpectedAnswers
 
 
 def in_tensorflow(
@@ -18,13 +18,13 @@ def in_tensorflow(
     folder: Path,
     formats: Sequence[str],
     opset: int,
-    wanted: Mapping[str, Wanted],
+    expectations: Mapping[str, ExpectedAnswers],
     modules: Sequence[str] = (),
     **options: Any,
 ) -> list[Finding]:
     """Runs `write_artefacts` or `check_artefacts` in this process if it can, or else in a child."""
     if _is_here():
-        return task(folder, formats, opset, wanted, modules, **options)
+        return task(folder, formats, opset, expectations, modules, **options)
     request = {
         "task": task.__name__,
         "folder": str(folder),
@@ -33,17 +33,17 @@ def in_tensorflow(
         "modules": list(modules),
         **options,
         # Names of features may not be names of files inside an archive: they travel in the JSON.
-        "wanted": {
+        "expectations": {
             name: {
                 "signature": expected.signature.to_json(),
                 "cases": [case.name for case in expected.cases],
                 "tolerance": expected.tolerance,
             }
-            for name, expected in wanted.items()
+            for name, expected in expectations.items()
         },
     }
     try:
-        answer = ask_child("kranking.export._child", request, "tensorflow", _arrays(wanted))
+        answer = ask_child("kranking.export._child", request, "tensorflow", _arrays(expectations))
     except ChildError as error:
         raise ExportError(f"The TensorFlow process of the export failed: {error}") from error
     if "refused" in answer:
@@ -60,9 +60,9 @@ def _is_here() -> bool:
     return not tf.distribute.has_strategy()
 
 
-def _arrays(wanted: Mapping[str, Wanted]) -> dict[str, np.ndarray]:
+def _arrays(expectations: Mapping[str, ExpectedAnswers]) -> dict[str, np.ndarray]:
     arrays = {}
-    for name, expected in wanted.items():
+    for name, expected in expectations.items():
         inputs, outputs = expected.signature.inputs, expected.signature.outputs
         for i, (case, answers) in enumerate(zip(expected.cases, expected.answers, strict=True)):
             for j, value in enumerate(inputs):

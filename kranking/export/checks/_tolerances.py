@@ -7,7 +7,7 @@ from typing import Any
 from kranking.export._error import ExportError
 from kranking.export._finding import Finding
 from kranking.export.bundle._manifest import MANIFEST
-from kranking.export.checks._expected_answers import Wanted
+from kranking.export.checks._expected_answers import ExpectedAnswers
 from kranking.export.functions._served_function import IDS, RANK, SERVE, TOWER
 
 CEILING = 0.1  # of any answer, whatever the metrics say: beyond, it is another model
@@ -16,10 +16,12 @@ _LEAST = 1e-4
 _ALIKE = 10  # files of one graph move alike, give or take the rows
 
 
-def loosened(wanted: Mapping[str, Wanted], tolerances: Mapping[str, float]) -> dict[str, Wanted]:
+def with_tolerances(
+    expectations: Mapping[str, ExpectedAnswers], tolerances: Mapping[str, float]
+) -> dict[str, ExpectedAnswers]:
     """Gives the same with other tolerances, and without numbers of ±1e6: there rounded inputs decide."""
     found = {}
-    for name, expected in wanted.items():
+    for name, expected in expectations.items():
         kept = [i for i, case in enumerate(expected.cases) if case.name != "large"]
         found[name] = replace(
             expected,
@@ -54,7 +56,7 @@ def tolerances_of(reached: Mapping[str, float], moved: float) -> dict[str, float
     return {name: max(_SLACK * value, _LEAST) for name, value in found.items()}
 
 
-def reached_of(found: Sequence[Finding], names: Sequence[str]) -> dict[str, float]:
+def differences_of(found: Sequence[Finding], names: Sequence[str]) -> dict[str, float]:
     """Gives the largest difference by signature from findings in the order of the signatures."""
     return dict(zip(names, [f.value for f in found if f.value is not None], strict=True))
 

@@ -46,7 +46,7 @@ class Verification:
             # An error of another library may have lines of its own: a row of the table is one.
             *((f"{f.check} {f.of}", f.result, " ".join(f.figure.split())) for f in self.findings),
         ]
-        return "\n".join([*_aligned(lines), self._summary()])
+        return "\n".join([*_align(lines), self._summary()])
 
     def _summary(self) -> str:
         warnings = sum(finding.result == WARNING for finding in self.findings)
@@ -56,7 +56,7 @@ class Verification:
         )
 
 
-def _aligned(lines: list[tuple[str, ...]]) -> Iterator[str]:
+def _align(lines: list[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(len(line[i]) for line in lines) for i in range(2)]
     for check, result, figure in lines:
         yield f"{check:{widths[0]}}  {result:{widths[1]}}  {figure}".rstrip()

@@ -14,13 +14,13 @@ from kranking.export.bundle._log import first_rows, open_log
 from kranking.export.bundle._manifest import MANIFEST, file_within
 from kranking.export.checks._check_artefacts import check_artefacts
 from kranking.export.checks._describe import describe_cost
-from kranking.export.checks._expected_answers import Wanted, wanted_of
+from kranking.export.checks._expected_answers import ExpectedAnswers, expected_answers
 from kranking.export.checks._tensorflow_process import in_tensorflow
-from kranking.export.checks._tolerances import loosened, read_tolerances
+from kranking.export.checks._tolerances import read_tolerances, with_tolerances
 from kranking.export.checks._verification import Verification
 from kranking.export.checks._verify_files import check_files, check_versions, read_whole_manifest
 from kranking.export.formats._keras_file import KERAS_FILE, load_keras
-from kranking.export.functions._served_function import IDS, ONNX_FILES, Served, served
+from kranking.export.functions._served_function import IDS, ONNX_FILES, ServedFunction, functions_of
 from kranking.export.functions._signature import Signature
 from kranking.features import Preprocessor, from_json, schema_hash
 
@@ -65,7 +65,7 @@ def verify_bundle(
     check_positive_int("num_log_rows", num_log_rows)
     check_positive_int("num_check_rows", num_check_rows)
     folder, checks = Path(directory), _Checks()
-    manifest = checks.do("manifest", MANIFEST, partial(read_whole_manifest, folder), _made)
+    manifest = checks.do("manifest", MANIFEST, partial(read_whole_manifest, folder), _of_manifest)
     if manifest is None:
         return Verification(folder, tuple(checks.found))
     checks.found += [*check_files(folder, manifest), *check_versions(manifest)]
@@ -73,26 +73,32 @@ def verify_bundle(
         "declarations", FEATURES_FILE, partial(_features, folder, manifest), _of_features
     )
     model = checks.do("model", KERAS_FILE, partial(_model, folder, manifest, modules), _of_model)
-    declared = checks.do("signatures", MANIFEST, partial(_declared, manifest), ", ".join) or {}
+    declared = checks.do("signatures", MANIFEST, partial(_signatures_in, manifest), ", ".join) or {}
     columns = None
     if features and log is not None:
         columns = checks.do("log", str(log), partial(_rows, log, features, num_log_rows), _of_rows)
-    wanted = {name: Wanted(signature) for name, signature in declared.items()}
+    expectations = {name: ExpectedAnswers(signature) for name, signature in declared.items()}
     if model and declared:
-        make = partial(served, model, [name for name in declared if name != IDS])
+        make = partial(functions_of, model, [name for name in declared if name != IDS])
         functions = checks.do("functions", KERAS_FILE, make, _of_functions)
         if functions:
-            checks.do("signatures", KERAS_FILE, partial(_same, functions, declared), ", ".join)
+            checks.do(
+                "signatures", KERAS_FILE, partial(_check_signatures, functions, declared), ", ".join
+            )
             given = None if columns is None else Preprocessor(features)(columns)
-            make = partial(wanted_of, model, functions, num_check_rows, check_seed, given, columns)
-            wanted = checks.do("answers", KERAS_FILE, make, _of_answers) or wanted
+            make = partial(
+                expected_answers, model, functions, num_check_rows, check_seed, given, columns
+            )
+            expectations = checks.do("answers", KERAS_FILE, make, _of_answers) or expectations
     if "weights" in manifest:
         tolerances = checks.do(
             "tolerances", MANIFEST, partial(read_tolerances, manifest), _of_tolerances
         )
-        wanted = loosened(wanted, tolerances or dict.fromkeys(wanted, TOLERANCE))
-    if wanted:
-        checks.found += _check_artefacts(folder, manifest, wanted, modules)
+        expectations = with_tolerances(
+            expectations, tolerances or dict.fromkeys(expectations, TOLERANCE)
+        )
+    if expectations:
+        checks.found += _check_artefacts(folder, manifest, expectations, modules)
     if model:
         checks.found += _check_cost(describe_cost(model), manifest["cost"])
     return Verification(folder, tuple(checks.found))
@@ -136,7 +142,7 @@ def _check_hash(features: Any, manifest: Mapping[str, Any]) -> None:
         raise ValueError(f"The declarations' hash should be {expected}. Received: {received}")
 
 
-def _declared(manifest: Mapping[str, Any]) -> dict[str, Signature]:
+def _signatures_in(manifest: Mapping[str, Any]) -> dict[str, Signature]:
     described = manifest["signatures"]
     if IDS not in described or not set(described) <= set(ONNX_FILES):
         raise ValueError(
@@ -154,7 +160,9 @@ def _declared(manifest: Mapping[str, Any]) -> dict[str, Signature]:
     return {name: Signature.from_json(described[name]) for name in described}
 
 
-def _same(functions: Sequence[Served], declared: Mapping[str, Signature]) -> list[str]:
+def _check_signatures(
+    functions: Sequence[ServedFunction], declared: Mapping[str, Signature]
+) -> list[str]:
     wrong = [
         function.name for function in functions if function.signature != declared[function.name]
     ]
@@ -173,11 +181,14 @@ def _rows(log: Any, features: Sequence[Any], count: int) -> dict[str, Any]:
 
 
 def _check_artefacts(
-    folder: Path, manifest: Mapping[str, Any], wanted: Mapping[str, Wanted], modules: Sequence[str]
+    folder: Path,
+    manifest: Mapping[str, Any],
+    expectations: Mapping[str, ExpectedAnswers],
+    modules: Sequence[str],
 ) -> list[Finding]:
     try:
         return in_tensorflow(
-            check_artefacts, folder, manifest["formats"], manifest["opset"], wanted, modules
+            check_artefacts, folder, manifest["formats"], manifest["opset"], expectations, modules
         )
     except ExportError as error:  # the process died
         return [Finding("artefacts", str(folder), FAILED, str(error))]
@@ -194,7 +205,7 @@ def _check_cost(cost: Mapping[str, Any], noted: Mapping[str, Any]) -> Iterator[F
         yield Finding("cost", "unknown", WARNING, f"layers not counted: {cost['unknown']}")
 
 
-def _made(manifest: Mapping[str, Any]) -> str:
+def _of_manifest(manifest: Mapping[str, Any]) -> str:
     return f"{' and '.join(manifest['formats'])}, exported on {manifest['backend']}"
 
 
@@ -208,7 +219,7 @@ def _of_model(model: Any) -> str:
     )
 
 
-def _of_functions(functions: Sequence[Served]) -> str:
+def _of_functions(functions: Sequence[ServedFunction]) -> str:
     return ", ".join(function.name for function in functions)
 
 
@@ -220,6 +231,6 @@ def _of_rows(columns: Mapping[str, Any]) -> str:
     return f"{len(next(iter(columns.values()))):,} rows"
 
 
-def _of_answers(wanted: Mapping[str, Wanted]) -> str:
-    sizes = [f"{expected.size:,} rows of {name}" for name, expected in wanted.items()]
+def _of_answers(expectations: Mapping[str, ExpectedAnswers]) -> str:
+    sizes = [f"{expected.size:,} rows of {name}" for name, expected in expectations.items()]
     return f"finite on {', '.join(sizes)}"

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,79 +17,23 @@ from kranking.export.bundle._manifest import describe_files, versions, write_man
 from kranking.export.bundle._publish import check_beside, check_replaceable, publish
 from kranking.export.checks._check_artefacts import check_onnx
 from kranking.export.checks._describe import describe_check
-from kranking.export.checks._expected_answers import Wanted, wanted_of
-from kranking.export.checks._tolerances import CEILING, loosened, reached_of, tolerances_of
+from kranking.export.checks._expected_answers import ExpectedAnswers, expected_answers
+from kranking.export.checks._tolerances import (
+    CEILING,
+    differences_of,
+    tolerances_of,
+    with_tolerances,
+)
+from kranking.export.derived._compression import Compression
 from kranking.export.formats._keras_file import KERAS_FILE, load_keras
 from kranking.export.formats._onnx import save
 from kranking.export.formats._weights_file import WEIGHTS_FILE, WeightsFile
-from kranking.export.functions._served_function import IDS, ONNX_FILES, served
+from kranking.export.functions._served_function import IDS, ONNX_FILES, functions_of
 from kranking.export.rewrites._small_weights import WEIGHTS, with_small_weights
-from kranking.metrics import as_text, auc, normalized_entropy
+from kranking.metrics import auc, normalized_entropy
 
 _ROWS = 4096  # of one run
 _CHECK_ROWS = 1000  # random ones, and as many of the log
-
-
-@dataclass(frozen=True)
-class Compression:
-    """What `compress_bundle` wrote, and what it cost; printed, it is a table of tasks.
-
-    Attributes:
-        directory: The smaller bundle.
-        weights: How weights are kept.
-        files: By ONNX file, and the file of weights that they share, its bytes before and after.
-        tasks: By task, `auc` and `normalized_entropy`, each before and after.
-        rows: Rows of the log that they were measured on.
-        moved: The largest |Δp| over these rows and tasks.
-
-    >>> print(Compression(
-    ...     Path("small"), "int8", {"model.onnx": (4_000, 1_100)},
-    ...     {"save": {"auc": (0.75, 0.7496), "normalized_entropy": (0.9, 0.9004)}}, 5, 0.004,
-    ... ))
-    small: weights in int8, 27.5 % of the ONNX files' bytes; on 5 rows probabilities moved by at most 0.004
-    task  AUC     after   change   NE      after   change
-    save  0.7500  0.7496  -0.0004  0.9000  0.9004  +0.04 %
-    """
-
-    directory: Path
-    weights: str
-    files: Mapping[str, tuple[int, int]]
-    tasks: Mapping[str, Mapping[str, tuple[float, float]]]
-    rows: int
-    moved: float
-
-    @property
-    def share(self) -> float:
-        """Bytes of the ONNX files after over before."""
-        before, after = (sum(sizes) for sizes in zip(*self.files.values()))
-        return after / before
-
-    def __str__(self) -> str:
-        lines = [("task", "AUC", "after", "change", "NE", "after", "change")]
-        for task, measured in self.tasks.items():
-            (a, b), (c, d) = measured["auc"], measured["normalized_entropy"]
-            changes = [as_text(b - a, "+.4f"), as_text(d / c - 1, "+.2%").replace("%", " %")]
-            lines.append(
-                (task, as_text(a), as_text(b), changes[0], as_text(c), as_text(d), changes[1])
-            )
-        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-        table = ["  ".join(f"{x:{w}}" for x, w in zip(line, widths)).rstrip() for line in lines]
-        share = f"{self.share:.1%}".replace("%", " %")
-        head = (
-            f"{self.directory}: weights in {self.weights}, {share} of the ONNX files' bytes; on "
-            f"{self.rows:,} rows probabilities moved by at most {self.moved:.2g}"
-        )
-        return "\n".join([head, *table])
-
-    def to_json(self) -> dict[str, Any]:
-        """Gives everything but the directory, as the manifest holds it."""
-        return {
-            "weights": self.weights,
-            "files": {name: list(sizes) for name, sizes in self.files.items()},
-            "tasks": {t: {k: list(v) for k, v in m.items()} for t, m in self.tasks.items()},
-            "rows": self.rows,
-            "moved": self.moved,
-        }
 
 
 def compress_bundle(
@@ -146,7 +89,7 @@ def compress_bundle(
     check_replaceable(directory)
     model = load_keras(before.directory, modules)
     reader = read_parquet(log, model, _ROWS, sample_weight=sample_weight)
-    wanted = _wanted(model, before.manifest, log)
+    expectations = _expectations(model, before.manifest, log)
     with publish(directory) as folder:
         files = _write(before, folder, weights)
         manifest = {
@@ -160,9 +103,9 @@ def compress_bundle(
         tasks, rows, moved = _measure(before, load_bundle(folder), model, reader, num_rows)
         made = Compression(directory, weights, files, tasks, rows, moved)
         _refuse(made, max_auc_loss, max_ne_rise)
-        found = _check(folder, wanted, manifest["opset"])
-        manifest["check"] = describe_check(wanted[IDS], manifest["check"]["seed"], found)
-        tolerances = tolerances_of(reached_of(found, list(wanted)), moved)
+        found = _check(folder, expectations, manifest["opset"])
+        manifest["check"] = describe_check(expectations[IDS], manifest["check"]["seed"], found)
+        tolerances = tolerances_of(differences_of(found, list(expectations)), moved)
         manifest["check"]["tolerance"] = max(tolerances.values())
         manifest["compression"] = {**made.to_json(), "tolerance": tolerances}
         write_manifest(folder, manifest)
@@ -183,14 +126,14 @@ def _check_source(source: Bundle, directory: Path) -> None:
     check_beside(directory, source.directory)
 
 
-def _wanted(model: Any, manifest: Mapping[str, Any], log: Any) -> dict[str, Wanted]:
+def _expectations(model: Any, manifest: Mapping[str, Any], log: Any) -> dict[str, ExpectedAnswers]:
     """Gives what every file must answer nearly as the model: random rows, edges and rows of the log."""
-    functions = served(model, [name for name in manifest["signatures"] if name != IDS])
+    functions = functions_of(model, [name for name in manifest["signatures"] if name != IDS])
     preprocessor = model.preprocessor
     columns = first_rows(open_log(log, model.features), preprocessor.columns, _CHECK_ROWS)
     seed, given = manifest["check"]["seed"], preprocessor(columns)
-    wanted = wanted_of(model, functions, _CHECK_ROWS, seed, given, columns)
-    return loosened(wanted, dict.fromkeys(wanted, CEILING))
+    expectations = expected_answers(model, functions, _CHECK_ROWS, seed, given, columns)
+    return with_tolerances(expectations, dict.fromkeys(expectations, CEILING))
 
 
 def _write(source: Bundle, folder: Path, weights: str) -> dict[str, tuple[int, int]]:
@@ -215,8 +158,10 @@ def _write(source: Bundle, folder: Path, weights: str) -> dict[str, tuple[int, i
     return sizes
 
 
-def _check(folder: Path, wanted: Mapping[str, Wanted], opset: int) -> list[Finding]:
-    found = [f for name in wanted for f in check_onnx(folder, name, opset, wanted[name])]
+def _check(folder: Path, expectations: Mapping[str, ExpectedAnswers], opset: int) -> list[Finding]:
+    found = [
+        f for name in expectations for f in check_onnx(folder, name, opset, expectations[name])
+    ]
     refuse_failed(found)
     return found
 

@@ -19,12 +19,12 @@ from kranking.export.bundle._publish import check_beside, check_replaceable, pub
 from kranking.export.bundle._tables_apart import FORMAT_VERSION, TABLES_FILE, plain
 from kranking.export.checks._check_artefacts import check_onnx
 from kranking.export.checks._describe import describe_check
-from kranking.export.checks._expected_answers import Wanted, wanted_of
-from kranking.export.checks._tolerances import loosened, read_tolerances
+from kranking.export.checks._expected_answers import ExpectedAnswers, expected_answers
+from kranking.export.checks._tolerances import read_tolerances, with_tolerances
 from kranking.export.formats._keras_file import KERAS_FILE, load_keras
 from kranking.export.formats._onnx import open_session, save
 from kranking.export.formats._weights_file import WEIGHTS_FILE, WeightsFile
-from kranking.export.functions._served_function import IDS, ONNX_FILES, served
+from kranking.export.functions._served_function import IDS, ONNX_FILES, functions_of
 from kranking.export.rewrites._split_graph import Lookup, indices_of, lookups, rest_of
 
 _CHECK_ROWS = 64
@@ -67,7 +67,7 @@ def split_tables(
 ) -> Split:
     """Writes a bundle anew with its embedding tables beside the graphs, as NumPy files.
 
-    A signature's answer then takes three steps: `NAME.indices.onnx` computes which rows are wanted, the
+    A signature's answer then takes three steps: `NAME.indices.onnx` computes which rows are needed, the
     client looks them up, and the signature's own file takes them, with the other inputs that it reads, to
     the answers. `Bundle` does all three, from files that are mapped into memory; `tables.json` says what
     belongs together, for a client with a store of its own. The runtime then holds small tables and what
@@ -102,20 +102,24 @@ def split_tables(
     check_replaceable(directory)
     manifest = before.manifest
     model = load_keras(before.directory, modules)
-    functions = served(model, [name for name in manifest["signatures"] if name != IDS])
-    wanted = wanted_of(model, functions, _CHECK_ROWS, manifest["check"]["seed"])
+    functions = functions_of(model, [name for name in manifest["signatures"] if name != IDS])
+    expectations = expected_answers(model, functions, _CHECK_ROWS, manifest["check"]["seed"])
     if "weights" in manifest:
-        wanted = loosened(wanted, read_tolerances(manifest))
+        expectations = with_tolerances(expectations, read_tolerances(manifest))
     with publish(directory) as folder:
         for name in (KERAS_FILE, FEATURES_FILE):
             shutil.copyfile(before.directory / name, folder / name)
         writer = _Writer(before.directory, folder, min_bytes)
-        for name, expected in wanted.items():
+        for name, expected in expectations.items():
             writer.write(name, expected)
         writer.finish()
-        found = [f for n in wanted for f in check_onnx(folder, n, manifest["opset"], wanted[n])]
+        found = [
+            f
+            for n in expectations
+            for f in check_onnx(folder, n, manifest["opset"], expectations[n])
+        ]
         refuse_failed(found)
-        check = describe_check(wanted[IDS], manifest["check"]["seed"], found)
+        check = describe_check(expectations[IDS], manifest["check"]["seed"], found)
         check["tolerance"] = manifest["check"]["tolerance"]
         new = {
             "formats": ["onnx"],
@@ -138,13 +142,13 @@ class _Writer:
         self._files: dict[bytes, str] = {}
         self._split: dict[str, Any] = {}
 
-    def write(self, name: str, expected: Wanted) -> None:
+    def write(self, name: str, expected: ExpectedAnswers) -> None:
         """Writes a signature's files; its cases show the shapes of what is looked up."""
         import onnx
 
         old, new = self.source / ONNX_FILES[name], self.folder / ONNX_FILES[name]
         model = onnx.load(str(old), load_external_data=False)  # tables come one at a time
-        cuts = _named(model.graph, lookups(model.graph, self.least))
+        cuts = _unique_names(model.graph, lookups(model.graph, self.least))
         while cuts:
             path = self.folder / f"{name}.indices.onnx"
             asked = indices_of(model, {f"{key}_indices": cut.indices for key, cut in cuts.items()})
@@ -214,8 +218,8 @@ class _Writer:
         return self._files[key]
 
 
-def _shapes(path: Path, keys: Sequence[str], expected: Wanted) -> dict[str, list[Any]]:
-    """Gives the shapes of the wanted rows' numbers, of those whose first axis goes with the rows asked."""
+def _shapes(path: Path, keys: Sequence[str], expected: ExpectedAnswers) -> dict[str, list[Any]]:
+    """Gives the shapes of the row numbers, of those whose first axis goes with the rows asked."""
     counted = next(value for value in expected.signature.inputs if value.rows is None)
     sizes = {len(case.rows[counted.name]): case.rows for case in expected.cases}
     first, second = [size for size in sizes if size > 1][:2]
@@ -232,7 +236,7 @@ def _shapes(path: Path, keys: Sequence[str], expected: Wanted) -> dict[str, list
     return shapes
 
 
-def _named(graph: Any, cuts: Sequence[Lookup]) -> dict[str, Lookup]:
+def _unique_names(graph: Any, cuts: Sequence[Lookup]) -> dict[str, Lookup]:
     """Gives lookups by what inputs and outputs of theirs are called, like nothing else in the graph."""
     names = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
     names |= {name for node in graph.node for name in node.output}

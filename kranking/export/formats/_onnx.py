@@ -193,7 +193,7 @@ def _write_erfc(context: Any, node: Any, name: str, arguments: Any) -> None:
 def _rename(graph: Any, signature: Signature, inputs: list[str]) -> None:
     """Gives inputs and outputs their real names, in the signature's order, and the axis its own."""
     produced = {value.name for value in graph.output}
-    wanted = {value.name for value in (*signature.inputs, *signature.outputs)}
+    public = {value.name for value in (*signature.inputs, *signature.outputs)}
     outputs = [value.name for value in graph.output]
     kept = {value.name: value for value in graph.input}
     lost = [v.name for v, name in zip(signature.inputs, inputs) if name not in kept]
@@ -207,7 +207,7 @@ def _rename(graph: Any, signature: Signature, inputs: list[str]) -> None:
 
     def real(name: str) -> str:
         # A feature may bear the name of an inner value: the inner one steps aside.
-        return names.get(name, f"inner/{name}" if name in wanted else name)
+        return names.get(name, f"inner/{name}" if name in public else name)
 
     rename_values(graph, real)
     ordered = [kept[name] for name in inputs]

@@ -112,7 +112,7 @@ class OnnxOps:
 
     def split(self, x: Any, widths: Sequence[int]) -> list[Node]:
         """Cuts a matrix into parts of these widths."""
-        parts = [Node(self._fresh(), x.dtype, width) for width in widths]
+        parts = [Node(self._new_name(), x.dtype, width) for width in widths]
         self._append("Split", [x, self._node(np.array(widths))], parts, axis=1)
         return parts
 
@@ -138,7 +138,7 @@ class OnnxOps:
         # A runtime refuses an encoder without keys; "" and the least integer are never in a vocabulary.
         keys, rows = (vocabulary or (("" if text else -(2**63)),)), range(1, len(vocabulary) + 1)
         named = {"keys_strings" if text else "keys_int64s": list(keys)}
-        found = Node(self._fresh(), "int64", x.width)
+        found = Node(self._new_name(), "int64", x.width)
         self._append(
             "LabelEncoder",
             [x],
@@ -154,7 +154,7 @@ class OnnxOps:
         values = [self._node(x) for x in inputs]
         first = values[0]
         width = max(v.width for v in values) if width is None else width
-        made = Node(self._fresh(), dtype or first.dtype, width)
+        made = Node(self._new_name(), dtype or first.dtype, width)
         self._append(kind, values, [made], **attributes)
         return made
 
@@ -174,11 +174,11 @@ class OnnxOps:
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._known:
             width = array.shape[-1] if array.ndim == 2 else 0
-            self._known[key] = Node(self._fresh(), str(array.dtype), width)
+            self._known[key] = Node(self._new_name(), str(array.dtype), width)
             self.constants.append(numpy_helper.from_array(array, self._known[key].name))
         return self._known[key]
 
-    def _fresh(self) -> str:
+    def _new_name(self) -> str:
         self._made += 1
         return f"{self.prefix}{self._made}"
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kranking.export._rows import Case
-from kranking.export.functions._served_function import Served
+from kranking.export.functions._served_function import ServedFunction
 from kranking.features import Categorical, Embedding, Feature, Numeric, Preprocessor
 from kranking.features import Sequence as History
 
@@ -17,7 +17,7 @@ _STRANGE = ("never seen", "naïve é 漢字 🎈", " ")
 
 
 def raw_cases(
-    functions: Sequence[Served],
+    functions: Sequence[ServedFunction],
     features: Sequence[Feature],
     num_rows: int,
     seed: int,
@@ -39,12 +39,14 @@ def raw_cases(
     for name, columns in batches.items():
         for function in functions:
             if function.parts:
-                rows, inputs = _of(function, columns, preprocessor)
+                rows, inputs = _case_rows(function, columns, preprocessor)
                 cases[function.name].append((Case(name, rows), inputs))
     return cases
 
 
-def _of(function: Served, columns: Mapping[str, Any], preprocessor: Any) -> tuple[Any, Any]:
+def _case_rows(
+    function: ServedFunction, columns: Mapping[str, Any], preprocessor: Any
+) -> tuple[Any, Any]:
     size = len(next(iter(columns.values())))
     firsts = [part.axis == 1 for part in function.parts]
     once = {

@@ -11,7 +11,7 @@ from kranking.export.functions._served_function import (
     SERVE,
     TOWER,
     is_of_request,
-    possible,
+    names_on_columns,
     rank_parts,
     tower_part,
 )
@@ -30,9 +30,9 @@ def request_tensors(
     features: Sequence[Feature], name: str, columns: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
     """Gives what a signature on columns takes; of a request's own columns, `rank` reads the first row."""
-    if name not in possible(features):
+    if name not in names_on_columns(features):
         raise ValueError(
-            f"`name` must be one of {list(possible(features))}, which these features allow on columns. "
+            f"`name` must be one of {list(names_on_columns(features))}, which the features allow. "
             f"Received: {name!r}"
         )
     if name == SERVE:

@@ -38,7 +38,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedFunction:
     """One function: on model inputs by `ids`, on a log's columns by `parts` where there are any."""
 
     name: str
@@ -88,7 +88,7 @@ def is_of_request(feature: Feature) -> bool:
     return feature.side != "item" and not fused
 
 
-def possible(features: Sequence[Feature]) -> tuple[str, ...]:
+def names_on_columns(features: Sequence[Feature]) -> tuple[str, ...]:
     """Names the functions on columns that these declarations allow."""
     request = [is_of_request(f) for f in features]
     user = any(f.side == "user" and of for f, of in zip(features, request))
@@ -96,17 +96,21 @@ def possible(features: Sequence[Feature]) -> tuple[str, ...]:
     return (SERVE, *([RANK] if rank else []), *([TOWER] if user else []))
 
 
-def served(model: Any, names: Sequence[str]) -> list[Served]:
+def functions_of(model: Any, names: Sequence[str]) -> list[ServedFunction]:
     """Gives the functions of these names; the one on model inputs comes first."""
     signature = Signature.of(model)
-    functions = [Served(IDS, (), signature, lambda inputs: _probabilities(model, model(inputs)))]
+    functions = [
+        ServedFunction(IDS, (), signature, lambda inputs: _probabilities(model, model(inputs)))
+    ]
     makers = {SERVE: _serve, RANK: _rank, TOWER: _user_tower}
     return functions + [makers[name](model, signature) for name in names]
 
 
-def _serve(model: Any, signature: Signature) -> Served:
+def _serve(model: Any, signature: Signature) -> ServedFunction:
     part = Part(RawColumns(model.features))
-    return Served(SERVE, (part,), signature, lambda inputs: _probabilities(model, model(inputs)))
+    return ServedFunction(
+        SERVE, (part,), signature, lambda inputs: _probabilities(model, model(inputs))
+    )
 
 
 def rank_parts(features: Sequence[Feature]) -> tuple[Part, Part]:
@@ -122,7 +126,7 @@ def tower_part(features: Sequence[Feature]) -> Part:
     return Part(RawColumns(users, features))
 
 
-def _rank(model: Any, signature: Signature) -> Served:
+def _rank(model: Any, signature: Signature) -> ServedFunction:
     parts = rank_parts(model.features)
     request, items = (part.columns.features for part in parts)
     names = [value.name for value in parts[0].inputs()]
@@ -145,10 +149,10 @@ def _rank(model: Any, signature: Signature) -> Served:
         return _probabilities(model, model.logits_of(fields, every))
 
     ids = Signature(tuple(v for part in parts for v in part.inputs()), signature.outputs)
-    return Served(RANK, parts, ids, rank)
+    return ServedFunction(RANK, parts, ids, rank)
 
 
-def _user_tower(model: Any, signature: Signature) -> Served:
+def _user_tower(model: Any, signature: Signature) -> ServedFunction:
     part = tower_part(model.features)
     users = part.columns.features
     width = sum(model.encoder.field_widths[f.name] for f in users)
@@ -157,7 +161,7 @@ def _user_tower(model: Any, signature: Signature) -> Served:
         fields = list(model.encoder.fields_of(users, inputs).values())
         return {USER: ops.concatenate(fields, axis=-1) if len(fields) > 1 else fields[0]}
 
-    return Served(
+    return ServedFunction(
         TOWER, (part,), Signature(part.inputs(), (Value(USER, "float32", (width,)),)), tower
     )
 

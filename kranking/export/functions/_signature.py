@@ -70,10 +70,12 @@ class Signature:
             for name, spec in model.preprocessor.inputs.items()
         )
         outputs = tuple(Value(task.name, "float32", (1,)) for task in model.tasks)
-        return cls(inputs, outputs).checked()
+        signature = cls(inputs, outputs)
+        signature.check()
+        return signature
 
-    def checked(self) -> "Signature":
-        """Gives itself, or raises if no artefact could carry it."""
+    def check(self) -> None:
+        """Raises if no artefact could carry it."""
         for value in self.inputs:
             if value.dtype not in DTYPES:
                 raise ExportError(
@@ -87,4 +89,3 @@ class Signature:
                 "A task should not share its name with a model input: ONNX cannot tell them apart. "
                 f"Received: {sorted(both)}. Rename the task and name its column by `label`."
             )
-        return self

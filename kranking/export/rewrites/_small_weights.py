@@ -67,7 +67,7 @@ class _Writer:
         used = {name for node in self.nodes for name in read_by(node)}
         used |= {output.name for output in self.graph.output}
         widened = [name for name in self.large if name in used]
-        first = [node for name in widened for node in self._widened(name)]
+        first = [node for name in widened for node in self._widen(name)]
         narrowed = {node.output[0] for node in first}
         constants = [c for name, c in self.kept.items() if name not in self.large]
         constants += [self.kept[name] for name in widened if name not in narrowed]
@@ -143,7 +143,7 @@ class _Writer:
         yield from made
         yield _node("Div", [scaled, rate], output)
 
-    def _widened(self, name: str) -> Iterator[Any]:
+    def _widen(self, name: str) -> Iterator[Any]:
         """Keeps a constant as float16; a runtime widens it once, when it loads the graph."""
         if _fits_half(self.large[name]):
             yield _node("Cast", [self._half(name)], name, to=1)

@@ -44,7 +44,7 @@ def lookups(graph: Any, least: int) -> list[Lookup]:
 
 
 def indices_of(model: Any, named: Mapping[str, str]) -> Any:
-    """Gives the part of a model that computes which rows are wanted, as int64.
+    """Gives the part of a model that computes which rows are needed, as int64.
 
     Args:
         model: The whole.
@@ -65,7 +65,7 @@ def rest_of(model: Any, indices: Any, given: Mapping[str, Any]) -> Any:
 
     Args:
         model: The whole.
-        indices: The part that computes which rows are wanted: an input that neither reads stays here.
+        indices: The part that computes which rows are needed: an input that neither reads stays here.
         given: By value of the model that holds rows, the input that it becomes.
     """
     part = _part(model, [value.name for value in model.graph.output], given)
@@ -76,11 +76,11 @@ def rest_of(model: Any, indices: Any, given: Mapping[str, Any]) -> Any:
     return part
 
 
-def _part(model: Any, wanted: Iterable[str], given: Mapping[str, Any]) -> Any:
+def _part(model: Any, values: Iterable[str], given: Mapping[str, Any]) -> Any:
     """Gives what a model needs for some values, when others are inputs; the outputs are not named yet."""
     from onnx import helper
 
-    names = set(wanted)
+    names = set(values)
     nodes: list[Any] = []
     for node in reversed(model.graph.node):
         if names & set(node.output) and not given.keys() & set(node.output):

@@ -6,10 +6,11 @@ from typing import Any
 from kranking.export.rewrites._nodes import read_by
 from kranking.export.rewrites.fusion._columns import narrow_columns
 from kranking.export.rewrites.fusion._dense import apply_to_rows, fix_shapes, join_reshapes
-from kranking.export.rewrites.fusion._graph import Graph, rewrite
+from kranking.export.rewrites.fusion._graph import Graph
 from kranking.export.rewrites.fusion._layer_norms import fuse_layer_norms
 from kranking.export.rewrites.fusion._lookups import look_up_unit_rows, slice_before_lookup
 from kranking.export.rewrites.fusion._pooling import pool_by_product
+from kranking.export.rewrites.fusion._rewrite import rewrite
 from kranking.export.rewrites.fusion._slices import (
     activate_before_slices,
     join_slices,

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from kranking.export.rewrites._nodes import axis_of
-from kranking.export.rewrites.fusion._graph import Changes, Graph, Part, node
+from kranking.export.rewrites.fusion._graph import Graph, Part, node
+from kranking.export.rewrites.fusion._rewrite import Changes
 
 _BY_ELEMENT = ("Add", "And", "Cast", "GreaterOrEqual", "LessOrEqual", "Where")
 
@@ -16,12 +17,12 @@ def narrow_columns(graph: Graph) -> Changes:
     A whole model checks all ids at once. Half of one would ask for inputs that it does nothing with.
     """
     for last in graph.nodes:
-        if last.op_type in _BY_ELEMENT and (changes := _narrowed(graph, last.output[0])):
+        if last.op_type in _BY_ELEMENT and (changes := _narrow_one(graph, last.output[0])):
             return changes  # one at a time: what is behind it has changed
     return {}
 
 
-def _narrowed(graph: Graph, name: str) -> Changes:
+def _narrow_one(graph: Graph, name: str) -> Changes:
     joined, parts = _joined(graph, name), _parts_read(graph, name)
     if joined is None or parts is None:
         return {}

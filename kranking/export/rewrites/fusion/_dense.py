@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from kranking.export.rewrites.fusion._graph import Changes, Graph, node
+from kranking.export.rewrites.fusion._graph import Graph, node
+from kranking.export.rewrites.fusion._rewrite import Changes
 
 _BY_ELEMENT = ("Relu", "Sigmoid", "Tanh")
 

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kranking.export.rewrites._nodes import axis_of, read_by
-
-# What a rule wants: by the first output of a node, the nodes that make all of its outputs in its stead.
-Changes = dict[str, list[Any]]
+from kranking.export.rewrites.fusion._constants import Constants
 
 _SMALL = 64  # elements of a constant that may say a shape
 _ENDLESS = 10**9  # an end beyond it means "to the last": no axis is so long
@@ -23,35 +21,6 @@ class Part(NamedTuple):
     axis: int
     start: int
     end: int
-
-
-class Constants(Mapping[str, np.ndarray]):
-    """The constants of a graph by name, each read when it is asked for, for tables are large.
-
-    Args:
-        initializers: Those of the graph; what lies in another file is left out.
-        read: Constants of which some were read already.
-    """
-
-    def __init__(self, initializers: Any, read: "Constants | None" = None):
-        self._kept = {c.name: c for c in initializers if not c.external_data}
-        self._read = {} if read is None else read._read
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        from onnx import numpy_helper
-
-        if name not in self._read:
-            self._read[name] = numpy_helper.to_array(self._kept[name])
-        return self._read[name]
-
-    def __iter__(self):
-        return iter(self._kept)
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._kept
 
 
 class Graph:
@@ -203,49 +172,12 @@ def node(kind: str, inputs: Iterable[str], output: str, **attributes: Any) -> An
     return helper.make_node(kind, list(inputs), [output], name=output, **attributes)
 
 
-def rewrite(graph: Any, changes: Changes) -> None:
-    """Puts nodes in the place of others, in an order that holds, and drops what nothing reads any more."""
-    nodes = []
-    for old in graph.node:
-        new = changes.get(next(iter(old.output), ""))
-        nodes += [type(old).FromString(old.SerializeToString())] if new is None else new
-    wanted = {value.name for value in graph.output}
-    kept = []
-    for one in reversed(_in_order(nodes)):  # who reads comes after who makes
-        if wanted & set(one.output):
-            kept.append(one)
-            wanted |= set(read_by(one))
-    del graph.node[:]
-    graph.node.extend(reversed(kept))
-    for i in reversed(range(len(graph.initializer))):  # of one that nothing reads, runtimes warn
-        if graph.initializer[i].name not in wanted:
-            del graph.initializer[i]
-
-
 def _same(one: np.ndarray | None, other: np.ndarray) -> bool:
     """Says whether a constant is that one, or absent."""
     if one is None:
         return True
     alike = one.dtype == other.dtype and one.shape == other.shape
     return alike and one.tobytes() == other.tobytes()
-
-
-def _in_order(nodes: list[Any]) -> list[Any]:
-    """Gives nodes so that each comes after those that make what it reads."""
-    missing = {output for one in nodes for output in one.output} - {""}  # one that nobody wants
-    ordered = []
-    while nodes:
-        later = []
-        for one in nodes:
-            if missing & set(read_by(one)):
-                later.append(one)
-            else:
-                ordered.append(one)
-                missing -= set(one.output)
-        if len(later) == len(nodes):
-            raise AssertionError("A rule of fusion made a circle of nodes")
-        nodes = later
-    return ordered
 
 
 def _shapes(model: Any) -> dict[str, tuple[int | None, ...]]:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from kranking.export.rewrites.fusion._graph import Changes, Graph, node
+from kranking.export.rewrites.fusion._graph import Graph, node
+from kranking.export.rewrites.fusion._rewrite import Changes
 
 
 def fuse_layer_norms(graph: Graph) -> Changes:

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from kranking.export.rewrites.fusion._graph import Changes, Graph, node
+from kranking.export.rewrites.fusion._graph import Graph, node
+from kranking.export.rewrites.fusion._rewrite import Changes
 
 _LARGEST = 2**20  # bytes of a table that may be kept a second time
 

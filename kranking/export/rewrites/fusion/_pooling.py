@@ -3,7 +3,8 @@
 from typing import Any
 
 from kranking.export.rewrites._nodes import axis_of
-from kranking.export.rewrites.fusion._graph import Changes, Graph, node
+from kranking.export.rewrites.fusion._graph import Graph, node
+from kranking.export.rewrites.fusion._rewrite import Changes
 
 _FLOAT = 1  # TensorProto.FLOAT
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from kranking.export.rewrites._nodes import axis_of
-from kranking.export.rewrites.fusion._graph import Changes, Graph, Part, node
+from kranking.export.rewrites.fusion._graph import Graph, Part, node
+from kranking.export.rewrites.fusion._rewrite import Changes
 
 _BY_ELEMENT = ("Sigmoid", "Relu", "Tanh")
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kranking._core import check_positive_int
+from kranking._files import replaced
 from kranking.export import Bundle, load_bundle
 from kranking.export.internal import SERVE, LogRows, open_log
 from kranking.features import RawColumns
@@ -93,10 +93,13 @@ def score_parquet(
     schema = _schema(files, keep, tasks)
     blocks = blocks_of(files, block_rows)
     claim(directory, loaded.directory, files, blocks, {"keep": keep, "block_rows": block_rows})
+    for unfinished in directory.glob(".part-*.tmp"):  # of a killed run: one process at a time
+        unfinished.unlink()
     todo = [block for block in blocks if not block.path(directory).exists()]
     with _progress(blocks, todo) as advance:
         for block, part in _parts(loaded, todo, schema, advance):
-            _write(part, block.path(directory))
+            with replaced(block.path(directory), fsync=True) as temporary:
+                pq.write_table(part, temporary)
     rows = sum(block.rows for block in blocks)
     return Scores(directory, rows, len(blocks), len(blocks) - len(todo))
 
@@ -152,16 +155,6 @@ def _schema(files: Sequence[str], keep: Sequence[str], tasks: Sequence[str]) -> 
             )
     kept = [pa.field(name, schemas[0].field(name).type) for name in keep]
     return pa.schema([*kept, *(pa.field(task, pa.float32()) for task in tasks)])
-
-
-def _write(table: pa.Table, path: Path) -> None:
-    """Writes a part under a name that readers of folders pass over, and gives it its own at the end."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("wb") as file:
-        pq.write_table(table, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,12 @@
 """The parts that scores of a log are written in, and whose they are."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kranking._files import write_json
 from kranking.export.internal import MANIFEST, sha256_of
 from kranking.features.internal import open_parquet
 
@@ -76,9 +76,7 @@ def claim(
             f"Received: directory={str(directory)!r}"
         )
     directory.mkdir(parents=True, exist_ok=True)
-    unfinished = directory / f".{SCORES_FILE}.unfinished"
-    unfinished.write_text(json.dumps(noted, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    os.replace(unfinished, path)
+    write_json(path, noted, indent=2, ensure_ascii=False)
 
 
 def _check_same(path: Path, noted: Mapping[str, Any]) -> None:

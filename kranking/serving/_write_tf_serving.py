@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kranking._files import write_text
 from kranking.export import ExportError
 from kranking.export.internal import SAVED_MODEL, check_files, publish, read_manifest
 from kranking.serving._versions import check_name, next_version
@@ -114,9 +115,9 @@ def _zeros(info: Any) -> Any:
 def _write_configs(directory: Path, served_from: Path) -> None:
     # A model is a folder with a numbered version; hidden folders are versions being written.
     models = [p.name for p in directory.iterdir() if any(v.name.isdigit() for v in p.glob("[!.]*"))]
-    _replace(directory / MODELS, models_config(sorted(models), served_from))
+    write_text(directory / MODELS, models_config(sorted(models), served_from))
     if not (directory / BATCHING).exists():
-        _replace(directory / BATCHING, batching_config())
+        write_text(directory / BATCHING, batching_config())
 
 
 def models_config(names: list[str], served_from: Path) -> str:
@@ -144,9 +145,3 @@ batch_timeout_micros {{ value: 0 }}
 num_batch_threads {{ value: 2 }}
 max_enqueued_batches {{ value: 100 }}
 """
-
-
-def _replace(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, "utf-8")
-    unfinished.replace(path)

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from kranking._core import check_choice
+from kranking._files import write_text
 from kranking.export import load_bundle
 from kranking.export.internal import (
     IDS,
@@ -94,10 +95,8 @@ folder and a part of a URL. Received: name='../ranker'
         if backend == "python":
             shutil.copyfile(_MODEL, staging / "model.py")
         if not (folder / CONFIG).exists():
-            unfinished = folder / f".{CONFIG}.unfinished"
             text = triton_config(interface, name, backend, finite=signature == IDS)
-            unfinished.write_text(text, "utf-8")
-            unfinished.replace(folder / CONFIG)
+            write_text(folder / CONFIG, text)
     return target
 
 

@@ -3,11 +3,12 @@
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from kranking._files import write_json
 
 MANIFEST = "manifest.json"
 FORMAT = "kranking bundle"
@@ -42,13 +43,9 @@ def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Writes `manifest.json` in one step: it is there whole, or not at all."""
-    text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    unfinished = folder / f".{MANIFEST}.unfinished"
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(folder / MANIFEST)
+    write_json(
+        folder / MANIFEST, manifest, indent=2, fsync=True, ensure_ascii=False, allow_nan=False
+    )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

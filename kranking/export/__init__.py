@@ -1,8 +1,8 @@
 """From a trained model to artefacts that serve it, checked; and back from disk."""
 
 from kranking.export._error import ExportError as ExportError
-from kranking.export._export_model import ExportReport as ExportReport
 from kranking.export._export_model import export_model as export_model
+from kranking.export._export_report import ExportReport as ExportReport
 from kranking.export._finding import Finding as Finding
 from kranking.export.bundle._bundle import Bundle as Bundle
 from kranking.export.bundle._bundle import load_bundle as load_bundle

@@ -4,13 +4,13 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from kranking._core import check_choice, check_positive_int
+from kranking.export._export_report import ExportReport
 from kranking.export._finding import refuse_failed
 from kranking.export._write_artefacts import write_artefacts
 from kranking.export.bundle._bundle import FEATURES_FILE
@@ -31,6 +31,7 @@ from kranking.export.functions._served_function import (
     IDS,
     ON_COLUMNS,
     TOWER,
+    ServedFunction,
     functions_of,
     names_on_columns,
 )
@@ -38,36 +39,6 @@ from kranking.export.functions._signature import Signature
 from kranking.features import schema_hash, to_json
 
 FORMATS = ("saved_model", "onnx")
-
-
-@dataclass(frozen=True)
-class ExportReport:
-    """What `export_model` wrote and how near it came to the model.
-
-    Attributes:
-        directory: The bundle.
-        manifest: The content of its `manifest.json`.
-
-    >>> manifest = {"check": {"reached": {"onnx": 3e-7}}, "files": {"model.onnx": {"bytes": 2000}}}
-    >>> print(ExportReport(Path("served"), manifest))
-    served: 2,000 bytes in 1 files
-      onnx: within 3e-07 of the model's probabilities
-    """
-
-    directory: Path
-    manifest: Mapping[str, Any]
-
-    @property
-    def reached(self) -> Mapping[str, float]:
-        """The largest |Δp| over all check rows, by artefact."""
-        return self.manifest["check"]["reached"]
-
-    def __str__(self) -> str:
-        sizes = {name: entry["bytes"] for name, entry in self.manifest["files"].items()}
-        lines = [f"{self.directory}: {sum(sizes.values()):,} bytes in {len(sizes)} files"]
-        for artefact, difference in self.reached.items():
-            lines.append(f"  {artefact}: within {difference:.2g} of the model's probabilities")
-        return "\n".join(lines)
 
 
 def export_model(
@@ -138,7 +109,7 @@ def export_model(
     _check_json(notes)
     check_replaceable(directory)
     source, model = _load(model)
-    signature = Signature.of(model)
+    Signature.of(model)  # raises if it is no model that can be served
     _check_precision(model)
     external_data = _external_data(external_data, formats, model)
     functions = functions_of(model, _signatures(signatures, model))
@@ -160,16 +131,7 @@ def export_model(
         )
         refuse_failed(found)
         manifest = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "formats": list(formats),
-            "opset": opset,
-            "backend": keras.backend.backend(),
-            "versions": versions(keras.backend.backend()),
-            "schema_hash": schema_hash(model.features),
-            "tasks": [task.name for task in model.tasks],
-            "signature": signature.to_json(),
-            "signatures": describe_signatures(functions, formats, model.features),
+            **_description(model, functions, formats, opset),
             "check": describe_check(expectations[IDS], check_seed, found),
             "cost": describe_cost(model),
             **notes,
@@ -177,6 +139,24 @@ def export_model(
         }
         write_manifest(folder, manifest)
     return ExportReport(directory, manifest)
+
+
+def _description(
+    model: Any, functions: Sequence[ServedFunction], formats: Sequence[str], opset: int
+) -> dict[str, Any]:
+    """Returns the manifest's entries on what the bundle holds and what made it."""
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "formats": list(formats),
+        "opset": opset,
+        "backend": keras.backend.backend(),
+        "versions": versions(keras.backend.backend()),
+        "schema_hash": schema_hash(model.features),
+        "tasks": [task.name for task in model.tasks],
+        "signature": functions[0].signature.to_json(),
+        "signatures": describe_signatures(functions, formats, model.features),
+    }
 
 
 def _signatures(given: Sequence[str] | None, model: Any) -> list[str]:

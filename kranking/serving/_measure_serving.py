@@ -151,7 +151,7 @@ def _saved_model(bundle: Bundle, threads: int) -> Any:
     except RuntimeError as error:
         raise ValueError(
             "`threads` can be given to TensorFlow before it computes anything: measure in a process of its "
-            f"own, such as `export/latency.py`. Received: threads={threads}"
+            f"own, such as `python -m kranking.export latency`. Received: threads={threads}"
         ) from error
     return load_saved_model(bundle.directory / SAVED_MODEL)
 

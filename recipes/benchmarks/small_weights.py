@@ -8,8 +8,8 @@ Expected: half the bytes, and a quarter to two fifths; int8 faster than float32 
 `speedup_N` is over the float32 ONNX file, `over_saved_model_N` over the SavedModel: N rows a call, all in
 turns on one thread.
 
-The models of `serving.py`, as they are there: quality is measured by `export/compress.py`, on a trained
-one. What stands in `--rows-file` is not measured again.
+The models of `serving.py`, as they are there: quality is measured by `python -m kranking.export compress`,
+on a trained one. What stands in `--rows-file` is not measured again.
 """
 
 import argparse

@@ -1,8 +1,5 @@
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import export_samples
@@ -12,6 +9,7 @@ import pytest
 
 import kranking as kr
 from kranking.export import ExportError, export_model, load_bundle
+from kranking.export.__main__ import main
 from kranking.features import Categorical, from_json, schema_hash
 from kranking.layers import MLP
 
@@ -129,22 +127,15 @@ def test_saved_model_answers_as_the_model(awkward, loaded, way, size):
 
 
 @pytest.mark.once
-def test_script_exports_a_file_and_replaces_an_earlier_bundle(tmp_path, awkward):
+def test_command_exports_a_file_and_replaces_an_earlier_bundle(tmp_path, awkward, capsys):
     import tensorflow as tf
 
     model = export_samples.plain_model()
     model.save(tmp_path / "model.keras")
     shutil.copytree(awkward.folder, tmp_path / "x")
-    script = [sys.executable, CHECKOUT / "export" / "export_model.py", tmp_path / "model.keras"]
-    done = subprocess.run(
-        [*script, tmp_path / "x", "--opset", "17", "--check-rows", "5", "--signatures"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "onnx: within" in done.stdout
+    arguments = ["export", str(tmp_path / "model.keras"), str(tmp_path / "x")]
+    assert main([*arguments, "--opset", "17", "--check-rows", "5", "--signatures"]) == 0
+    assert "onnx: within" in capsys.readouterr().out
     bundle = load_bundle(tmp_path / "x", model.features)
     assert bundle.manifest["opset"] == 17
     rows = export_samples.random_inputs(model, 4)

@@ -1,7 +1,6 @@
 """A whole log scored in parts: equal to the bundle's answers, and to itself after a kill."""
 
 import json
-import runpy
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kranking.export import load_bundle
+from kranking.export.__main__ import main
 from kranking.export.bundle._log import LogRows
 from kranking.export.functions._raw_rows import log_columns
 from kranking.serving import score_parquet
@@ -22,7 +22,6 @@ from kranking.serving import score_parquet
 pytestmark = pytest.mark.once
 
 CHECKOUT = Path(__file__).parents[2]
-SCRIPT = CHECKOUT / "export" / "score.py"
 
 
 @pytest.fixture(scope="module")
@@ -96,18 +95,12 @@ def test_a_killed_run_goes_on_to_the_same_bytes(awkward, log, whole, tmp_path):
     assert contents(out) == contents(whole.directory)
 
 
-def test_script(awkward, log, whole, tmp_path, monkeypatch, capsys):
+def test_command(awkward, log, whole, capsys):
     arguments = [awkward.folder, log, whole.directory, "--block-rows", 20, "--threads", 1]
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments), "--keep", "row", "t"])
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert end.value.code == 0
+    arguments = ["score", *map(str, arguments), "--keep"]
+    assert main([*arguments, "row", "t"]) == 0
     assert capsys.readouterr().out.endswith("95 rows in 6 parts, 6 of them there before\n")
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments), "--keep", "absent"])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert end.value.code == 1
+    assert main([*arguments, "absent"]) == 1
     error = capsys.readouterr().err
     assert "error: `keep` should name columns that" in error
     assert "Received: ['absent']" in error

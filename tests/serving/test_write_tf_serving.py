@@ -21,6 +21,7 @@ from google.protobuf import (
 )
 
 from kranking.export import load_bundle
+from kranking.export.__main__ import main
 from kranking.export.formats._saved_model import load_saved_model, run_saved_model
 from kranking.features import RawColumns
 from kranking.serving import write_tf_serving
@@ -114,6 +115,13 @@ def test_saved_model_cli_reads_it(awkward, folder):
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for name in (*awkward.model.preprocessor.inputs, *export_samples.AWKWARD_TASKS):
         assert f"puts['{name}'] tensor_info" in shown
+
+
+def test_command(awkward, tmp_path, capsys):
+    arguments = ["tf-serving", str(awkward.folder), str(tmp_path), "--name", "ours"]
+    assert main([*arguments, "--version", "3", "--served-from", "/models"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'ours' / '3'}\n"
+    assert 'base_path: "/models/ours"' in (tmp_path / "models.config").read_text("utf-8")
 
 
 def test_models_config_names_what_is_there(awkward, tmp_path):

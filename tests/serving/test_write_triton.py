@@ -1,11 +1,10 @@
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kranking.export.__main__ import main
 from kranking.export.functions._signature import Signature, Value
 from kranking.serving import write_triton
 from kranking.serving._triton_model import TritonPythonModel
@@ -125,10 +124,12 @@ def test_arguments_are_checked(awkward, tmp_path):
         write_triton(awkward.folder, tmp_path, name="a", backend="tensorflow")
 
 
-def test_script(awkward, tmp_path):
-    script = [sys.executable, CHECKOUT / "export" / "triton" / "write.py", awkward.folder, tmp_path]
-    done = subprocess.run(script, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{tmp_path / 'ranker' / '1'}\n"
+def test_command(awkward, tmp_path, capsys):
+    assert main(["triton", str(awkward.folder), str(tmp_path), "--backend", "python"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'ranker' / '1'}\n"
+    assert (tmp_path / "ranker" / "1" / "model.py").exists()
+    assert main(["triton", str(awkward.folder), str(tmp_path), "--version", "1"]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
 
 
 def test_the_servers_model_refuses_what_is_not_finite():

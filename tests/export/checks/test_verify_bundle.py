@@ -1,9 +1,7 @@
 """Checks of a bundle on disk: a good one passes, and each damage has a line of its own."""
 
 import json
-import runpy
 import shutil
-import sys
 from pathlib import Path
 
 import keras
@@ -12,6 +10,7 @@ import pytest
 
 from kranking.budget import analytic_cost
 from kranking.export import ExportError, verify_bundle
+from kranking.export.__main__ import main
 from kranking.export.bundle._manifest import describe_files
 from kranking.export.formats._interface import check_interface
 from kranking.export.formats._keras_file import load_keras
@@ -20,7 +19,6 @@ from kranking.export.rewrites._nodes import rename_values
 
 pytestmark = pytest.mark.once
 
-SCRIPT = Path(__file__).parents[3] / "export" / "verify.py"
 OUTPUTS = (Value("click", "float32", (1,)),)
 
 
@@ -52,12 +50,8 @@ def flip_a_bit(path):
     path.write_bytes(content)
 
 
-def run_script(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    return end.value.code
+def verify(*arguments):
+    return main(["verify", *map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
@@ -80,17 +74,17 @@ def damaged(awkward, tmp_path_factory):
     return folder, renamed
 
 
-def test_a_good_bundle_passes(awkward, monkeypatch, capsys):
-    assert run_script(monkeypatch, awkward.folder, "--check-rows", 5, "--check-seed", 1) == 0
+def test_a_good_bundle_passes(awkward, capsys):
+    assert verify(awkward.folder, "--check-rows", 5, "--check-seed", 1) == 0
     printed = capsys.readouterr().out
     assert "parity onnx serve " in printed
     assert "parity saved_model serve " in printed
     assert printed.rstrip().endswith("0 warnings, 0 failed")
 
 
-def test_every_damage_has_a_line(damaged, monkeypatch, capsys):
+def test_every_damage_has_a_line(damaged, capsys):
     folder, renamed = damaged
-    assert run_script(monkeypatch, folder, "--check-rows", 5) == 1
+    assert verify(folder, "--check-rows", 5) == 1
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     found = {}
     for check, rest in lines:
@@ -139,10 +133,10 @@ def test_the_manifest_says_what_the_model_costs(awkward):
     assert cost["unknown"] == []
 
 
-def test_no_bundle_fails(tmp_path, monkeypatch, capsys):
-    assert run_script(monkeypatch, tmp_path) == 1
+def test_no_bundle_fails(tmp_path, capsys):
+    assert verify(tmp_path) == 1
     assert "should hold a bundle with a manifest.json" in capsys.readouterr().out
-    assert run_script(monkeypatch, tmp_path, "--num-rows", 0) == 1
+    assert verify(tmp_path, "--num-rows", 0) == 1
     assert "error: `num_log_rows` must be a positive integer" in capsys.readouterr().err
 
 

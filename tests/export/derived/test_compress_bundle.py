@@ -1,9 +1,6 @@
 """Small weights: what the graph computes, what it costs in quality, and what is refused."""
 
 import json
-import runpy
-import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +9,12 @@ import pytest
 
 import kranking as kr
 from kranking.export import ExportError, compress_bundle, export_model, load_bundle, verify_bundle
+from kranking.export.__main__ import main
 from kranking.export.rewrites._small_weights import with_small_weights
 
 pytestmark = pytest.mark.once
 
 WIDTH = 260  # 260 × 260 weights: enough for a product in int8
-SCRIPT = Path(__file__).parents[3] / "export" / "compress.py"
 
 
 @pytest.fixture(scope="module")
@@ -94,20 +91,13 @@ def test_a_loss_beyond_what_is_allowed_is_refused(trained, tmp_path, monkeypatch
     values[WIDTH] = 1e4
     kernel.assign(values)
     export_model(model, tmp_path / "full", formats=["onnx"], signatures=[])
-    arguments = ["full", "small", "log.parquet", "--num-rows", "1500"]
+    arguments = ["compress", "full", "small", "log.parquet", "--num-rows", "1500"]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert end.value.code == 1
+    assert main(arguments) == 1
     assert "cost each task at most 0.001 of AUC" in capsys.readouterr().err
     assert not (tmp_path / "small").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["full", "log.parquet"]
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments, "--weights", "float16"])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert end.value.code == 0
+    assert main([*arguments, "--weights", "float16"]) == 0
     assert "weights in float16" in capsys.readouterr().out
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -18,12 +17,12 @@ import pytest
 
 import kranking as kr
 from kranking.export import compress_bundle, export_model, load_bundle, split_tables, verify_bundle
+from kranking.export.__main__ import main
 from kranking.export.bundle._manifest import describe_files, write_manifest
 from kranking.export.formats._onnx import open_session
 from kranking.serving import score_parquet, serving_latency, write_triton
 
 pytestmark = pytest.mark.once
-SCRIPT = Path(__file__).parents[3] / "export" / "split_tables.py"
 SIGNATURES = ("serve_ids", "serve", "rank", "user_tower")
 
 
@@ -252,13 +251,10 @@ def test_what_cannot_be_split_is_refused(served, tmp_path):
     assert verify_bundle(served / "whole", num_check_rows=8).passed
 
 
-def test_script(served, tmp_path, monkeypatch, capsys):
-    arguments = [str(served / "whole"), str(tmp_path / "apart")]
-    for more, code in (([], 1), (["--min-bytes", "2000"], 0)):
-        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments, *more])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(SCRIPT), run_name="__main__")
-        assert end.value.code == code
+def test_command(served, tmp_path, capsys):
+    arguments = ["split", str(served / "whole"), str(tmp_path / "apart")]
+    assert main(arguments) == 1
+    assert main([*arguments, "--min-bytes", "2000"]) == 0
     printed = capsys.readouterr()
     assert "error: `source` should have an embedding table" in printed.err
     assert "tables/0.npy  1,202 × 8" in printed.out

@@ -1,0 +1,37 @@
+"""The command line: what it offers, and how it ends. Each subcommand is tested with its function."""
+
+import subprocess
+import sys
+
+import pytest
+
+from kranking.export.__main__ import main
+
+pytestmark = pytest.mark.once
+
+
+def test_every_subcommand_is_listed(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    printed = capsys.readouterr().out
+    commands = ("export", "verify", "compress", "split", "score", "latency", "triton", "tf-serving")
+    for command in commands:
+        assert f"\n    {command}" in printed
+
+
+def test_a_wrong_argument_is_refused_in_one_line():
+    command = [sys.executable, "-m", "kranking.export", "split", "nowhere", "apart"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    expected = "error: `directory` should hold a bundle with a manifest.json."
+    assert done.stderr.splitlines()[-1].startswith(expected)
+    assert not done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["verify"]])
+def test_a_wrong_command_ends_with_two(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "usage: python -m kranking.export" in capsys.readouterr().err

@@ -24,3 +24,30 @@ from kranking.export.functions._served_function import SERVE as SERVE
 from kranking.export.functions._served_function import is_of_request as is_of_request
 from kranking.export.functions._signature import Signature as Signature
 from kranking.export.functions._signature import Value as Value
+
+__all__ = [
+    "IDS",
+    "KERAS_FILE",
+    "MANIFEST",
+    "ONNX_FILE",
+    "RANK",
+    "SAVED_MODEL",
+    "SERVE",
+    "WEIGHTS_FILE",
+    "LogRows",
+    "Rows",
+    "Signature",
+    "Value",
+    "check_files",
+    "is_of_request",
+    "load_saved_model",
+    "onnx_signature",
+    "open_log",
+    "publish",
+    "random_columns",
+    "read_manifest",
+    "read_onnx",
+    "request_tensors",
+    "run_saved_model",
+    "sha256_of",
+]

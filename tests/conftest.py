@@ -4,13 +4,25 @@ Keras is imported in the functions: xdist's main process, which runs no test, go
 """
 
 import os
+from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports TensorFlow
+if os.environ.get("KERAS_BACKEND") == "jax":
+    # Small programs that run once: what costs is the compiler. Processes share what they compiled.
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+    os.environ.setdefault(
+        "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache")
+    )
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 pytest_plugins = ["cpu_seconds"]
 ONCE = pytest.mark.skip(reason="does not depend on the backend: runs on tensorflow")
+ONE_CONTRACT = pytest.mark.skip(
+    reason="a layer's last configuration is checked; on tensorflow all are"
+)
 
 
 def pytest_collection():
@@ -25,13 +37,26 @@ def pytest_collection():
 
 
 def pytest_collection_modifyitems(items):
-    """Leaves tests that are the same on every backend to the default one."""
+    """Leaves to the default backend what is the same on every one, and all contracts of a layer but one."""
     import keras
 
-    if keras.backend.backend() != "tensorflow":
-        for item in items:
-            if item.get_closest_marker("once"):
-                item.add_marker(ONCE)
+    if keras.backend.backend() == "tensorflow":
+        return
+    contracts = {(item.path, item.originalname): item for item in items if _is_contract(item)}
+    for item in items:
+        if item.get_closest_marker("once"):
+            item.add_marker(ONCE)
+        elif _is_contract(item) and contracts[item.path, item.originalname] is not item:
+            item.add_marker(ONE_CONTRACT)
+
+
+def _is_contract(item):
+    layers = Path(__file__).parent / "layers"
+    return (
+        hasattr(item, "callspec")
+        and layers in item.path.parents
+        and "contract" in item.originalname
+    )
 
 
 @pytest.fixture(autouse=True)

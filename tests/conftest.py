@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports TensorFlow
-if os.environ.get("KERAS_BACKEND") == "jax":
-    # Small programs that run once: what costs is the compiler. Processes share what they compiled.
-    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# JAX's programs here are small and run once, so that compiling is what costs. Processes share what they compiled.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+if os.environ.get("KERAS_BACKEND") == "jax":  # TensorFlow does not know the flag
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache")
-    )
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 pytest_plugins = ["cpu_seconds"]
+# Files, processes and statistics around a training loop that `training` and `models` test; sizes and wiring of
+# architectures, whose answers on each backend `integration` compares.
+ONCE_FOLDERS = ("architectures", "comparison", "docs", "interop", "recipes", "search", "serving")
 ONCE = pytest.mark.skip(reason="does not depend on the backend: runs on tensorflow")
 ONE_CONTRACT = pytest.mark.skip(
     reason="a layer's last configuration is checked; on tensorflow all are"
@@ -44,10 +45,17 @@ def pytest_collection_modifyitems(items):
         return
     contracts = {(item.path, item.originalname): item for item in items if _is_contract(item)}
     for item in items:
-        if item.get_closest_marker("once"):
+        if _is_once(item):
             item.add_marker(ONCE)
         elif _is_contract(item) and contracts[item.path, item.originalname] is not item:
             item.add_marker(ONE_CONTRACT)
+
+
+def _is_once(item):
+    if item.get_closest_marker("each_backend"):
+        return False
+    folder, *file = item.path.relative_to(Path(__file__).parent).parts
+    return item.get_closest_marker("once") or folder in ONCE_FOLDERS or not file
 
 
 def _is_contract(item):
@@ -73,3 +81,15 @@ def two_replicas():
     import kranking as kr
 
     return kr.training.mirrored_strategy(num_logical_cpus=2)
+
+
+@pytest.fixture(scope="module")
+def eager_training():
+    """Trains without tracing TensorFlow's graph of a step, which takes longer than a small log's steps."""
+    import keras
+
+    with pytest.MonkeyPatch.context() as patch:
+        if keras.backend.backend() == "tensorflow":
+            always = property(lambda model: True, lambda model, value: None)
+            patch.setattr(keras.Model, "run_eagerly", always)
+        yield

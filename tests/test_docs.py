@@ -43,7 +43,6 @@ def test_docstring(example, tmp_path, monkeypatch):
     assert result.failed == 0, output.getvalue()
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     "page",
     [

@@ -62,6 +62,7 @@ def test_default_costs_what_it_says(name):
     assert set(row.views) <= VIEWS
 
 
+@pytest.mark.each_backend
 @every_architecture
 def test_predicts_also_a_single_row(name):
     model = smallest(name)

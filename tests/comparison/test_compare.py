@@ -12,6 +12,8 @@ import kranking as kr
 from kranking.budget import Budget
 from kranking.comparison import LogFiles, Protocol, compare
 
+pytestmark = pytest.mark.usefixtures("eager_training")
+
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
@@ -60,7 +62,6 @@ def report(log, tmp_path_factory):
     return run(log, out, variants, budget=budget), out, variants
 
 
-@pytest.mark.once
 def test_equal_models_differ_by_nothing(report):
     twin, small = report[0]["twin"], report[0]["small"]
     assert twin.difference.estimate == 0
@@ -83,6 +84,7 @@ def test_the_metric_is_that_of_the_test_rows(report, log):
     )
 
 
+@pytest.mark.each_backend
 def test_failures_are_rows_with_reasons(report):
     found, _, _ = report
     assert found["raises"].failures == ["MemoryError: no more"] * 2
@@ -110,6 +112,7 @@ def test_report_in_every_form(report):
     assert "twin" in str(found)
 
 
+@pytest.mark.each_backend
 def test_goes_on_where_it_was_stopped(report, log):
     _, out, variants = report
     before = {p.name: p.stat().st_mtime_ns for p in (out / "trials").iterdir()}
@@ -149,7 +152,6 @@ def test_a_callable_is_known_by_its_model(log, tmp_path):
         run(log, tmp_path, {"small": SMALL, "own": build(5)}, **options)
 
 
-@pytest.mark.once
 def test_a_model_that_comes_twice_is_refused(log, tmp_path):
     model = kr.RankingModel(log.features, [kr.layers.MLP([3])], log.tasks)
     found = run(log, tmp_path, {"small": SMALL, "same": lambda: model})
@@ -165,7 +167,6 @@ def test_a_model_that_ends_in_nan_is_not_stable(log, tmp_path):
     assert "positives among" not in found.to_markdown()
 
 
-@pytest.mark.once
 def test_served_latency_in_turns(log, tmp_path):
     found = run(log, tmp_path, {"small": SMALL, "large": ("mlp", {"units": (512, 512)})}, seeds=1,
                 latency_batch=32, budget=Budget(latency="+0 %"))  # fmt: skip

@@ -6,8 +6,6 @@ import pytest
 from kranking.comparison import Interval, paired_difference, paired_over_seeds, spread, wider
 from kranking.comparison._html import pareto
 
-pytestmark = pytest.mark.once
-
 
 def random(seed=0):
     return np.random.default_rng(seed)

@@ -15,6 +15,8 @@ from kranking.comparison._findings import finding
 from kranking.comparison._gains import Gains
 from kranking.comparison._intervals import Interval
 
+pytestmark = pytest.mark.usefixtures("eager_training")
+
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):

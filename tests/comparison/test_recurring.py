@@ -86,6 +86,7 @@ def test_figures_are_those_of_the_rows(whole, periods):
         assert interval.estimate == pytest.approx(expected[name], abs=2e-5), name
 
 
+@pytest.mark.each_backend
 def test_a_killed_run_ends_with_the_same_weights(whole, periods, tmp_path, monkeypatch):
     """Killed or not, in one call or two."""
     fit, calls = kr.RankingModel.fit, []

@@ -19,8 +19,6 @@ import pytest
 import kranking as kr
 from kranking import interop
 
-pytestmark = pytest.mark.once
-
 CHILD = Path(__file__).with_name("tfrs_child.py")
 needs_tfrs = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow_recommenders") is None

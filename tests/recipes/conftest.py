@@ -1,7 +1,6 @@
 """Every recipe runs as a reader would run it: by its command, in a process of its own.
 
-That takes half a minute each. All but the README's own are marked slow; CI runs them, by
-`pytest -m slow tests/recipes`.
+That takes half a minute each, so that all are marked slow; CI runs them, by `pytest -m slow tests/recipes`.
 """
 
 import json

@@ -57,6 +57,7 @@ def test_parity(tmp_path):
     assert all(len(row["reached"]) == 9 for row in found)  # the .keras file's own as well
 
 
+@pytest.mark.slow
 def test_cost_model(tmp_path):
     """The committed rows, judged by the committed factors."""
     command = [

@@ -11,6 +11,7 @@ import kranking as kr
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
+@pytest.mark.slow  # and in full it is the README's first command
 def test_homefeed(run, tmp_path):
     result = run("homefeed.py", tmp_path / "out")
     wanted = {"auc_save", "auc_closeup", "auc_hide", "hit3_baseline", "hit3_launch"}

@@ -8,8 +8,6 @@ from kranking.budget import Budget, Cost, Figure
 from kranking.search import BudgetOracle, NoFeasiblePoint, Rejection
 from kranking.search._bayesian import values_of
 
-pytestmark = pytest.mark.once
-
 ORACLES = keras_tuner.oracles
 
 

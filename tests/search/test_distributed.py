@@ -22,6 +22,7 @@ def test_every_trial_trains_on_two_replicas(log, tmp_path, two_replicas, distrib
     check(distributed_search(log, tmp_path / "out", two_replicas), log, tmp_path / "out")
 
 
+@pytest.mark.each_backend
 @pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is JAX's")
 def test_every_trial_trains_on_two_devices(log, tmp_path):
     # Devices have to be made before JAX starts, so in another process.

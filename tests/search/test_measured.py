@@ -23,7 +23,6 @@ def configuration(space, units):
     return hp
 
 
-@pytest.mark.once
 def test_latency_is_told_beside_the_baselines(wide, tmp_path):
     base = wide.fixed("mlp", {"units": (8, 8)})
     measured = Measured(wide, Budget(latency="+0 %"), tmp_path / "measured", base)
@@ -37,7 +36,6 @@ def test_latency_is_told_beside_the_baselines(wide, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.once
 def test_no_training_is_spent_on_what_measures_over_the_limit(wide, log, tmp_path):
     """The formula is not asked: the space predicts no latency."""
     result = search(

@@ -8,6 +8,7 @@ import pytest
 from kranking.budget import Budget
 from kranking.search import NoFeasiblePoint, Training, search
 
+pytestmark = pytest.mark.usefixtures("eager_training")
 QUIET = Training(verbose=0)
 BUDGET = Budget(parameters="+0 %")
 
@@ -23,6 +24,7 @@ def found(space, log, tmp_path_factory):
     return run(space, log, out), out
 
 
+@pytest.mark.each_backend
 def test_every_training_is_within_the_budget(found):
     result, _ = found
     most = result.baseline["cost"]["figures"]
@@ -75,7 +77,6 @@ def test_another_search_is_refused(found, space, log):
         run(space, log, out, method="bayesian", seed=1)
 
 
-@pytest.mark.once
 def test_changes_can_be_accepted(found, space, log, tmp_path):
     run(space, log, tmp_path, trials=2)
     tighter = run(
@@ -137,20 +138,13 @@ def test_a_limit_needs_a_unit():
         Budget(memory="12")
 
 
-@pytest.mark.once
-def test_a_refused_call_leaves_the_folder_free(space, log, tmp_path):
-    with pytest.raises(NoFeasiblePoint):
-        run(space, log, tmp_path, budget=Budget(parameters=5))
-    with pytest.raises(ValueError, match="Did you mean 'units'"):
-        run(space, log, tmp_path, baseline=("mlp", {"unit": (8,)}))
-    assert len(run(space, log, tmp_path, trials=1).trained) == 1
-
-
-@pytest.mark.once
-def test_no_feasible_point_trains_nothing(space, log, tmp_path):
+def test_a_refused_call_trains_nothing_and_leaves_the_folder_free(space, log, tmp_path):
     with pytest.raises(NoFeasiblePoint, match="over the limit of 5"):
         run(space, log, tmp_path, budget=Budget(parameters=5))
     assert not (tmp_path / "baseline.json").exists()
+    with pytest.raises(ValueError, match="Did you mean 'units'"):
+        run(space, log, tmp_path, baseline=("mlp", {"unit": (8,)}))
+    assert len(run(space, log, tmp_path, trials=1).trained) == 1
 
 
 def test_executions_give_a_spread(space, log, tmp_path):
@@ -170,6 +164,7 @@ def test_hyperband_trains_the_better_half_longer(space, log, tmp_path):
     assert result.feasible_share == 1
 
 
+@pytest.mark.each_backend
 def test_the_winner_is_retrained_and_saved(found):
     result, out = found
     model = result.retrain()

@@ -8,6 +8,7 @@ import pytest
 from kranking.budget import Budget
 from kranking.search import Training, search
 
+pytestmark = pytest.mark.usefixtures("eager_training")
 on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="KerasTuner logs HParams on TensorFlow only"
 )
@@ -30,6 +31,7 @@ def test_every_training_has_its_hyperparameters(space, log, tmp_path):
             assert b"val_save_auc" in events or b"save_auc" in events
 
 
+@pytest.mark.each_backend
 @pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="it works there")
 def test_other_backends_are_refused(tmp_path):
     callback = keras.callbacks.TensorBoard(tmp_path)

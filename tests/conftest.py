@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports TensorFlow
-# JAX's programs here are small and run once, so that compiling is what costs. Processes share what they compiled.
+# JAX's programs here are small and run once: compiling is what costs. Processes share what they compiled.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -17,8 +17,8 @@ if os.environ.get("KERAS_BACKEND") == "jax":  # TensorFlow does not know the fla
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 pytest_plugins = ["cpu_seconds"]
-# Files, processes and statistics around a training loop that `training` and `models` test; sizes and wiring of
-# architectures, whose answers on each backend `integration` compares.
+# Files, processes and statistics around a training loop that `training` and `models` test; sizes and wiring
+# of architectures, whose answers on each backend `integration` compares.
 ONCE_FOLDERS = ("architectures", "comparison", "docs", "interop", "recipes", "search", "serving")
 ONCE = pytest.mark.skip(reason="does not depend on the backend: runs on tensorflow")
 ONE_CONTRACT = pytest.mark.skip(

@@ -16,6 +16,7 @@ import kranking as kr
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+OF_JAX = ".compiled_step"  # which the first command of the README goes without
 MINUTES = {"comparison", "search"}  # pages that train many models
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
@@ -33,10 +34,18 @@ def doctests():
 EXAMPLES = list(doctests())
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(
+            one, marks=[pytest.mark.extra] if one.name.endswith(OF_JAX) else [], id=one.name
+        )
+        for one in EXAMPLES
+    ],
+)
 def test_docstring(example, tmp_path, monkeypatch):
-    if example.name.endswith(".compiled_step"):
-        pytest.importorskip("jax")  # an extra; the first command of the README goes without
+    if example.name.endswith(OF_JAX):
+        pytest.importorskip("jax")
     monkeypatch.chdir(tmp_path)
     output = io.StringIO()
     result = doctest.DocTestRunner(verbose=False).run(example, out=output.write)

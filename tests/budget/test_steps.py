@@ -46,6 +46,7 @@ def test_rejects(model):
         measured_step(model, batch_size=0)
 
 
+@pytest.mark.extra
 @needs_jax
 def test_every_optimizer_name_reaches_the_child(model):
     assert kr.budget.compiled_step(model, 8, "adagrad")["memory"] > 0

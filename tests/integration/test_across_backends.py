@@ -14,6 +14,7 @@ CHILD = Path(__file__).with_name("across_backends_child.py")
 BACKENDS = [b for b in ("tensorflow", "jax", "torch") if importlib.util.find_spec(b) is not None]
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(
         keras.backend.backend() != "tensorflow",
         reason="its children run every backend; once is enough",

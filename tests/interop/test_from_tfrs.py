@@ -20,11 +20,6 @@ import kranking as kr
 from kranking import interop
 
 CHILD = Path(__file__).with_name("tfrs_child.py")
-needs_tfrs = pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow_recommenders") is None
-    or importlib.util.find_spec("tf_keras") is None,
-    reason="needs kranking[tfrs]",
-)
 BLOCKS = {
     "ranking tutorial": ["MLP"],
     "full": ["CrossNetwork", "MLP"],
@@ -34,6 +29,17 @@ BLOCKS = {
     "MultiLayerDCN as wide": ["LowRankCrossNetwork"],
     "own x0": ["CrossNetwork", "LowRankCrossNetwork", "MLP"],
 }
+
+
+without_tfrs = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow_recommenders") is None
+    or importlib.util.find_spec("tf_keras") is None,
+    reason="needs kranking[tfrs]",
+)
+
+
+def needs_tfrs(test):
+    return pytest.mark.extra(without_tfrs(test))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 import kranking as kr
 from kranking import interop
 
+pytestmark = pytest.mark.extra
 keras_rs = pytest.importorskip("keras_rs")
 WIDTH, ROWS = 7, 16
 

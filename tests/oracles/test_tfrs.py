@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow_recommenders") is None
-    or importlib.util.find_spec("tf_keras") is None,
-    reason="needs kranking[tfrs]",
-)
+pytestmark = [
+    pytest.mark.extra,
+    pytest.mark.skipif(
+        importlib.util.find_spec("tensorflow_recommenders") is None
+        or importlib.util.find_spec("tf_keras") is None,
+        reason="needs kranking[tfrs]",
+    ),
+]
 
 
 def test_layers(compare):

@@ -56,6 +56,7 @@ def test_no_training_is_spent_on_what_measures_over_the_limit(wide, log, tmp_pat
     assert result.confirming_seconds > 0
 
 
+@pytest.mark.extra
 def test_memory_is_that_of_the_compiled_step(wide, tmp_path):
     pytest.importorskip("jax")
     measured = Measured(wide, Budget(memory="1 GiB"), tmp_path / "measured")

@@ -15,6 +15,7 @@ on_tensorflow = pytest.mark.skipif(
 
 
 @on_tensorflow
+@pytest.mark.extra
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="tensorboard is not here")
 def test_every_training_has_its_hyperparameters(space, log, tmp_path):
     callback = keras.callbacks.TensorBoard(tmp_path / "log", write_graph=False)

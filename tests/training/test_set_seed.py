@@ -18,6 +18,7 @@ def weights(seed):
 
 
 @pytest.mark.slow
+@pytest.mark.each_backend
 def test_two_runs_give_the_same_bits():
     first, second, other = weights(7), weights(7), weights(8)
     assert first == second

@@ -13,15 +13,15 @@ killed run stopped.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import logs
 import training
 
 import kranking as kr
-from kranking.comparison import Comparison, LogFiles, Protocol, compare
+from kranking.comparison import Comparison, compare
 
 BASELINE = "stacked_4"
 
@@ -67,21 +67,15 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     return result
 
 
-def prepared(args: argparse.Namespace, out: Path) -> tuple[LogFiles, Protocol]:
+def prepared(args: argparse.Namespace, out: Path) -> tuple[logs.Log, kr.training.Protocol]:
     """Gives the log that was asked for, its declarations fitted, and how every model is trained on it."""
     if args.data:
         log = logs.kuairand(Path(args.data), out / "log", 8_000 if args.smoke else None)
     else:
         log = logs.homefeed(out / "log", args.rows, args.seed)
     features = kr.features.fit(log.features, log.train)
-    files = LogFiles(log.train, log.valid, log.test, features, log.tasks, log.session)
-    rate, size = log.protocol.learning_rate, log.protocol.batch_size
-    return files, Protocol(
-        optimizer=lambda: keras.optimizers.Adam(rate),
-        batch_size=size,
-        epochs=1 if args.smoke else log.protocol.epochs,
-        hit=log.hit,
-    )
+    epochs = 1 if args.smoke else log.protocol.epochs
+    return replace(log, features=features), replace(log.protocol, epochs=epochs)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

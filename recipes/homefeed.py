@@ -146,7 +146,7 @@ def answer_one_session(trained: Trained, log: logs.Log) -> None:
 def figures(trained: dict[str, Trained], latencies: Any, log: logs.Log) -> dict[str, float]:
     """The flat object of result.json."""
     baseline, launch = trained[BASELINE], trained[LAUNCH]
-    task, hit = log.tasks[0].name, log.hit.name
+    task, hit = log.tasks[0].name, log.protocol.hit.name
     result = {f"auc_{t.name}": launch.test[f"{t.name}_auc"] for t in log.tasks}
     result |= {f"auc_{t.name}_baseline": baseline.test[f"{t.name}_auc"] for t in log.tasks}
     result |= {f"ne_{t.name}": launch.test[f"{t.name}_ne"] for t in log.tasks}
@@ -186,7 +186,7 @@ def write_report(
     lines += ["", *(f"- {name}: {widths(t.model)}" for name, t in trained.items())]
     lines += [f"- latency: ONNX Runtime, in turns, `{json.dumps(latencies.to_json())}`"]
     lines += [f"- arguments: `{json.dumps(vars(args))}`; backend {keras.backend.backend()}"]
-    lines += [f"- protocol: {log.protocol}"]
+    lines += [f"- protocol: `{json.dumps(log.protocol.to_json())}`"]
     lines += ["", "![AUC over epochs, and test HIT@3](training.png)", ""]
     kr.comparison.write_files(out, {"report.md": "\n".join(lines), "result.json": result})
 
@@ -196,7 +196,7 @@ def table_rows(
 ) -> list[list[str]]:
     """One row per figure: its name, both models, a random ranking, the best possible."""
     text = kr.metrics.as_text
-    task, hit, models = log.tasks[0].name, log.hit.name, trained.values()
+    task, hit, models = log.tasks[0].name, log.protocol.hit.name, trained.values()
     best = result.get("hit3_bayes")
     rows = [
         [
@@ -222,7 +222,7 @@ def table_rows(
 
 def plot(path: Path, trained: dict[str, Trained], log: logs.Log, result: dict) -> None:
     """Draws validation AUC over epochs, and HIT@3 on the test rows between chance and the best."""
-    task, hit = log.tasks[0].name, log.hit.name
+    task, hit = log.tasks[0].name, log.protocol.hit.name
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for name, t in trained.items():
         values = t.history[f"val_{task}_auc"]

@@ -24,7 +24,8 @@ import training
 from compare import figures, prepared
 
 import kranking as kr
-from kranking.comparison import Comparison, LogFiles, compare
+from kranking.comparison import Comparison, compare
+from kranking.data import LogFiles
 
 BASELINE, DEVICE, FILLED = "pinterest_baseline", "A100-40GB", 0.60
 BATCH, THREADS = 100, 1

@@ -6,6 +6,7 @@ one first) and the session column. A log of your own needs no more than that: se
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -20,30 +21,14 @@ HOMEFEED_ROWS = 600_000
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """How every model on a log is trained: Adam, best epoch on valid kept, stopped at the first worse.
+class Log(kr.data.LogFiles):
+    """A log, its name, and how every model on it is trained.
 
-    Chosen on the validation rows, seed 0; docs/results.md says what was tried.
+    The protocols were chosen on the validation rows, seed 0; docs/results.md says what was tried.
     """
 
-    learning_rate: float
-    batch_size: int
-    epochs: int
-
-
-@dataclass(frozen=True)
-class Log:
-    """What a recipe needs to know of a log."""
-
     name: str
-    train: Path
-    valid: Path
-    test: Path
-    features: list[Feature]
-    tasks: list[kr.Task]
-    session: str
-    hit: kr.metrics.HitAtK
-    protocol: Protocol
+    protocol: kr.training.Protocol
 
 
 def homefeed(folder: Path, num_rows: int, seed: int) -> Log:
@@ -58,8 +43,7 @@ def homefeed(folder: Path, num_rows: int, seed: int) -> Log:
         features=_short(features),
         tasks=tasks,
         session="session_id",
-        hit=kr.metrics.HitAtK(3),
-        protocol=Protocol(learning_rate=3e-3, batch_size=2048, epochs=2),
+        protocol=_adam(3e-3, batch_size=2048, hit=kr.metrics.HitAtK(3)),
     )
 
 
@@ -97,9 +81,13 @@ def kuairand(source: Path, folder: Path, num_rows: int | None = None) -> Log:
         features=_short(features),
         tasks=tasks,
         session="session_id",
-        hit=kr.metrics.HitAtK(3, reduce="any", min_items=4),
-        protocol=Protocol(learning_rate=1e-3, batch_size=1024, epochs=2),
+        protocol=_adam(1e-3, batch_size=1024, hit=kr.metrics.HitAtK(3, reduce="any", min_items=4)),
     )
+
+
+def _adam(learning_rate: float, batch_size: int, hit: kr.metrics.HitAtK) -> kr.training.Protocol:
+    optimizer = partial(keras.optimizers.Adam, learning_rate)
+    return kr.training.Protocol(optimizer, batch_size, epochs=2, hit=hit)
 
 
 def _short(features: list[Feature]) -> list[Feature]:

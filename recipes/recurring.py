@@ -13,15 +13,15 @@ one pass. The same command with the same `--out` goes on where a killed run stop
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import keras
 import logs
 import pyarrow.parquet as pq
 import training
 
 import kranking as kr
-from kranking.comparison import Protocol, RecurringReport, recurring_training
+from kranking.comparison import RecurringReport, recurring_training
 
 FIRST_DAYS, FIRST_SHARE = (
     5,
@@ -35,16 +35,11 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     log, periods = days_of_kuairand(args, out) if args.data else parts_of_homefeed(args, out)
     first = next(iter(periods.values()))
     features = kr.features.fit(log.features, first)
-    rate = log.protocol.learning_rate
     report = recurring_training(
         maker(args, features, log),
         periods,
         log.session,
-        protocol=Protocol(
-            optimizer=lambda: keras.optimizers.Adam(rate),
-            batch_size=log.protocol.batch_size,
-            hit=log.hit,
-        ),
+        protocol=replace(log.protocol, epochs=1),
         seeds=args.seeds,
         out=out,
         verbose=2,

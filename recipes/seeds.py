@@ -73,7 +73,7 @@ def trained_once(
     """Trains, or reads what an earlier run of the same settings has left."""
     settings = {
         "declarations": kr.features.schema_hash(features),
-        "protocol": str(log.protocol),
+        "protocol": log.protocol.to_json(),
         "epochs": args.epochs,
         "scale": args.scale,
         "rows": args.rows if log.name == "homefeed" else None,
@@ -107,7 +107,7 @@ def trained_once(
 def figures(scores: dict, references: dict[str, float], log: logs.Log) -> dict[str, float]:
     """The flat object of result.json: mean and sample deviation of each figure."""
     result = dict(references)
-    main_task, hit = log.tasks[0].name, log.hit.name
+    main_task, hit = log.tasks[0].name, log.protocol.hit.name
     for name, runs in scores.items():
         wanted = {"hit3": f"{main_task}_{hit}"}
         for task in log.tasks:
@@ -144,9 +144,10 @@ def write_report(
         "Mean ± sample standard deviation over the seeds"
         + ("; in brackets the way to the best possible." if known else "."),
         "",
-        f"- {log.protocol}, scale {args.scale}, backend {keras.backend.backend()}",
+        f"- protocol: `{json.dumps(log.protocol.to_json())}`",
+        f"- scale {args.scale}, backend {keras.backend.backend()}",
         "",
-        f"![{log.hit.name} of every training](seeds.png)",
+        f"![{log.protocol.hit.name} of every training](seeds.png)",
         "",
     ]
     kr.comparison.write_files(out, {"report.md": "\n".join(lines), "result.json": result})
@@ -176,7 +177,7 @@ def table_rows(
 
 def plot(path: Path, scores: dict, result: dict[str, float], log: logs.Log) -> None:
     """Draws one dot for each training."""
-    task, hit = log.tasks[0].name, log.hit.name
+    task, hit = log.tasks[0].name, log.protocol.hit.name
     figure, axis = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
     for place, (name, runs) in enumerate(scores.items()):
         axis.plot([place] * len(runs), [r[f"{task}_{hit}"] for r in runs], "o", alpha=0.6)

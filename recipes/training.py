@@ -84,12 +84,11 @@ def train(
     with strategy.scope() if strategy else nullcontext():
         model = build(name, features, log, scale)
         entropy = {task.name: [kr.metrics.NormalizedEntropy()] for task in log.tasks}
-        adam = keras.optimizers.Adam(protocol.learning_rate)
-        model.compile(adam, weighted_metrics=entropy)
+        model.compile(protocol.optimizer(), weighted_metrics=entropy)
     read = {"model": model, "batch_size": protocol.batch_size}
     whole = strategy is not None  # replicas want batches of one size
     rows = kr.data.read_parquet(log.train, shuffle=True, seed=seed, drop_remainder=whole, **read)
-    metrics = ["auc", "ne", log.hit]
+    metrics = ["auc", "ne", log.protocol.hit]
     valid = kr.data.read_parquet(log.valid, **read)
     seconds = EpochSeconds()
     best = keras.callbacks.EarlyStopping(
@@ -131,7 +130,7 @@ def random_hit(log: Log) -> float:
     names = [log.session, log.tasks[0].column]
     tables = [pq.read_table(file, columns=names) for file in kr.features.find_files(log.test)]
     session, y = (np.concatenate([t[name].to_numpy() for t in tables]) for name in names)
-    return log.hit.expected_random(y, session)
+    return log.protocol.hit.expected_random(y, session)
 
 
 def best_possible(log: Log) -> dict[str, float]:

@@ -14,8 +14,6 @@ from kranking.comparison._intervals import wider as wider
 from kranking.comparison._latency import served_latencies as served_latencies
 from kranking.comparison._learning import learning_experiments as learning_experiments
 from kranking.comparison._learning_report import LearningReport as LearningReport
-from kranking.comparison._log import LogFiles as LogFiles
-from kranking.comparison._log import Protocol as Protocol
 from kranking.comparison._recurring import recurring_training as recurring_training
 from kranking.comparison._recurring_report import Period as Period
 from kranking.comparison._recurring_report import RecurringReport as RecurringReport
@@ -28,9 +26,7 @@ __all__ = [
     "Importance",
     "Interval",
     "LearningReport",
-    "LogFiles",
     "Period",
-    "Protocol",
     "RecurringReport",
     "Row",
     "compare",

@@ -20,10 +20,11 @@ from kranking.comparison._intervals import (
     wider,
 )
 from kranking.comparison._latency import served_latencies
-from kranking.comparison._log import LogFiles, Protocol
 from kranking.comparison._report import Comparison, Row
 from kranking.comparison._trial import KEPT, sessions_of, trained
 from kranking.comparison._variant import Variant, describe, resolve
+from kranking.data import LogFiles
+from kranking.training import Protocol
 
 
 def compare(

@@ -9,8 +9,9 @@ from kranking.comparison._compare import compare
 from kranking.comparison._experiments import BASELINE, EXPERIMENTS, experiments, stack
 from kranking.comparison._gains import Gains
 from kranking.comparison._learning_report import LearningReport
-from kranking.comparison._log import LogFiles, Protocol
 from kranking.comparison._trial import KEPT
+from kranking.data import LogFiles
+from kranking.training import Protocol
 
 
 def learning_experiments(

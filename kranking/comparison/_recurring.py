@@ -11,14 +11,13 @@ import numpy as np
 from kranking._core import check_positive_int, versions
 from kranking._files import replaced, write_json
 from kranking.comparison._by_session import calibration_by_session, entropy_by_session
-from kranking.comparison._log import Protocol
 from kranking.comparison._recurring_report import RecurringReport, period_of
 from kranking.comparison._variant import Variant, check_file_name, describe
 from kranking.data import read_parquet
 from kranking.features import find_files
 from kranking.metrics import auc
 from kranking.models import RankingModel
-from kranking.training import RankingEvaluation, load_state, save_state
+from kranking.training import Protocol, RankingEvaluation, load_state, save_state
 
 
 def recurring_training(

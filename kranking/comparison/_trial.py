@@ -12,11 +12,10 @@ import numpy as np
 from kranking._files import replaced, write_json
 from kranking.budget import analytic_cost
 from kranking.comparison._by_session import entropy_by_session
-from kranking.comparison._log import LogFiles, Protocol
 from kranking.comparison._variant import Variant
-from kranking.data import read_parquet
+from kranking.data import LogFiles, read_parquet
 from kranking.metrics import auc, normalized_entropy
-from kranking.training import RankingEvaluation
+from kranking.training import Protocol, RankingEvaluation
 
 KEPT = ("hit", "ne")  # of the main task, per session
 

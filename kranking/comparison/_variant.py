@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from kranking import architectures
-from kranking.comparison._log import LogFiles
+from kranking.data import LogFiles
 from kranking.models import RankingModel, without_weights
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")

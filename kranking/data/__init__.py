@@ -1,5 +1,6 @@
 """Logs: the synthetic Homefeed log, block-wise readers, and splits by time and session."""
 
+from kranking.data._log_files import LogFiles as LogFiles
 from kranking.data._log_reader import LogReader as LogReader
 from kranking.data._read import read_csv as read_csv
 from kranking.data._read import read_parquet as read_parquet
@@ -15,6 +16,7 @@ from kranking.data.homefeed import write_homefeed as write_homefeed
 __all__ = [
     "HOMEFEED_VERSION",
     "HomefeedLog",
+    "LogFiles",
     "LogReader",
     "bayes_optimal",
     "homefeed_declarations",

@@ -13,7 +13,7 @@ import numpy as np
 from kranking import architectures
 from kranking._files import write_json
 from kranking.budget import Cost
-from kranking.comparison import LogFiles
+from kranking.data import LogFiles
 from kranking.search._objective import Objective
 from kranking.search._space import Chosen, SearchSpace, arguments_of
 from kranking.search._train import Training, fitted, start_afresh

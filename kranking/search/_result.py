@@ -12,7 +12,7 @@ import numpy as np
 from kranking._core import finite
 from kranking._report import write_report
 from kranking.budget import Budget
-from kranking.comparison import LogFiles
+from kranking.data import LogFiles
 from kranking.search._effects import Effect, effects
 from kranking.search._found import Found
 from kranking.search._objective import Objective

@@ -8,7 +8,7 @@ import keras
 
 from kranking._core import check_choice, check_positive_int, versions
 from kranking.budget import Budget, Figure
-from kranking.comparison import LogFiles
+from kranking.data import LogFiles
 from kranking.search._baseline import Baseline, trained_baseline
 from kranking.search._budget_oracle import BudgetOracle
 from kranking.search._measured import Measured

@@ -10,8 +10,7 @@ import keras
 import numpy as np
 
 from kranking._core import check_positive_int
-from kranking.comparison import LogFiles
-from kranking.data import read_parquet
+from kranking.data import LogFiles, read_parquet
 from kranking.metrics import HitAtK
 from kranking.models import RankingModel
 from kranking.search._objective import Objective

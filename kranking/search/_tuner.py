@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kranking.comparison import LogFiles
+from kranking.data import LogFiles
 from kranking.search import _worker
 from kranking.search._chief import serve
 from kranking.search._objective import Objective

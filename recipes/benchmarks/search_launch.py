@@ -24,7 +24,8 @@ import numpy as np
 from search_study import judged, maker, prepared
 
 import kranking as kr
-from kranking.comparison import LogFiles, paired_over_seeds
+from kranking.comparison import paired_over_seeds
+from kranking.data import LogFiles
 from kranking.search import SearchSpace, Training, search
 
 BASELINE, LAUNCH, SCALE, BATCH = "pinterest_baseline", "pinterest_launch", 0.25, 512

@@ -26,7 +26,7 @@ import keras_tuner
 import numpy as np
 
 import kranking as kr
-from kranking.comparison import LogFiles
+from kranking.data import LogFiles
 from kranking.search import SearchSpace, Training, search
 
 SHARE, BATCH = 0.3, 512

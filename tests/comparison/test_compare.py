@@ -10,7 +10,9 @@ import pytest
 
 import kranking as kr
 from kranking.budget import Budget
-from kranking.comparison import LogFiles, Protocol, compare
+from kranking.comparison import compare
+from kranking.data import LogFiles
+from kranking.training import Protocol
 
 pytestmark = pytest.mark.usefixtures("eager_training")
 

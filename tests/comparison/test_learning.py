@@ -9,11 +9,13 @@ import pytest
 
 import kranking as kr
 from kranking.budget import Cost, Figure
-from kranking.comparison import LogFiles, Protocol, learning_experiments
+from kranking.comparison import learning_experiments
 from kranking.comparison._experiments import EXPERIMENTS, experiments
 from kranking.comparison._findings import finding
 from kranking.comparison._gains import Gains
 from kranking.comparison._intervals import Interval
+from kranking.data import LogFiles
+from kranking.training import Protocol
 
 pytestmark = pytest.mark.usefixtures("eager_training")
 

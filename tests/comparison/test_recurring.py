@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import kranking as kr
-from kranking.comparison import Protocol, recurring_training
+from kranking.comparison import recurring_training
+from kranking.training import Protocol
 
 ROWS, PERIODS = 600, ("day1", "day2", "day3", "day4")
 FEATURES = [kr.features.Numeric(name, mean=0.0, std=1.0) for name in ("a", "b")]

@@ -6,7 +6,7 @@ import keras
 import pytest
 
 import kranking as kr
-from kranking.comparison import LogFiles
+from kranking.data import LogFiles
 
 pytest.importorskip("keras_tuner")
 

@@ -1,0 +1,52 @@
+"""How a model is trained."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from kranking._core import check_positive_int
+from kranking.metrics import HitAtK
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a model is trained, so that several can be trained alike.
+
+    Args:
+        optimizer: Zero-argument callable that creates the optimizer of each training.
+        batch_size: Rows of a step.
+        epochs: Largest number of epochs. The best one on the validation rows, by AUC of the main task, is
+            kept; the first worse one ends the training.
+        hit: The main metric.
+
+    >>> Protocol(epochs=2).hit.name
+    'hit@3'
+    """
+
+    optimizer: Callable[[], Any] = keras.optimizers.Adam
+    batch_size: int = 4096
+    epochs: int = 1
+    hit: HitAtK = field(default_factory=HitAtK)
+
+    def __post_init__(self):
+        check_positive_int("batch_size", self.batch_size)
+        check_positive_int("epochs", self.epochs)
+        if isinstance(self.optimizer, keras.optimizers.Optimizer) or not callable(self.optimizer):
+            raise ValueError(
+                "`optimizer` must be a callable that makes a new optimizer for each training, such as "
+                f"`lambda: keras.optimizers.Adam(1e-3)`. Received: {self.optimizer!r}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the protocol as plain values."""
+        optimizer = self.optimizer()
+        config = keras.saving.serialize_keras_object(optimizer)["config"]
+        del config["name"]  # numbered anew for each instance
+        return {
+            "optimizer": {"class": type(optimizer).__name__, **config},
+            "batch_size": self.batch_size,
+            "epochs": self.epochs,
+            "hit": {"k": self.hit.k, "reduce": self.hit.reduce, "min_items": self.hit.min_items},
+        }

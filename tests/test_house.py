@@ -19,7 +19,7 @@ MODULE, FUNCTION, SAME = 250, 40, 10  # lines
 
 # What exceeds a limit today, by file or function. Nothing is added, and what is within it is deleted.
 LONG_MODULES: dict[str, int] = {}
-LONG_FUNCTIONS = {"search": 69}
+LONG_FUNCTIONS: dict[str, int] = {}
 WRITTEN_TWICE: dict[str, int] = {}
 GIVES_OR_SAYS = {"Gives": 655, "Says": 29}
 

@@ -11,6 +11,7 @@ import numpy as np
 from kranking._core import check_positive_int, versions
 from kranking._files import write_json
 from kranking.budget import Budget, Cost, Figure
+from kranking.comparison._comparison import Comparison, Row
 from kranking.comparison._intervals import (
     UNDEFINED,
     Interval,
@@ -19,9 +20,8 @@ from kranking.comparison._intervals import (
     spread,
     wider,
 )
-from kranking.comparison._latency import served_latencies
-from kranking.comparison._report import Comparison, Row
-from kranking.comparison._trial import KEPT, sessions_of, trained
+from kranking.comparison._served_latencies import served_latencies
+from kranking.comparison._trial import SESSION_METRICS, run_trial, sessions_of
 from kranking.comparison._variant import Variant, describe, resolve
 from kranking.data import LogFiles
 from kranking.training import Protocol
@@ -78,11 +78,11 @@ def compare(
         )
     protocol, out = protocol or Protocol(), Path(out)
     resolved = [resolve(name, given, log) for name, given in variants.items()]
-    _settle(out, resolved, log, protocol, baseline)
+    _check_settings(out, resolved, log, protocol, baseline)
     trials: dict[str, list[dict[str, Any]]] = {variant.name: [] for variant in resolved}
     for seed in range(seeds):
         for variant in resolved:
-            trials[variant.name].append(trained(variant, seed, log, protocol, out, verbose))
+            trials[variant.name].append(run_trial(variant, seed, log, protocol, out, verbose))
     served = {}
     if latency_batch is not None:
         makers = {variant.name: variant.make for variant in resolved}
@@ -95,14 +95,16 @@ def compare(
     return report
 
 
-def _settle(out: Path, variants: list[Variant], log: LogFiles, protocol: Protocol, baseline: str):
+def _check_settings(
+    out: Path, variants: list[Variant], log: LogFiles, protocol: Protocol, baseline: str
+):
     """Writes what is compared, or raises where the folder holds another comparison."""
     settings = log.to_json() | {
         "protocol": protocol.to_json(),
         "backend": keras.backend.backend(),
         "versions": versions("keras", keras.backend.backend()),
         "baseline": baseline,
-        "kept": list(KEPT),
+        "kept": list(SESSION_METRICS),
     }
     path = out / "settings.json"
     known = {v.name: describe(v) for v in variants}
@@ -136,7 +138,7 @@ def _row(
     mine, theirs = trials[variant.name], trials[baseline]
     failures = [t["failed"] for t in mine if "failed" in t]
     good = [t for t in mine if "failed" not in t]
-    pairs = paired(mine, theirs)
+    pairs = paired_trials(mine, theirs)
     hits, base_hits = _hits(good), _hits([t for t in theirs if "failed" not in t])
     figures = {}
     for name in pairs[0][0]["figures"] if pairs and variant.name != baseline else ():
@@ -164,7 +166,9 @@ def _row(
     )
 
 
-def paired(mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[tuple[Any, Any]]:
+def paired_trials(
+    mine: list[dict[str, Any]], theirs: list[dict[str, Any]]
+) -> list[tuple[Any, Any]]:
     """Gives the trials of two variants, seed by seed, where both finished."""
     return [(a, b) for a, b in zip(mine, theirs) if "failed" not in a and "failed" not in b]
 
@@ -172,8 +176,8 @@ def paired(mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[tup
 def difference(
     mine: list[dict[str, Any]], theirs: list[dict[str, Any]], out: Path, metric: str
 ) -> Interval:
-    """Gives the difference of two variants in one of `KEPT`, over paired seeds and sessions."""
-    pairs = paired(mine, theirs)
+    """Gives the difference of two variants in one of `SESSION_METRICS`, over paired seeds and sessions."""
+    pairs = paired_trials(mine, theirs)
     if not pairs:
         return UNDEFINED
     own, base = (np.stack([sessions_of(t[i], out, metric) for t in pairs]) for i in (0, 1))

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from kranking._core import check_positive_int
-from kranking.comparison._by_session import entropy_by_session
 from kranking.comparison._importance_report import FeatureImportance, Importance
 from kranking.comparison._intervals import paired_difference
+from kranking.comparison._session_values import entropy_by_session
 from kranking.features import Feature
 from kranking.models import RankingModel
 from kranking.training import RankingEvaluation

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from kranking._core import check_choice
 from kranking.comparison._compare import difference
+from kranking.comparison._comparison import Comparison
 from kranking.comparison._intervals import Interval
-from kranking.comparison._report import Comparison
-from kranking.comparison._trial import KEPT
+from kranking.comparison._trial import SESSION_METRICS
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Gains:
     by: str
 
     def __post_init__(self):
-        check_choice("by", self.by, KEPT)
+        check_choice("by", self.by, SESSION_METRICS)
 
     def __call__(self, name: str, reference: str, by: str | None = None) -> Interval:
         """Gives the gain of a variant over another."""

@@ -9,7 +9,7 @@ from kranking.comparison._compare import compare
 from kranking.comparison._experiments import BASELINE, EXPERIMENTS, experiments, stack
 from kranking.comparison._gains import Gains
 from kranking.comparison._learning_report import LearningReport
-from kranking.comparison._trial import KEPT
+from kranking.comparison._trial import SESSION_METRICS
 from kranking.data import LogFiles
 from kranking.training import Protocol
 
@@ -62,7 +62,7 @@ def learning_experiments(
       ...
     ValueError: `by` must be one of ['hit', 'ne']. Received: by='auc'
     """
-    check_choice("by", by, KEPT)
+    check_choice("by", by, SESSION_METRICS)
     asked = experiments(names, units, ranks)
     variants: dict[str, Any] = {BASELINE: stack(4, units)}
     variants |= {point.name: point.given for one in asked for point in one.points}

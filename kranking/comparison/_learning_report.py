@@ -7,13 +7,13 @@ from typing import Any
 
 from kranking._core import finite
 from kranking._report import markdown_list, markdown_table, terminal_table, write_report
+from kranking.comparison._comparison import Comparison
 from kranking.comparison._experiments import Experiment, Point
 from kranking.comparison._findings import Finding, finding
 from kranking.comparison._gains import Gains
+from kranking.comparison._interval_text import spread_text
 from kranking.comparison._intervals import Interval, worth
-from kranking.comparison._learning_html import page
-from kranking.comparison._report import Comparison
-from kranking.comparison._text import spread_text
+from kranking.comparison._learning_page import page
 from kranking.metrics import as_text
 
 _MEASURES = {"hit": "the main metric", "ne": "the fall of the main task's normalised entropy"}

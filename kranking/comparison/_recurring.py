@@ -10,8 +10,8 @@ import numpy as np
 
 from kranking._core import check_positive_int, versions
 from kranking._files import replaced, write_json
-from kranking.comparison._by_session import calibration_by_session, entropy_by_session
 from kranking.comparison._recurring_report import RecurringReport, period_of
+from kranking.comparison._session_values import calibration_by_session, entropy_by_session
 from kranking.comparison._variant import Variant, check_file_name, describe
 from kranking.data import read_parquet
 from kranking.features import find_files
@@ -69,7 +69,7 @@ def recurring_training(
     for name in periods:
         check_file_name("A period's name", name)
     protocol, out = protocol or Protocol(), Path(out)
-    _settle(out, make, periods, session, protocol)
+    _check_settings(out, make, periods, session, protocol)
     for seed in range(seeds):
         _Run(make, periods, session, protocol, out / f"seed{seed}", seed, verbose).finish()
     first, *tested = periods
@@ -145,7 +145,7 @@ class _Run:
         return {prefix + name: part for name, part in values.items()} | sizes
 
 
-def _settle(out: Path, make, periods, session: str, protocol: Protocol) -> None:
+def _check_settings(out: Path, make, periods, session: str, protocol: Protocol) -> None:
     """Writes what is trained, or raises where the folder holds another training."""
     settings = {
         "session": session,

@@ -11,16 +11,16 @@ import numpy as np
 
 from kranking._files import replaced, write_json
 from kranking.budget import analytic_cost
-from kranking.comparison._by_session import entropy_by_session
+from kranking.comparison._session_values import entropy_by_session
 from kranking.comparison._variant import Variant
 from kranking.data import LogFiles, read_parquet
 from kranking.metrics import auc, normalized_entropy
 from kranking.training import Protocol, RankingEvaluation
 
-KEPT = ("hit", "ne")  # of the main task, per session
+SESSION_METRICS = ("hit", "ne")  # of the main task, per session
 
 
-def trained(
+def run_trial(
     variant: Variant, seed: int, log: LogFiles, protocol: Protocol, out: Path, verbose: Any
 ) -> dict[str, Any]:
     """Trains, or reads what an earlier run has left; a failure is an answer as well."""
@@ -48,7 +48,7 @@ def trained(
 
 
 def sessions_of(row: dict[str, Any], out: Path, metric: str) -> np.ndarray:
-    """Gives the values of a trial's test sessions in one of `KEPT`: their mean is the metric."""
+    """Gives the values of a trial's test sessions in one of `SESSION_METRICS`: their mean is the metric."""
     with np.load(out / "trials" / f"{row['variant']}-seed{row['seed']}.npz") as file:
         return file[metric]
 

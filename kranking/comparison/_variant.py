@@ -23,13 +23,13 @@ class Variant:
     Args:
         name: What it is called in the report.
         make: Zero-argument callable that gives the untrained model.
-        described: Its settings; `None` of a callable, see `describe`.
+        settings: Its settings; `None` of a callable, see `describe`.
         hyperparameters: Number of settings to tune; `None` if nobody said.
     """
 
     name: str
     make: Callable[[], RankingModel]
-    described: Any
+    settings: Any
     hyperparameters: int | None
 
 
@@ -56,12 +56,12 @@ def resolve(name: str, given: Any, log: LogFiles) -> Variant:
         return Variant(name, make_it, None, getattr(given, "hyperparameters", None))
     architecture, arguments = (given, {}) if isinstance(given, str) else _pair(name, given)
     row = architectures.get(architecture)
-    described = {"architecture": architecture, "arguments": dict(arguments)}
+    settings = {"architecture": architecture, "arguments": dict(arguments)}
 
     def make() -> RankingModel:
         return row.build(log.features, log.tasks, **arguments)
 
-    return Variant(name, make, described, len(row.hyperparameters))
+    return Variant(name, make, settings, len(row.hyperparameters))
 
 
 def describe(variant: Variant) -> Any:
@@ -69,8 +69,8 @@ def describe(variant: Variant) -> Any:
 
     A callable that cannot make its model is described by its failure, which its row will tell.
     """
-    if variant.described is not None:
-        return variant.described
+    if variant.settings is not None:
+        return variant.settings
     try:
         with without_weights():
             model = variant.make()

@@ -9,7 +9,7 @@ import numpy as np
 from kranking._core import check_positive_int
 from kranking.data._encoder import RowEncoder
 from kranking.data._passes import Passes
-from kranking.data._prefetch import Prefetched
+from kranking.data._prefetcher import Prefetcher
 from kranking.data._stream import EpochStream
 from kranking.data._tf_dataset import tf_dataset
 from kranking.data._unit import shard_of
@@ -144,7 +144,7 @@ class LogReader(keras.utils.PyDataset):
         return tf_dataset(self)
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], ...]]:
-        return iter(Prefetched(self.epoch_batches))
+        return iter(Prefetcher(self.epoch_batches))
 
     def __len__(self) -> int:
         return self._batches

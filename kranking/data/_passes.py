@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kranking.data._prefetch import Prefetched
+from kranking.data._prefetcher import Prefetcher
 
 _LOOKED_AT = 2  # batches that Keras may take before an epoch, for shapes: two on TensorFlow
 
@@ -32,7 +32,7 @@ class Passes:
         self.error: BaseException | None = None
         self._lock = threading.Lock()
         self._begins = False
-        self._ahead: Prefetched | None = None
+        self._ahead: Prefetcher | None = None
         self._reset()
 
     def begin(self) -> None:
@@ -72,7 +72,7 @@ class Passes:
     def _read(self):
         if self._ahead is None:
             open_epoch, epoch = self.open_epoch, self.epoch
-            self._ahead = Prefetched(lambda: open_epoch(epoch))  # holds no reference to `self`
+            self._ahead = Prefetcher(lambda: open_epoch(epoch))  # holds no reference to `self`
         try:
             return next(self._ahead)
         except BaseException as error:

@@ -15,8 +15,8 @@ from kranking._files import write_json
 from kranking.budget import Cost
 from kranking.data import LogFiles
 from kranking.search._objective import Objective
-from kranking.search._space import Chosen, SearchSpace, arguments_of
-from kranking.search._train import Training, fitted, start_afresh
+from kranking.search._search_space import Configuration, SearchSpace, arguments_of
+from kranking.search._training import Training, fit_best, reset_session
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Baseline:
         """Gives its cost, by formula."""
         return space.cost(self.chosen(space))
 
-    def chosen(self, space: SearchSpace) -> Chosen:
+    def chosen(self, space: SearchSpace) -> Configuration:
         """Gives it as a configuration, with the space's common settings."""
         return space.fixed(self.architecture, self.arguments)
 
@@ -63,7 +63,7 @@ class Baseline:
         return asdict(self)
 
 
-def trained_baseline(
+def train_baseline(
     baseline: Baseline,
     space: SearchSpace,
     out: Path,
@@ -80,11 +80,11 @@ def trained_baseline(
     wanted = json.loads(json.dumps(wanted, default=str))
     runs = known.get("runs", []) if known.get("made_by") == wanted else []
     for execution in range(len(runs), max(2, training.executions)):
-        start_afresh(seed + execution)
+        reset_session(seed + execution)
         with training.strategy.scope() if training.strategy is not None else nullcontext():
             model = space.compiled(baseline.chosen(space))
         options: dict[str, Any] = {"batch_size": space.batch_size, "seed": seed + execution}
-        runs.append(fitted(model, log, training, objective, **options))
+        runs.append(fit_best(model, log, training, objective, **options))
         write_json(path, {"made_by": wanted, "runs": runs}, indent=None, fsync=True)
     values = [run[objective.name] for run in runs]
     return {

@@ -11,7 +11,7 @@ from kranking._core import check_positive_int
 from kranking._files import write_json
 from kranking.budget import Budget, Cost
 from kranking.search._bayesian import propose
-from kranking.search._nearest import completed, descend
+from kranking.search._descent import active_values, descend
 from kranking.search._rejection import NoFeasiblePoint, Rejection
 from kranking.search._verdicts import EnoughMeasured, Verdicts
 
@@ -159,7 +159,7 @@ class BudgetOracle:
         starts: dict[Any, dict[str, Any]] = {}
         for values in sorted(drawn, key=self.verdicts.excess):
             starts.setdefault(values.get("architecture"), values)
-        for start in (*starts.values(), completed(space, {})):
+        for start in (*starts.values(), active_values(space, {})):
             end = dict(descend(space, start, self.verdicts.excess_by_formula))
             self.verdicts.confirmations = 0  # one more for each architecture
             if self.rejection(end) is None and not self._duplicate(end):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kranking.search._found import Found
+from kranking.search._trial import Trial
 
 _GROUPS = 3  # of a numeric parameter, of equal size
 _CHANCES = 2000  # permutations behind the chance
@@ -31,22 +31,22 @@ class Effect:
     trials: int
 
 
-def effects(found: Sequence[Found]) -> list[Effect]:
+def effects(trials: Sequence[Trial]) -> list[Effect]:
     """Gives the effect of each parameter that took at least two values, the strongest first.
 
     `η² = Σ_g n_g (m_g - m)² / Σ_i (y_i - m)²` over its groups `g`, among the trials in which it is active.
     Parameters are looked at one by one: of two that went together, neither can be blamed.
     """
-    names = {name: None for one in found for name in one.values}
-    seen = [_effect(name, [one for one in found if name in one.values]) for name in names]
+    names = {name: None for one in trials for name in one.values}
+    seen = [_effect(name, [one for one in trials if name in one.values]) for name in names]
     return sorted((e for e in seen if e is not None), key=lambda e: (e.chance, -e.explained))
 
 
-def _effect(name: str, found: Sequence[Found]) -> Effect | None:
-    values = [one.values[name] for one in found]
-    y = np.array([one.metric for one in found])
+def _effect(name: str, trials: Sequence[Trial]) -> Effect | None:
+    values = [one.values[name] for one in trials]
+    y = np.array([one.metric for one in trials])
     labels = _labels(values)
-    if len(set(labels)) < 2 or len(found) <= len(set(labels)) or not np.ptp(y):
+    if len(set(labels)) < 2 or len(trials) <= len(set(labels)) or not np.ptp(y):
         return None
     groups = np.unique(labels, return_inverse=True)[1]
     explained = _explained(groups, y)
@@ -56,7 +56,7 @@ def _effect(name: str, found: Sequence[Found]) -> Effect | None:
     means = {
         label: float(y[[one == label for one in labels]].mean()) for label in dict.fromkeys(labels)
     }
-    return Effect(name, means, explained, float(chance), len(found))
+    return Effect(name, means, explained, float(chance), len(trials))
 
 
 def _labels(values: Sequence[Any]) -> list[str]:

@@ -14,7 +14,7 @@ from kranking._report import (
     markdown_table,
     panels,
 )
-from kranking.search._limited_figures import limited_figures
+from kranking.search._cost_texts import cost_texts
 
 _MOST = 20  # rows of a table that could be long
 
@@ -27,7 +27,7 @@ def sections(result: Any) -> list[Section]:
     found = [_feasible(result, name)]
     others = [
         [o.name, o.status.lower(), o.reason, _as_text(o.values)]
-        for o in result.found
+        for o in result.trials
         if not o.feasible
     ]
     if others:
@@ -36,7 +36,11 @@ def sections(result: Any) -> list[Section]:
         )
     if result.rejected:
         found.append(
-            ("Refused before training", ["limit", "draws", "nearest to it"], _refused(result))
+            (
+                "Refused before training",
+                ["limit", "draws", "nearest to it"],
+                _rejection_rows(result),
+            )
         )
     moved = [
         [e.parameter, str(e.trials), f"{100 * e.explained:.0f} %", f"{e.chance:.3f}", _means(e)]
@@ -50,7 +54,7 @@ def sections(result: Any) -> list[Section]:
 
 def _feasible(result: Any, name: str) -> Section:
     """Returns the table of the best trials within the budget, with the baseline."""
-    costs = [limited_figures(result.budget, one.cost) for one in result.feasible]
+    costs = [cost_texts(result.budget, one.cost) for one in result.feasible]
     names = list(dict.fromkeys(cost for texts in costs for cost in texts))
     front, ties = ({o.name for o in group} for group in (result.front(), result.ties()))
     rows = []
@@ -68,7 +72,7 @@ def _feasible(result: Any, name: str) -> Section:
 
 def notes(result: Any) -> list[str]:
     """Returns what a reader has to know beside the tables."""
-    drawn = len(result.found) + len(result.rejected)
+    drawn = len(result.trials) + len(result.rejected)
     lines = [
         f"{len(result.trained)} trainings finished, {100 * result.feasible_share:.0f} % of them within "
         f"the budget; {drawn:,} configurations were drawn, {len(result.rejected):,} of them refused.",
@@ -111,7 +115,7 @@ def _title(result: Any) -> str:
     return f"Search for {result.objective.name.removeprefix('val_')} within {limits or 'no limit'}"
 
 
-def _refused(result: Any) -> list[list[str]]:
+def _rejection_rows(result: Any) -> list[list[str]]:
     counts = Counter(one.limit for one in result.rejected)
     return [
         [

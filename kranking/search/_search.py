@@ -1,22 +1,19 @@
 """A search within a budget, from space and log to report."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import keras
-
-from kranking._core import check_choice, check_positive_int, versions
+from kranking._core import check_choice, check_positive_int
 from kranking.budget import Budget, Figure
 from kranking.data import LogFiles
-from kranking.search._baseline import Baseline, trained_baseline
+from kranking.search._baseline import Baseline, train_baseline
 from kranking.search._budget_oracle import BudgetOracle
-from kranking.search._measured import Measured
+from kranking.search._measured_cost import MeasuredCost
 from kranking.search._objective import Objective
-from kranking.search._result import SearchResult
-from kranking.search._settings import check_same_search, write_settings
-from kranking.search._space import SearchSpace
-from kranking.search._train import Training
+from kranking.search._search_result import SearchResult
+from kranking.search._search_space import SearchSpace
+from kranking.search._settings import check_same_search, search_settings, write_settings
+from kranking.search._training import Training
 from kranking.search._tuner import is_worker, make_tuner
 
 _METHODS = ("random", "bayesian", "hyperband")
@@ -70,6 +67,34 @@ def search(
     check_positive_int("trials", trials)
     check_positive_int("seed", seed, minimum=0)
     training, out = training or Training(), Path(out)
+    _check_arguments(space, log, budget, training, confirm)
+    sought = Objective.of(objective, space.tasks, training.hit)
+    base = None if baseline is None else Baseline.of(baseline, space)
+    common = {"log": log, "training": training, "objective": sought, "seed": seed}
+    settings = search_settings(space, budget, base, method=method, confirm=confirm, **common)
+    if not accept_changes:
+        check_same_search(out, settings)
+    inner = make_oracle(method, space, sought, trials, training.epochs)
+    oracle = _budget_oracle(inner, space, budget, base, confirm, out, seed)
+    tuner, row = make_tuner(oracle, space, out / "tuner", **common), None
+    if not is_worker():
+        oracle.ensure_feasible()
+        write_settings(out, settings)  # not before: a call that was refused leaves the folder free
+        if base is not None:
+            row = train_baseline(base, space, out, **common)
+            spread = Figure(row["spread"], "", "measured")
+            oracle.verdicts.baseline = base.cost(space).with_figures(spread=spread)
+            row |= {"cost": oracle.verdicts.against.to_json()}
+    tuner.search(verbose=1 if training.verbose == "auto" else training.verbose)
+    if is_worker():
+        return None
+    result = SearchResult.of(oracle, space, row=row, out=out, **common)
+    result.write(out)
+    return result
+
+
+def _check_arguments(space: Any, log: Any, budget: Any, training: Training, confirm: Any) -> None:
+    """Raises `ValueError` for an argument of another kind, and for limits that could not be measured."""
     given = {"space": space, "log": log, "budget": budget, "training": training}
     for (name, value), kind in zip(given.items(), (SearchSpace, LogFiles, Budget, Training)):
         if not isinstance(value, kind):
@@ -82,59 +107,28 @@ def search(
         )
     if isinstance(confirm, str):
         check_choice("confirm", confirm, ("measured",))
-    sought = Objective.of(objective, space.tasks, training.hit)
-    base = None if baseline is None else Baseline.of(baseline, space)
-    settings = {
-        "space": space.to_json(),
-        "budget": budget.to_json(),
-        "baseline": None if base is None else base.to_json(),
-        "log": log.to_json(),
-        "training": training.to_json(),
-        "method": method,
-        "objective": sought.name,
-        "seed": seed,
-        "confirm": confirm,
-        "backend": keras.backend.backend(),
-        "versions": versions("keras", "keras-tuner", keras.backend.backend()),
-    }
-    if confirm is not None and not isinstance(confirm, str):
-        settings["confirm"] = "own"
-    settings = json.loads(json.dumps(settings, default=str))
-    if not accept_changes:
-        check_same_search(out, settings)
-    cost = None if base is None else base.cost(space)
-    measured = None
+
+
+def _budget_oracle(
+    oracle: Any,
+    space: SearchSpace,
+    budget: Budget,
+    baseline: Baseline | None,
+    confirm: Any,
+    out: Path,
+    seed: int,
+) -> BudgetOracle:
+    """Returns an oracle kept within the budget; measures the baseline if figures are measured."""
+    cost = measured = None
+    if baseline is not None:
+        cost = baseline.cost(space)
     if confirm == "measured":
-        chosen = None if base is None else base.chosen(space)
-        confirm = Measured(space, budget, out / "measured", chosen)
+        chosen = None if baseline is None else baseline.chosen(space)
+        confirm = MeasuredCost(space, budget, out / "measured", chosen)
         if chosen is not None and not is_worker():
             measured = confirm(chosen)
-    oracle = BudgetOracle(
-        make_oracle(method, space, sought, trials, training.epochs),
-        budget,
-        space.cost,
-        baseline=cost,
-        confirm=confirm,
-        confirmed_baseline=measured,
-        seed=seed,
-    )
-    row, common = None, {"log": log, "training": training, "objective": sought, "seed": seed}
-    tuner = make_tuner(oracle, space, out / "tuner", **common)
-    if not is_worker():
-        oracle.ensure_feasible()
-        write_settings(out, settings)  # not before: a call that was refused leaves the folder free
-        if base is not None:
-            row = trained_baseline(base, space, out, **common)
-            oracle.verdicts.baseline = cost.with_figures(
-                spread=Figure(row["spread"], "", "measured")
-            )
-            row |= {"cost": oracle.verdicts.against.to_json()}
-    tuner.search(verbose=1 if training.verbose == "auto" else training.verbose)
-    if is_worker():
-        return None
-    result = SearchResult.of(oracle, space, row=row, out=out, **common)
-    result.write(out)
-    return result
+    against = {"baseline": cost, "confirmed_baseline": measured}
+    return BudgetOracle(oracle, budget, space.cost, confirm=confirm, seed=seed, **against)
 
 
 def make_oracle(

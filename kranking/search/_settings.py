@@ -1,12 +1,50 @@
-"""What a folder's search is, so that no other goes on in it."""
+"""The settings of the search in a folder, so that no other search continues in it."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+import keras
+
+from kranking._core import versions
 from kranking._files import write_json
+from kranking.budget import Budget
+from kranking.data import LogFiles
+from kranking.search._baseline import Baseline
+from kranking.search._objective import Objective
+from kranking.search._search_space import SearchSpace
+from kranking.search._training import Training
 
 _NAME = "settings.json"
+
+
+def search_settings(
+    space: SearchSpace,
+    budget: Budget,
+    baseline: Baseline | None,
+    *,
+    log: LogFiles,
+    training: Training,
+    objective: Objective,
+    seed: int,
+    method: str,
+    confirm: Any,
+) -> dict[str, Any]:
+    """Returns what identifies a search, as plain values."""
+    settings = {
+        "space": space.to_json(),
+        "budget": budget.to_json(),
+        "baseline": None if baseline is None else baseline.to_json(),
+        "log": log.to_json(),
+        "training": training.to_json(),
+        "method": method,
+        "objective": objective.name,
+        "seed": seed,
+        "confirm": confirm if confirm is None or isinstance(confirm, str) else "own",
+        "backend": keras.backend.backend(),
+        "versions": versions("keras", "keras-tuner", keras.backend.backend()),
+    }
+    return json.loads(json.dumps(settings, default=str))
 
 
 def check_same_search(out: Path, settings: dict[str, Any]) -> None:

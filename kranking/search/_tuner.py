@@ -15,8 +15,8 @@ from kranking.search import _worker
 from kranking.search._chief import serve
 from kranking.search._objective import Objective
 from kranking.search._progress import Progress
-from kranking.search._space import SearchSpace
-from kranking.search._train import Training, fitted, start_afresh
+from kranking.search._search_space import SearchSpace
+from kranking.search._training import Training, fit_best, reset_session
 
 _PAUSE = 1.0  # seconds before a worker asks again
 
@@ -129,7 +129,7 @@ class TrainsOnLog:
 
     def _run(self, trial: Any, execution: int) -> dict[str, float]:
         values, seed = trial.hyperparameters.values, self.seed + execution
-        start_afresh(seed)
+        reset_session(seed)
         callbacks = copy.deepcopy(list(self.training.callbacks))
         if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks):
             self._configure_tensorboard_dir(callbacks, trial, execution)  # with HParams
@@ -142,7 +142,9 @@ class TrainsOnLog:
                 model.optimizer.build(model.trainable_variables)  # its slots are in the file
                 model.load_weights(self._weights(values["tuner/trial_id"], execution))
         options = {"batch_size": self.space.batch_size, "seed": seed, "epochs": epochs}
-        found = fitted(model, self.log, self.training, self.sought, callbacks=callbacks, **options)
+        found = fit_best(
+            model, self.log, self.training, self.sought, callbacks=callbacks, **options
+        )
         if epochs is not None:
             model.save_weights(self._weights(trial.trial_id, execution))
         return found

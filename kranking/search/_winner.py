@@ -7,20 +7,20 @@ from typing import Any
 from kranking._core import finite
 from kranking._files import write_json
 from kranking.data import read_parquet
-from kranking.search._train import fitted, start_afresh
+from kranking.search._training import fit_best, reset_session
 from kranking.training import RankingEvaluation
 
 
-def retrained(result: Any, folder: Path, export: bool) -> Any:
+def retrain_winner(result: Any, folder: Path, export: bool) -> Any:
     """Trains the best configuration of a `SearchResult` again; writes model, figures and bundle."""
     best, space, log, training = result.best(), result.space, result.log, result.training
     hp = space.hyperparameters()
     hp.values = dict(best.values)
-    start_afresh(result.seed)
+    reset_session(result.seed)
     with training.strategy.scope() if training.strategy is not None else nullcontext():
         model = space(hp)
     options = {"batch_size": space.batch_size, "seed": result.seed}
-    valid = fitted(model, log, training, result.objective, **options)
+    valid = fit_best(model, log, training, result.objective, **options)
     rows = read_parquet(log.test, model=model, batch_size=space.batch_size)
     evaluation = RankingEvaluation(rows, log.session, ["auc", "ne", training.hit], prefix="test_")
     test = evaluation.evaluate(model)

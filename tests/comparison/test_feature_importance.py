@@ -8,8 +8,8 @@ import pytest
 
 import kranking as kr
 from kranking.comparison import feature_importance
-from kranking.comparison._by_session import calibration_by_session, entropy_by_session
 from kranking.comparison._feature_importance import movable
+from kranking.comparison._session_values import calibration_by_session, entropy_by_session
 from kranking.features import Categorical, Embedding, Numeric, Sequence
 
 ROWS = 240

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kranking.comparison import Interval, paired_difference, paired_over_seeds, spread, wider
-from kranking.comparison._html import pareto
+from kranking.comparison._comparison_page import pareto
 
 
 def random(seed=0):

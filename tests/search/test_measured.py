@@ -6,7 +6,7 @@ from keras_tuner import HyperParameters
 from kranking._child import ChildError
 from kranking.budget import Budget, Figure
 from kranking.search import NoFeasiblePoint, SearchSpace, Training, search
-from kranking.search._measured import Measured
+from kranking.search._measured_cost import MeasuredCost
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def configuration(space, units):
 
 def test_latency_is_told_beside_the_baselines(wide, tmp_path):
     base = wide.fixed("mlp", {"units": (8, 8)})
-    measured = Measured(wide, Budget(latency="+0 %"), tmp_path / "measured", base)
+    measured = MeasuredCost(wide, Budget(latency="+0 %"), tmp_path / "measured", base)
     small, large = (measured(configuration(wide, units)) for units in (8, 2048))
     again = measured(configuration(wide, 2048))
     assert small["latency_p50"].fidelity == "measured"
@@ -49,9 +49,9 @@ def test_no_training_is_spent_on_what_measures_over_the_limit(wide, log, tmp_pat
         confirm="measured",
         out=tmp_path / "out",
     )
-    assert {one.values["mlp/units"] for one in result.found} == {8}
+    assert {one.values["mlp/units"] for one in result.trials} == {8}
     assert {one.fidelity for one in result.rejected} == {"measured"}
-    assert all(one.cost["latency_p50"].fidelity == "measured" for one in result.found)
+    assert all(one.cost["latency_p50"].fidelity == "measured" for one in result.trials)
     assert result.baseline["cost"]["figures"]["latency_p50"]["fidelity"] == "measured"
     assert result.confirming_seconds > 0
 
@@ -59,7 +59,7 @@ def test_no_training_is_spent_on_what_measures_over_the_limit(wide, log, tmp_pat
 @pytest.mark.extra
 def test_memory_is_that_of_the_compiled_step(wide, tmp_path):
     pytest.importorskip("jax")
-    measured = Measured(wide, Budget(memory="1 GiB"), tmp_path / "measured")
+    measured = MeasuredCost(wide, Budget(memory="1 GiB"), tmp_path / "measured")
     memory = measured(configuration(wide, 2048))["memory"]
     assert memory.fidelity in ("compiled", "measured")  # on a GPU the allocator says it
     assert memory.value > 4 * 2048**2 * 3  # weights and Adam's slots
@@ -89,7 +89,7 @@ def counted(monkeypatch):
         }
         return {name: figure.to_json() for name, figure in found.items()}
 
-    monkeypatch.setattr("kranking.comparison._latency._in_turns", in_turns)
+    monkeypatch.setattr("kranking.comparison._served_latencies._in_turns", in_turns)
     return asked
 
 
@@ -101,7 +101,7 @@ def test_another_baseline_is_measured_beside_anew(counted, wide, tmp_path):
     budget = Budget(latency="+0 %")
     for units in (8, 1536):
         base = wide.fixed("mlp", {"units": (units, units)})
-        measured = Measured(wide, budget, tmp_path, base)
+        measured = MeasuredCost(wide, budget, tmp_path, base)
         # As the baseline was measured, whatever the machine does in between.
         mood = measured(base)["latency_p50"].value / weights(wide, units)
         found = measured(configuration(wide, 2048))["latency_p50"].value
@@ -111,7 +111,7 @@ def test_another_baseline_is_measured_beside_anew(counted, wide, tmp_path):
 
 def test_without_a_baseline_each_is_measured_alone_and_once(counted, wide, tmp_path):
     for _ in range(2):  # the second time another process goes on
-        measured = Measured(wide, Budget(latency="1 ms"), tmp_path)
+        measured = MeasuredCost(wide, Budget(latency="1 ms"), tmp_path)
         for units in (1536, 8):
             hp = configuration(wide, units)
             hp.values["learning_rate"] *= 1.01  # changes nothing of what is served
@@ -124,17 +124,17 @@ def test_a_step_that_runs_out_of_memory_refuses_its_configuration(wide, tmp_path
     def fails(*_):
         raise ChildError("out of memory")
 
-    monkeypatch.setattr("kranking.search._measured._has_gpu", lambda: True)
-    monkeypatch.setattr("kranking.search._measured.measured_step", fails)
+    monkeypatch.setattr("kranking.search._measured_cost._has_gpu", lambda: True)
+    monkeypatch.setattr("kranking.search._measured_cost.measured_step", fails)
     with pytest.raises(ValueError, match=r"must run to be measured. Received: out of memory"):
-        Measured(wide, Budget(memory="1 GiB"), tmp_path)(configuration(wide, 8))
+        MeasuredCost(wide, Budget(memory="1 GiB"), tmp_path)(configuration(wide, 8))
 
 
 def test_another_way_of_confirming_is_noticed(counted, wide, log, tmp_path):
     call = {"trials": 1, "seed": 2, "training": Training(epochs=1, verbose=0), "out": tmp_path}
     budget = Budget(latency=f"{2 * weights(wide, 8)} ms")
     result = search(wide, log, budget, confirm="measured", **call)
-    assert [one.cost["latency_p50"].fidelity for one in result.found] == ["measured"]
+    assert [one.cost["latency_p50"].fidelity for one in result.trials] == ["measured"]
     with pytest.raises(ValueError, match="which differs in confirm"):
         search(wide, log, budget, **call)
 

@@ -23,7 +23,7 @@ def test_every_training_has_its_hyperparameters(space, log, tmp_path):
     budget = Budget(parameters=1_000)
     result = search(space, log, budget, trials=2, training=training, out=tmp_path / "out")
     assert len(result.trained) == 2
-    for one in result.found:
+    for one in result.trials:
         for execution in range(2):
             folder = tmp_path / "log" / one.name / f"execution{execution}"
             events = b"".join(file.read_bytes() for file in folder.rglob("events.*"))
@@ -42,6 +42,6 @@ def test_other_backends_are_refused(tmp_path):
 
 @on_tensorflow
 def test_a_missing_package_is_said_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("kranking.search._train.find_spec", lambda name: None)
+    monkeypatch.setattr("kranking.search._training.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install tensorboard"):
         Training(callbacks=[keras.callbacks.TensorBoard(tmp_path)])

@@ -9,10 +9,10 @@ from typing import Any
 from kranking._core import finite
 from kranking._report import markdown_list, markdown_table, terminal_table, write_report
 from kranking.budget import Budget, Cost, Figure, Violation
-from kranking.comparison._html import page
+from kranking.comparison._comparison_page import page
+from kranking.comparison._interval_text import percent, spread_text
 from kranking.comparison._intervals import Interval, worth
-from kranking.comparison._latency import BASELINE
-from kranking.comparison._text import percent, spread_text
+from kranking.comparison._served_latencies import BASELINE
 from kranking.metrics import as_text
 
 _WORSE = 0.05  # chance below which a spread counts as worse than the baseline's

@@ -16,7 +16,7 @@ from kranking.budget import Cost, analytic_cost
 from kranking.features import Categorical, Feature, Numeric, Task, schema_hash
 from kranking.features.internal import to_config
 from kranking.models import RankingModel, without_weights
-from kranking.search._ask import as_label, ask
+from kranking.search._hyperparameter_value import choice_label, hyperparameter_value
 
 COMMON = (
     Hyperparameter("learning_rate", low=1e-4, high=1e-2, log=True, default=1e-3),
@@ -25,7 +25,7 @@ COMMON = (
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Configuration:
     """A configuration, as what a model is made of.
 
     Args:
@@ -99,7 +99,7 @@ class SearchSpace:
         """Gives the compiled model of a `keras_tuner.HyperParameters`, asking it for every value."""
         return self.compiled(self.chosen(hp))
 
-    def compiled(self, chosen: Chosen) -> RankingModel:
+    def compiled(self, chosen: Configuration) -> RankingModel:
         """Gives the model of a configuration, with its optimizer."""
         model = self._model(chosen)
         config = keras.optimizers.serialize(self.optimizer)
@@ -114,7 +114,7 @@ class SearchSpace:
         Args:
             hp: `keras_tuner.HyperParameters`, or what `chosen` gave.
         """
-        chosen = hp if isinstance(hp, Chosen) else self.chosen(hp)
+        chosen = hp if isinstance(hp, Configuration) else self.chosen(hp)
         with without_weights():
             model = self._model(chosen)
         return analytic_cost(
@@ -125,15 +125,17 @@ class SearchSpace:
             latency_batch=self.latency_batch,
         )
 
-    def fixed(self, architecture: str, arguments: Mapping[str, Any]) -> Chosen:
+    def fixed(self, architecture: str, arguments: Mapping[str, Any]) -> Configuration:
         """Gives a configuration outside the space, such as a baseline: common settings at their default."""
         row, given = registry.get(architecture), self.parameters
         common = {c.name: given.get(c.name, c.default) for c in COMMON}
         common = {c.name: c.default if callable(common[c.name]) else common[c.name] for c in COMMON}
         open_ones = [c for c in COMMON if c.name not in given or callable(given[c.name])]
-        return Chosen(architecture, arguments, common, len(row.hyperparameters) + len(open_ones))
+        return Configuration(
+            architecture, arguments, common, len(row.hyperparameters) + len(open_ones)
+        )
 
-    def chosen(self, hp: Any) -> Chosen:
+    def chosen(self, hp: Any) -> Configuration:
         """Asks `hp` for every value, and gives those that count."""
         name = hp.Choice("architecture", [row.name for row in self.rows])
         arguments: dict[str, Any] = {}
@@ -143,7 +145,7 @@ class SearchSpace:
             arguments = found if row.name == name else arguments
         common = {row.name: self._value(hp, row.name, row) for row in COMMON}
         open_ones = [p for p in hp.space if hp.is_active(p) and type(p).__name__ != "Fixed"]
-        return Chosen(name, arguments, common, len(open_ones) - 1)
+        return Configuration(name, arguments, common, len(open_ones) - 1)
 
     def names(self) -> list[str]:
         """Gives the names of all parameters that are left open."""
@@ -170,7 +172,7 @@ class SearchSpace:
             "latency_batch": self.latency_batch,
         }
 
-    def _model(self, chosen: Chosen) -> RankingModel:
+    def _model(self, chosen: Configuration) -> RankingModel:
         features = [_scaled(f, chosen.common["embedding_scale"]) for f in self.features]
         build = registry.get(chosen.architecture).build
         return build(features, self.tasks, **chosen.arguments)
@@ -183,7 +185,7 @@ class SearchSpace:
                 other, wanted = parameter.when
                 parent, tuned = f"{row.name}/{other}", self._given(row.name, other)
                 if tuned is None or callable(tuned):
-                    scope = hp.conditional_scope(parent, [as_label(wanted)])
+                    scope = hp.conditional_scope(parent, [choice_label(wanted)])
                 if found.get(other) != wanted and found.get(other) is not None:
                     with scope:
                         self._value(hp, name, parameter)
@@ -206,7 +208,7 @@ class SearchSpace:
         architecture, _, parameter = name.rpartition("/")
         given = self._given(architecture, parameter) if architecture else self.parameters.get(name)
         if given is None:
-            return ask(hp, name, row)
+            return hyperparameter_value(hp, name, row)
         return given(hp, name) if callable(given) else given
 
     def _check_parameters(self) -> None:

@@ -8,7 +8,7 @@ from kranking.budget import Cost
 
 
 @dataclass(frozen=True)
-class Found:
+class Trial:
     """A configuration that became a trial.
 
     Args:
@@ -32,7 +32,7 @@ class Found:
     reason: str = ""
 
     @classmethod
-    def of(cls, trial: Any, oracle: Any) -> "Found":
+    def of(cls, trial: Any, oracle: Any) -> "Trial":
         """Reads one of KerasTuner's trials.
 
         Args:

@@ -5,7 +5,7 @@ from typing import Any
 from kranking.architectures import Hyperparameter
 
 
-def ask(hp: Any, name: str, row: Hyperparameter) -> Any:
+def hyperparameter_value(hp: Any, name: str, row: Hyperparameter) -> Any:
     """Gives the value that `hp` holds under a name; `None` where it is inactive.
 
     Args:
@@ -23,15 +23,15 @@ def ask(hp: Any, name: str, row: Hyperparameter) -> Any:
         return hp.Boolean(name, default=row.default)
     if {type(choice) for choice in row.choices} in ({int}, {float}):
         return hp.Choice(name, list(row.choices), default=row.default)
-    values = {as_label(choice): choice for choice in row.choices}
-    label = hp.Choice(name, list(values), default=as_label(row.default))
+    values = {choice_label(choice): choice for choice in row.choices}
+    label = hp.Choice(name, list(values), default=choice_label(row.default))
     return None if label is None else values[label]
 
 
-def as_label(choice: Any) -> Any:
+def choice_label(choice: Any) -> Any:
     """Gives what stands for a choice: KerasTuner knows text and numbers, not tuples or `None`.
 
-    >>> as_label((512, 256)), as_label(()), as_label(None)
+    >>> choice_label((512, 256)), choice_label(()), choice_label(None)
     ('512-256', 'none', 'None')
     """
     if isinstance(choice, tuple | list):

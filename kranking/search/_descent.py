@@ -34,13 +34,13 @@ def _moves(space: Any, values: Values, parameter: Any) -> list[dict[str, Any]]:
     choices = getattr(parameter, "values", None)
     others = [parameter.prob_to_value(p) for p in _STEPS] if choices is None else choices
     return [
-        completed(space, {**values, parameter.name: other})
+        active_values(space, {**values, parameter.name: other})
         for other in dict.fromkeys(others)
         if other != values[parameter.name]
     ]
 
 
-def completed(space: Any, values: Values) -> dict[str, Any]:
+def active_values(space: Any, values: Values) -> dict[str, Any]:
     """Gives the values that are active, with defaults for those that have become so."""
     hp = type(space)()
     for parameter in space.space:

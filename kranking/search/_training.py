@@ -84,7 +84,7 @@ def _check_tensorboard() -> None:
         )
 
 
-def start_afresh(seed: int) -> None:
+def reset_session(seed: int) -> None:
     """Forgets earlier models and seeds what draws; a `keras.distribution` that was set stays set."""
     distribution = keras.distribution.distribution()
     keras.backend.clear_session()
@@ -93,7 +93,7 @@ def start_afresh(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-def fitted(
+def fit_best(
     model: RankingModel,
     log: LogFiles,
     training: Training,

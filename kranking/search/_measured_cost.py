@@ -17,13 +17,13 @@ from kranking._files import write_json
 from kranking.budget import Budget, Cost, Figure, compiled_step, measured_step
 from kranking.comparison import served_latencies
 from kranking.models import without_weights
-from kranking.search._space import Chosen, SearchSpace
+from kranking.search._search_space import Configuration, SearchSpace
 
 _BATCH = 100  # rows of a request, where the space does not say
 _PERCENTILES = ("latency_p50", "latency_p90", "latency_p99")
 
 
-class Measured:
+class MeasuredCost:
     """Finds out what a budget limits by running it: half a minute for each configuration.
 
     Latency is that of the exported ONNX file with one thread, for requests of `latency_batch` rows, 100
@@ -40,7 +40,11 @@ class Measured:
     """
 
     def __init__(
-        self, space: SearchSpace, budget: Budget, folder: Path, baseline: Chosen | None = None
+        self,
+        space: SearchSpace,
+        budget: Budget,
+        folder: Path,
+        baseline: Configuration | None = None,
     ):
         self._space, self._folder, self._baseline = space, folder, baseline
         self._limited = {limit.name for limit in budget.limits}
@@ -58,7 +62,7 @@ class Measured:
         Raises:
             ValueError: It cannot be served or trained.
         """
-        chosen = hp if isinstance(hp, Chosen) else self._space.chosen(hp)
+        chosen = hp if isinstance(hp, Configuration) else self._space.chosen(hp)
         cost = self._space.cost(chosen)
         if "latency" in self._limited:
             cost = cost.with_figures(**self._latency(chosen))
@@ -66,7 +70,7 @@ class Measured:
             cost = cost.with_figures(memory=self._memory(chosen) or cost["memory"])
         return cost
 
-    def _latency(self, chosen: Chosen) -> dict[str, Figure]:
+    def _latency(self, chosen: Configuration) -> dict[str, Figure]:
         base = self._baseline or chosen
         names = [self._name(one) for one in (base, chosen)]
         models = dict(zip(names, (partial(self._space.compiled, one) for one in (base, chosen))))
@@ -85,7 +89,7 @@ class Measured:
             return {name: alone[name] for name in _PERCENTILES}
         return {n: replace(alone[n], value=alone[n].value * ratio) for n, ratio in ratios.items()}
 
-    def _memory(self, chosen: Chosen) -> Figure | None:
+    def _memory(self, chosen: Configuration) -> Figure | None:
         path = self._folder / "memory.json"
         kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
         name = self._name(chosen)
@@ -103,7 +107,7 @@ class Measured:
             write_json(path, kept, indent=None)
         return Figure(**kept[name])
 
-    def _peak(self, chosen: Chosen) -> Figure | None:
+    def _peak(self, chosen: Configuration) -> Figure | None:
         with without_weights():
             model = self._space.compiled(chosen)
         step = (model, self._space.batch_size, self._space.optimizer)
@@ -114,7 +118,7 @@ class Measured:
             return None
         return Figure(compiled_step(*step)["memory"], "bytes", "compiled", "XLA on a processor")
 
-    def _name(self, chosen: Chosen) -> str:
+    def _name(self, chosen: Configuration) -> str:
         """Gives the name of what is measured: a learning rate changes nothing of it."""
         common = {k: v for k, v in chosen.common.items() if k != "learning_rate"}
         settings = [chosen.architecture, chosen.arguments, common, *self._setting]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 
-class Prefetched:
+class Prefetcher:
     """Iterates over what `make` gives, a few items ahead; errors come out as they were raised.
 
     `close()` ends the thread and waits for it.

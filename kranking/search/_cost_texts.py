@@ -5,7 +5,7 @@ from kranking.budget import Budget, Cost
 _FIGURES = ("memory", "latency_p50", "latency_p99", "parameters", "flops")
 
 
-def limited_figures(budget: Budget, cost: Cost | None) -> dict[str, str]:
+def cost_texts(budget: Budget, cost: Cost | None) -> dict[str, str]:
     """Returns the figures that a budget limits, and memory and median latency, as text."""
     if cost is None:
         return {}

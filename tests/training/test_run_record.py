@@ -50,6 +50,7 @@ def test_record(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["run.json"]
 
 
+@pytest.mark.once
 def test_same_configuration_same_hash(tmp_path):
     hashes = []
     for units in (4, 4, 5):
@@ -60,6 +61,7 @@ def test_same_configuration_same_hash(tmp_path):
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+@pytest.mark.once
 def test_data_of_a_reader(tmp_path):
     log = tmp_path / "log"
     kr.data.write_homefeed(log, num_rows=300, num_users=20, num_pins=60, valid=0.0, test=0.0)
@@ -83,6 +85,7 @@ def test_data_of_a_reader(tmp_path):
     assert written["epochs"][0]["samples_per_second"] > 0
 
 
+@pytest.mark.once
 def test_a_killed_run_leaves_the_last_whole_record(tmp_path):
     class Kill(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

@@ -14,6 +14,7 @@ from kranking.export.functions._raw_rows import log_columns
 from kranking.features import Categorical, Embedding, Numeric, Preprocessor, RawColumns, Sequence
 from kranking.features.internal import encode_raw
 
+pytestmark = pytest.mark.once  # what other backends hand over, test_export_model.py exports
 FEATURES = [
     Categorical("text", vocabulary=("DE", "é 漢", "🎈")),
     Categorical("hashed", hash_buckets=100),
@@ -205,7 +206,6 @@ def test_bundle_gives_user_towers(model, bundle, columns):
     np.testing.assert_allclose(bundle.user_tower(columns), expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.once
 def test_a_log_is_compared_as_well(bundle, columns, tmp_path):
     pq.write_table(pa.table(columns), tmp_path / "log.parquet")
     verification = verify_bundle(

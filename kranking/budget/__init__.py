@@ -1,4 +1,4 @@
-"""What a model costs, by formula, by compiler or by measurement, and whether that is within a budget."""
+"""Cost of a model, analytic, compiled or measured, and budgets that limit it."""
 
 from kranking.budget._analytic_cost import analytic_cost as analytic_cost
 from kranking.budget._budget import Budget as Budget

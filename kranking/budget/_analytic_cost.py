@@ -1,4 +1,4 @@
-"""The cost of a model from formulas: no run, no weights."""
+"""Analytic cost of a model, without running it and without weights."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,9 @@ from kranking.budget._optimizer_slots import slots_per_parameter
 from kranking.budget._peak_shares import peak_elements, peak_share
 from kranking.models import RankingModel
 
-_BYTES = 4  # weights, gradients and slots are float32 under every policy that kranking trains with
+_BYTES = (
+    4  # weights, gradients and slots are float32 under every dtype policy that kranking supports
+)
 
 
 def analytic_cost(
@@ -23,26 +25,31 @@ def analytic_cost(
     hyperparameters: int | None = None,
     latency_batch: int | None = None,
 ) -> Cost:
-    """Gives what a model costs from its layers' own `work`, in milliseconds.
+    """Computes the cost of a model from the `work` of its layers; takes a few milliseconds.
 
-    Peak memory of a training step, with `P` parameters of which `P_t` stand in tables, batch `B`, `s` slots
-    per parameter and `a` bytes per activation:
+    The peak memory of a training step, with `P` parameters of which `P_t` are in tables, batch size `B`,
+    `s` slots per parameter and `a` bytes per activation, is
 
     `M = 4 P (1 + s) + B · inputs + B a Σ_c k_c · saved_c + g · 4 (P - P_t) + t · 4 P_t`
 
-    `saved` is from the layer's `work`; `k`, `g` and `t` say how much of it XLA holds at its peak, and were
-    fitted on models of the registry (`recipes/benchmarks/cost_model.py`). The figure is that of one device
-    and XLA; TensorFlow's graph and PyTorch hold more. Loader and runtime are not in it.
-    Under mixed precision activations are counted in half, which nothing has judged: products kept in
-    float32 and casts of kernels are left out, so that the figure is too low.
+    in bytes. `saved` is from the `work` of the layers; the factors `k`, `g` and `t`, the fraction that XLA
+    has in memory at the peak, were fitted on models of the registry (`recipes/benchmarks/cost_model.py`).
+    The figure applies to one device with XLA; TensorFlow graphs and PyTorch use more. The data loader and
+    the runtime are not included. Under mixed precision, activations are counted at half size. This has not
+    been validated: products kept in float32 and casts of kernels are ignored, so the figure is too low.
 
     Args:
         model: The model; its weights need not exist, see `kranking.models.without_weights`.
-        batch_size: Rows of a training step.
+        batch_size: Number of rows in a training step.
         optimizer: Keras optimizer or its name.
         hyperparameters: Number of settings to tune, such as `len(architecture.hyperparameters)`.
-        latency_batch: Rows of a request, to predict `latency_p50` on ONNX Runtime with one thread. Its
-            factors are those of one machine: on another, read the order and not the milliseconds.
+        latency_batch: Number of rows in a request, to predict `latency_p50` on ONNX Runtime with one
+            thread. The factors were fitted on one machine: on another, rely on the order of models, not on
+            the milliseconds.
+
+    Returns:
+        The cost with the figures `table_parameters`, `dense_parameters`, `flops`, `artefact`, `memory` and,
+        if requested, `hyperparameters` and `latency_p50`.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> model = kr.RankingModel([age], [kr.layers.MLP([8])], [kr.Task("save")])
@@ -56,7 +63,7 @@ def analytic_cost(
     check_positive_int("latency_batch", latency_batch, optional=True)
     total = model.work()
     dense = total.parameters - total.table_parameters
-    conditions = "one device, XLA" + (", mixed precision not judged" if _half(model) else "")
+    conditions = "one device, XLA" + (", mixed precision not validated" if _half(model) else "")
     parts, unknown = _memory(model, total, batch_size, optimizer)
     figures = {
         "table_parameters": Figure(total.table_parameters, "parameters", "analytic"),
@@ -98,7 +105,7 @@ def _half(model: RankingModel) -> bool:
 
 
 def row_bytes(model: RankingModel) -> int:
-    """Gives the bytes of one row of inputs and labels, as they lie on a device."""
+    """Returns the number of bytes of one row of inputs and labels on a device."""
     inputs = sum(
         int(np.prod(spec.shape)) * _itemsize(spec.dtype)
         for spec in model.preprocessor.inputs.values()
@@ -108,4 +115,4 @@ def row_bytes(model: RankingModel) -> int:
 
 def _itemsize(dtype: Any) -> int:
     size = np.dtype(keras.backend.standardize_dtype(dtype)).itemsize
-    return min(size, 4)  # JAX holds 64-bit ids in 32
+    return min(size, 4)  # JAX stores 64-bit ids in 32 bits

@@ -1,4 +1,4 @@
-"""Limits on what a model may cost."""
+"""Limits on the cost of a model."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,12 +12,13 @@ NAMES = ("memory", "latency", "parameters", "flops", "hyperparameters", "spread"
 
 @dataclass(frozen=True)
 class Violation:
-    """A limit that a cost is over.
+    """A limit that a cost exceeds.
 
     Args:
         limit: Name of the limit.
-        most: What it allows.
-        received: What the cost has.
+        most: The largest allowed value.
+        received: The value of the cost.
+        fidelity: Fidelity of that value, as in `Figure`.
 
     >>> print(Violation("memory", 2.0 * 2**30, 3.0 * 2**30, "analytic"))
     memory: 3.0 GiB (analytic), 50.0 % over the limit of 2.0 GiB
@@ -30,7 +31,7 @@ class Violation:
 
     @property
     def excess(self) -> float:
-        """How far over, as a share of the limit."""
+        """The excess as a fraction of the limit."""
         return self.received / self.most - 1 if self.most else float("inf")
 
     def __str__(self) -> str:
@@ -42,18 +43,19 @@ class Violation:
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that a model may cost: absolute, or relative to a baseline. What is not given is free.
+    """Limits on the cost of a model, absolute or relative to a baseline; `None` means no limit.
 
     Args:
-        memory: Peak of a training step: `"12 GiB"`, `"60 % of A100-80GB"`, `"+5 points of A100-80GB"` or
-            `"+5 %"` over the baseline.
-        latency: `"8 ms p99"` or `"+0 %"` over the baseline; the percentile is p50 if none is said.
-        parameters: A count, or relative as `"+0 %"`.
-        flops: Of matrix products, per row; likewise.
-        hyperparameters: Settings to tune; likewise.
-        spread: Standard deviation of the main metric over seeds; likewise.
+        memory: Peak memory of a training step: `"12 GiB"`, `"60 % of A100-80GB"`,
+            `"+5 points of A100-80GB"`, or `"+5 %"` relative to the baseline.
+        latency: `"8 ms p99"`, or `"+0 %"` relative to the baseline. The default percentile is p50.
+        parameters: A count, or relative, such as `"+0 %"`.
+        flops: FLOPs of matrix products per row; a count or relative.
+        hyperparameters: Number of settings to tune; a count or relative.
+        spread: Standard deviation of the main metric over seeds; a value or relative.
 
-    Raises: `ValueError` for a memory or latency without a unit, or an unknown device.
+    Raises:
+        ValueError: If a memory or latency limit has no unit, or the device is unknown.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> model = kr.RankingModel([age], [kr.layers.MLP([8])], [kr.Task("save")])
@@ -78,50 +80,51 @@ class Budget:
 
     @property
     def needs_baseline(self) -> bool:
-        """Whether a limit is relative."""
+        """Whether any limit is relative."""
         return any(limit.relative for limit in self.limits)
 
     def check(self, cost: Cost, baseline: Cost | None = None) -> list[Violation]:
-        """Gives the limits that a cost is over, the worst first; none of them means: within budget.
+        """Returns the limits that a cost exceeds, the worst first; empty if it is within the budget.
 
         Args:
-            cost: The cost of the model; it must hold the figures that are limited.
-            baseline: The baseline's cost, for relative limits.
+            cost: The cost of the model. It must contain all limited figures.
+            baseline: The cost of the baseline, for relative limits.
 
-        Raises: `ValueError` for a figure that is missing, for a relative limit without a baseline, for a
-        predicted latency beside a measured one, and for an analytic figure within its limit that leaves
-        something out.
+        Raises:
+            ValueError: If a figure is missing, if a limit is relative and there is no baseline, if a
+                predicted latency would be compared to a measured one, or if an analytic figure is within
+                its limit but does not include all layers.
         """
         found = []
         for limit in self.limits:
             received, most = value_in(cost, limit.figure), limit.most(baseline)
             if limit.relative and limit.name == "latency":
                 _check_alike(limit.figure, cost, baseline)
-            if not received <= most:  # a figure that is NaN is over every limit
+            if not received <= most:  # NaN exceeds every limit
                 how = (
                     "analytic" if _is_analytic(cost, limit.figure) else cost[limit.figure].fidelity
                 )
                 found.append(Violation(limit.figure, most, received, how))
             elif limit.name in _COUNTED and cost.unknown and _is_analytic(cost, limit.figure):
                 raise ValueError(
-                    f"`{limit.name}` is within its limit only without what could not be counted: "
-                    f"{list(cost.unknown)}. Give such a layer a `work` method, or measure and replace the "
-                    "figure"
+                    f"`{limit.name}` is within its limit, but does not include {list(cost.unknown)}, whose "
+                    "cost is unknown. Add a `work` method to such layers, or replace the figure by a "
+                    "measured one."
                 )
         return sorted(found, key=lambda violation: -violation.excess)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the limits as they were written."""
+        """Returns the limits as they were specified."""
         return {limit.name: getattr(self, limit.name) for limit in self.limits}
 
 
 def _check_alike(figure: str, cost: Cost, baseline: Any) -> None:
-    """Refuses to compare a prediction with a measurement, or with a prediction for another batch."""
+    """Raises `ValueError` for a prediction next to a measurement or a prediction for another batch."""
     own, other = cost[figure], baseline[figure]
     if own.fidelity == other.fidelity != "analytic" or own == replace(other, value=own.value):
         return
     raise ValueError(
-        f"`{figure}` of model and baseline should be found out in the same way to be compared. Received: "
+        f"`{figure}` of model and baseline must have the same fidelity and conditions. Received: "
         f"{own.fidelity} ({own.conditions}) and {other.fidelity} ({other.conditions})"
     )
 

@@ -1,4 +1,4 @@
-"""The cost of a training step as XLA sees it, after compiling and without running it."""
+"""Cost of a training step from the analysis of XLA, after compiling but without running it."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -18,21 +18,24 @@ def compiled_step(
     optimizer: Any = "adam",
     modules: tuple[str, ...] = (),
 ) -> dict[str, float]:
-    """Compiles the training step of a model on JAX's CPU backend and gives XLA's own accounts of it.
+    """Compiles the training step of a model on the CPU backend of JAX and returns the analysis of XLA.
 
-    A model of any backend is made again, untrained, by its configuration: in this process on JAX, in a
-    child process otherwise. The step is the real one: forward, backward, clipping, update, with the
-    state's buffers given back for the new state, as `fit` does.
+    The model, of any backend, is recreated from its configuration without its weights: in this process on
+    JAX, otherwise in a child process. The step is the complete one (forward, backward, clipping, update),
+    and the buffers of the state are donated to the new state, as in `fit`.
 
     Args:
         model: The model.
-        batch_size: Rows of the step.
+        batch_size: Number of rows in the step.
         optimizer: Keras optimizer or its name.
-        modules: Modules that register custom layers, imported by the child.
+        modules: Modules that register custom layers, to be imported by the child process.
 
     Returns:
-        `memory`: bytes at the peak, state and batch included; `state`: bytes of weights, slots and the
-        batch; `temporary`: bytes above these; `flops` and `bytes_accessed`: of all operations of one step.
+        A dict: `memory`, peak bytes including state and batch; `state`, bytes of weights, slots and batch;
+        `temporary`, bytes beyond the state; `flops` and `bytes_accessed` of all operations in one step.
+
+    Raises:
+        ImportError: If JAX is not installed.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> model = kr.RankingModel([age], [kr.layers.MLP([8])], [kr.Task("save")])
@@ -42,7 +45,7 @@ def compiled_step(
     """
     if find_spec("jax") is None:
         raise ImportError(
-            "`compiled_step` needs JAX on every backend: pip install 'kranking[jax]'."
+            "`compiled_step` requires JAX, whatever the backend: pip install 'kranking[jax]'."
         )
     request = request_of(model, batch_size, optimizer, modules=list(modules))
     if keras.backend.backend() == "jax":

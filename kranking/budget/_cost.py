@@ -1,4 +1,4 @@
-"""What a model costs, each figure with how it was found out."""
+"""Cost of a model, as figures with units and fidelities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ FIDELITIES = ("analytic", "compiled", "measured")
 
 @dataclass(frozen=True)
 class Figure:
-    """A number, its unit, and how it was found out.
+    """A number with its unit and fidelity.
 
     Args:
         value: The number.
         unit: Its unit, such as `"bytes"` or `"ms"`.
-        fidelity: `"analytic"`: from formulas, nothing ran. `"compiled"`: from XLA's analysis of the real
-            program. `"measured"`: from a run.
+        fidelity: `"analytic"` for a value from formulas, `"compiled"` for XLA's analysis of the compiled
+            program, `"measured"` for a run.
         conditions: What else the number depends on: threads, batch, rounds, machine.
 
     >>> print(Figure(3 * 2**20, "bytes", "analytic"))
@@ -36,7 +36,7 @@ class Figure:
         return as_text(self.value, self.unit)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the figure as plain values."""
+        """Returns the figure as a JSON-serializable dict."""
         return {
             "value": self.value,
             "unit": self.unit,
@@ -47,18 +47,18 @@ class Figure:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a model costs at one batch size, optimizer and dtype.
+    """Cost of a model for a batch size, an optimizer and a dtype policy.
 
     Args:
-        batch_size: Rows of a training step.
+        batch_size: Number of rows in a training step.
         optimizer: Name of the optimizer, whose slots take memory.
         dtype: Name of the dtype policy.
-        figures: By name: `table_parameters`, `dense_parameters`, `flops` (of matrix products, per row),
-            `artefact` (bytes of the weights, or of files), `memory` (peak of a training step in bytes),
-            `latency_p50`, `latency_p90`, `latency_p99` (ms) and `hyperparameters`. What was not asked
-            for is not there.
-        memory_parts: Where the memory goes, bytes by name, of the analytic estimate.
-        unknown: Names of layer classes that were not counted.
+        figures: Figures by name: `table_parameters`, `dense_parameters`, `flops` (of matrix products, per
+            row), `artefact` (bytes of the weights or files), `memory` (peak bytes of a training step),
+            `latency_p50`, `latency_p90`, `latency_p99` (ms) and `hyperparameters`. Only requested figures
+            are present.
+        memory_parts: Parts of the analytic memory estimate, bytes by name.
+        unknown: Names of layer classes whose cost is unknown and not included.
 
     >>> figures = {"flops": Figure(2e6, "flops", "analytic")}
     >>> Cost(1024, "adam", "float32", figures)["flops"].value
@@ -74,7 +74,7 @@ class Cost:
 
     def __getitem__(self, name: str) -> Figure:
         if name not in self.figures:
-            raise KeyError(f"This cost holds {sorted(self.figures)}. Received: {name!r}")
+            raise KeyError(f"The figure must be one of {sorted(self.figures)}. Received: {name!r}")
         return self.figures[name]
 
     def __contains__(self, name: str) -> bool:
@@ -82,11 +82,11 @@ class Cost:
 
     @property
     def parameters(self) -> float:
-        """All trainable parameters."""
+        """Number of trainable parameters."""
         return self["table_parameters"].value + self["dense_parameters"].value
 
     def with_figures(self, **figures: Figure) -> "Cost":
-        """Gives the cost with figures added or replaced, such as measured ones."""
+        """Returns a copy with figures added or replaced, such as measured ones."""
         return Cost(
             self.batch_size,
             self.optimizer,
@@ -97,7 +97,7 @@ class Cost:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the cost as plain values."""
+        """Returns the cost as a JSON-serializable dict."""
         return {
             "batch_size": self.batch_size,
             "optimizer": self.optimizer,
@@ -109,13 +109,13 @@ class Cost:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Cost":
-        """Reads what `to_json` gave."""
+        """Creates a cost from the output of `to_json`."""
         figures = {name: Figure(**figure) for name, figure in values["figures"].items()}
         return cls(**{**values, "figures": figures, "unknown": tuple(values["unknown"])})
 
 
 def as_text(value: float, unit: str) -> str:
-    """Gives a number as people write it: bytes in MiB, counts with their thousands."""
+    """Formats a number with its unit: bytes in KiB, MiB or GiB, counts with thousands separators."""
     if unit == "bytes":
         for name, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
             if abs(value) >= size:

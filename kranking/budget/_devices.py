@@ -1,9 +1,9 @@
-"""Memory of devices by name."""
+"""Memory sizes of devices."""
 
 from difflib import get_close_matches
 
 _GIB = 2**30
-# What the vendor calls the size; what a process can take is a little less.
+# Nominal sizes of the vendors; a process can use a little less.
 DEVICES = {
     "T4-16GB": 16 * _GIB,
     "V100-16GB": 16 * _GIB,
@@ -21,7 +21,7 @@ DEVICES = {
 
 
 def device_memory(name: str) -> int:
-    """Gives the bytes of memory of a device by its name.
+    """Returns the memory of a device in bytes.
 
     >>> device_memory("A100-40GB") == 40 * 2**30
     True
@@ -30,7 +30,7 @@ def device_memory(name: str) -> int:
         near = get_close_matches(name, DEVICES, n=1, cutoff=0.3)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"The device must be one of {list(DEVICES)}; give bytes for another. "
+            f"The device must be one of {list(DEVICES)}; specify bytes for other devices. "
             f"Received: {name!r}.{hint}"
         )
     return DEVICES[name]

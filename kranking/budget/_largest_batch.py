@@ -1,4 +1,4 @@
-"""Pinterest's first question: how large a batch fits?"""
+"""The largest batch that fits into the memory of a device."""
 
 import warnings
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from kranking.budget._cost import as_text
 from kranking.budget._devices import device_memory
 from kranking.models import RankingModel
 
-SAFE = 0.75  # above it, Pinterest's runs died of what a step needs beside its tensors
+SAFE = 0.75  # above it, runs at Pinterest failed because a step needs more memory than its tensors
 
 
 @dataclass(frozen=True)
 class LargestBatch:
-    """What `largest_batch` found.
+    """Result of `largest_batch`.
 
     Args:
-        batch_size: The largest batch whose training step stays within the share, 0 if none does.
-        share: Share of the device that it takes, by formula.
-        memory: Bytes that it takes, by formula.
+        batch_size: The largest batch size whose training step fits into the share; 0 if none fits.
+        share: Share of the device memory that it uses (analytic).
+        memory: Number of bytes that it uses (analytic).
         device: The device.
 
     >>> print(LargestBatch(4096, 0.598, 0.598 * 40 * 2**30, "A100-40GB"))
@@ -44,15 +44,19 @@ def largest_batch(
     device: str | float = "A100-40GB",
     optimizer: Any = "adam",
 ) -> LargestBatch:
-    """Gives the largest batch whose training step stays within a share of a device's memory.
+    """Computes the largest batch whose training step fits into a share of the memory of a device.
 
-    By the analytic estimate, which is linear in the batch: `B = (share · M - M(0)) / (M(1) - M(0))`.
+    Uses the analytic estimate `M(B)`, which is linear in the batch size:
+    `B = (share · M - M(0)) / (M(1) - M(0))`, where `M` is the memory of the device.
 
     Args:
         model: The model; its weights need not exist.
-        share: Share of the device's memory. Pinterest works at 0.60; above 0.75 there is a warning.
-        device: Name of a device (`kranking.budget.DEVICES`), or bytes.
+        share: Share of the device memory. Pinterest uses 0.60; values above 0.75 cause a warning.
+        device: Name of a device (see `kranking.budget.DEVICES`), or bytes.
         optimizer: Keras optimizer or its name.
+
+    Raises:
+        ValueError: If the device is unknown, or if the memory of a layer or of the optimizer is unknown.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> model = kr.RankingModel([age], [kr.layers.MLP([64])], [kr.Task("save")])
@@ -67,15 +71,15 @@ def largest_batch(
     total = device_memory(device) if isinstance(device, str) else float(device)
     if share > SAFE:
         warnings.warn(
-            f"{share:.0%} of a device leaves little for what a step needs beside its tensors "
-            f"(fragments, workspaces, collectives): stay below {SAFE:.0%}.",
+            f"{share:.0%} of the device memory leaves little for fragmentation, workspaces and "
+            f"collectives, which the estimate does not include. Use a share of at most {SAFE:.0%}.",
             stacklevel=2,
         )
     costs = [analytic_cost(model, size, optimizer) for size in (1, 2)]
     if costs[0].unknown:
         raise ValueError(
-            "The memory of all layers must be known. "
-            f"Received: {list(costs[0].unknown)}, without a `work` method or with slots by shape"
+            "The memory of all layers and of the optimizer must be known. Received: "
+            f"{list(costs[0].unknown)}, without a `work` method or with slots that depend on shapes"
         )
     one, two = (cost["memory"].value for cost in costs)
     per_row = two - one

@@ -1,4 +1,4 @@
-"""How long a served model takes to answer, from the counts of its layers' work."""
+"""Predicted latency of a served model, from the work of its layers."""
 
 import json
 from functools import cache
@@ -12,13 +12,13 @@ from kranking.layers import Work
 def predicted_latency(work: Work, batch: int) -> Figure:
     """Predicts the median latency of a model on ONNX Runtime with one thread.
 
-    A request of `B` rows takes `d · P + Σ_c (s_c · steps_c + B · (f_c · flops_c + e_c · saved_c))`, over
-    classes of layers `c`: starting operators, multiplying, writing, and reading the `P` weights that
-    do not stand in tables. The factors were fitted to measured latencies of other models.
+    A request of `B` rows takes `d · P + Σ_c (s_c · steps_c + B · (f_c · flops_c + e_c · saved_c))`, summed
+    over layer classes `c`: the time to read the `P` weights outside of tables, to start operators, to
+    multiply and to write. The factors were fitted to measured latencies of other models.
 
     Args:
-        work: The model's work.
-        batch: Rows of a request.
+        work: The work of the model.
+        batch: Number of rows in a request.
     """
     factors = latency_factors()
     classes = factors["classes"]
@@ -32,6 +32,6 @@ def predicted_latency(work: Work, batch: int) -> Figure:
 
 @cache
 def latency_factors() -> dict[str, Any]:
-    """Reads the fitted factors, in nanoseconds; the class "" is any that no fitted model had."""
+    """Reads the fitted factors in nanoseconds; class "" is for classes in no fitted model."""
     path = files("kranking.budget").joinpath("latency_factors.json")
     return json.loads(path.read_text("utf-8"))

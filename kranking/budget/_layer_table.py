@@ -1,4 +1,4 @@
-"""Where a model's memory and time go, layer by layer."""
+"""Table of the memory and time of each layer of a model."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ _BAR = 16
 
 
 class LayerTable:
-    """The table that `layer_table` makes: printed in a terminal, shown as HTML in a notebook.
+    """Result of `layer_table`: a text table in a terminal, HTML in a notebook.
 
     Attributes:
-        rows: A dict for each layer, in order: `layer`, `class`, `parameters`, `flops`, `memory` (bytes of
-            activations kept for the backward pass).
-        batch_size: Rows of the batch.
+        rows: One dict per layer, in order: `layer`, `class`, `parameters`, `flops`, `memory` (bytes of
+            activations saved for the backward pass).
+        batch_size: Number of rows in the batch.
     """
 
     def __init__(self, rows: list[dict[str, Any]], batch_size: int):
@@ -29,7 +29,7 @@ class LayerTable:
         return "\n".join(aligned_table(_HEADINGS, rows))
 
     def to_html(self) -> str:
-        """Returns the table as one HTML element, without scripts or links."""
+        """Returns the table as one HTML element without scripts or links."""
         rows = []
         for row in self.rows:
             cells = [row["layer"], row["class"]]
@@ -61,11 +61,11 @@ class LayerTable:
 
 
 def layer_table(model: RankingModel, batch_size: int = 4096) -> LayerTable:
-    """Gives parameters, FLOPs and kept activations of each layer of a model, with bars.
+    """Returns the parameters, FLOPs and saved activations of each layer of a model, with bars.
 
     Args:
         model: The model; its weights need not exist.
-        batch_size: Rows of a batch.
+        batch_size: Number of rows in a batch.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> model = kr.RankingModel([age], [kr.layers.MLP([8], name="deep")], [kr.Task("save")])

@@ -1,4 +1,4 @@
-"""The cost of training steps that really run, in a process of their own."""
+"""Measured cost of training steps, run in a separate process."""
 
 import time
 from collections.abc import Mapping
@@ -21,25 +21,26 @@ def measured_step(
     steps: int = 5,
     modules: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Trains a few steps on made-up rows in a child process of this backend, and measures them.
+    """Measures a few training steps on synthetic rows in a child process with the same backend.
 
-    The model is made again, untrained, by its configuration. On a GPU, `memory` is the peak that the
-    backend's allocator reports. On the CPU it is the peak of the resident set above what the process
-    holds with Keras loaded and no model: tracing and compiling are in it, so read it for large models.
+    The model is recreated from its configuration without its weights. On a GPU, `memory` is the peak
+    reported by the allocator of the backend. On the CPU it is the peak of the resident set minus that of
+    the process with Keras loaded but no model; it includes tracing and compiling, so it is meaningful only
+    for large models.
 
     Args:
         model: The model.
-        batch_size: Rows of a step.
+        batch_size: Number of rows in a step.
         optimizer: Keras optimizer or its name.
-        steps: Steps that are timed, after one that traces and compiles.
-        modules: Modules that register custom layers, imported by the child.
+        steps: Number of timed steps, after one step that traces and compiles.
+        modules: Modules that register custom layers, to be imported by the child process.
 
     Returns:
-        `memory` in bytes (NaN on a CPU without Linux's accounts), `seconds` per step (the median),
-        `rows_per_second`, `device` and `source` of the memory figure.
+        A dict: `memory` in bytes (NaN on a CPU without Linux's `/proc`), the median `seconds` per step,
+        `rows_per_second`, `device`, and `source`, the origin of the memory figure.
 
     Raises:
-        ChildError: The process ended early, for want of memory for instance.
+        ChildError: If the process fails, for example by running out of memory.
     """
     check_positive_int("batch_size", batch_size)
     check_positive_int("steps", steps)
@@ -48,7 +49,7 @@ def measured_step(
 
 
 def _measure(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    keras.ops.sum(keras.ops.ones((8, 8)) @ keras.ops.ones((8, 8)))  # the backend starts
+    keras.ops.sum(keras.ops.ones((8, 8)) @ keras.ops.ones((8, 8)))  # starts the backend
     before = _resident_peak()
     model = model_of(request)
     random = np.random.default_rng(0)
@@ -60,7 +61,7 @@ def _measure(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[
     seconds = []
     for _ in range(request["steps"]):
         start = time.perf_counter()
-        float(model.train_on_batch(x, y, return_dict=True)["loss"])  # waits for the step
+        float(model.train_on_batch(x, y, return_dict=True)["loss"])  # waits for the step to finish
         seconds.append(time.perf_counter() - start)
     device = _device_peak()
     memory = _resident_peak() - before if device is None else device
@@ -77,11 +78,11 @@ def _measure(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[
 def _made_up(random: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     if dtype.startswith("int"):
         return random.integers(0, 2, shape).astype(dtype)
-    return (random.random(shape) < 0.5).astype(dtype)  # numbers, and labels of both classes
+    return (random.random(shape) < 0.5).astype(dtype)  # numbers and labels, with both classes
 
 
 def _resident_peak() -> float:
-    # Not `ru_maxrss`: on Linux a child starts from the peak of the process that made it.
+    # Not `ru_maxrss`: on Linux it starts from the peak of the parent process.
     try:
         status = Path("/proc/self/status").read_text("ascii")
     except OSError:

@@ -1,4 +1,4 @@
-"""How much an optimizer keeps for each parameter."""
+"""Number of optimizer slots per parameter."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ import keras
 
 
 def slots_per_parameter(optimizer: Any) -> float | None:
-    """Gives the number of values that an optimizer keeps for each trainable value.
+    """Counts the values that an optimizer stores per trainable value.
 
-    A copy of the optimizer is shown two small weights, and what it makes is counted: Adam's two moments,
-    one of SGD with momentum, one more for a moving average of the weights.
+    A copy of the optimizer is built for two small weights and its variables are counted: 2 for the moments
+    of Adam, 1 for SGD with momentum, 1 more for a moving average of the weights.
 
     Args:
-        optimizer: A Keras optimizer, or its name.
+        optimizer: A Keras optimizer or its name.
 
     Returns:
-        The number; `None` for an optimizer whose slots are not of the weights' shapes, or that
-        treats shapes differently (Adafactor, Muon).
+        The number of values, or `None` if the slots do not have the shapes of the weights or depend on
+        them (Adafactor, Muon).
 
     >>> slots_per_parameter("adam"), slots_per_parameter(keras.optimizers.SGD(momentum=0.9))
     (2.0, 1.0)

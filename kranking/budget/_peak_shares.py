@@ -1,4 +1,4 @@
-"""How much of what a layer says it keeps is in memory at the peak of XLA's training step."""
+"""Fitted fractions of the saved activations that are in memory at the peak of a training step."""
 
 import json
 from functools import cache
@@ -8,17 +8,17 @@ from kranking.layers import Work
 
 
 def peak_share(name: str) -> float:
-    """Returns the fitted factor of a class of layers, or the common one if no fitted model had the class.
+    """Returns the fitted factor of a layer class, or the common factor if no fitted model contained it.
 
     Args:
-        name: Name of the class; `"gradients"` and `"table_gradients"` are those of the parameters.
+        name: Name of the class; `"gradients"` and `"table_gradients"` for the gradients of parameters.
     """
     shares = _shares()
     return shares.get(name, shares[""])
 
 
 def peak_elements(work: Work) -> float:
-    """Returns the activations per row that are in memory at the peak, of those that layers save."""
+    """Returns how many of the saved activations per row are in memory at the peak."""
     return sum(peak_share(name) * saved for name, saved in work.saved_by.items())
 
 

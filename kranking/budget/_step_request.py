@@ -1,4 +1,4 @@
-"""A model's architecture on its way to another process, and the training step it is asked about there."""
+"""Transfer of a model configuration to another process, and its training step there."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from kranking.models import RankingModel
 
 
 def request_of(model: RankingModel, batch_size: int, optimizer: Any, **more: Any) -> dict[str, Any]:
-    """Says which model is meant, without its weights."""
+    """Serializes a model, without its weights, and its optimizer for a child process."""
     return {
         "model": keras.saving.serialize_keras_object(model),
         "optimizer": _portable(keras.optimizers.get(optimizer)),
@@ -18,7 +18,7 @@ def request_of(model: RankingModel, batch_size: int, optimizer: Any, **more: Any
 
 
 def _portable(optimizer: Any) -> dict[str, Any]:
-    """Serialises an optimizer as Keras's own: on PyTorch, Keras makes classes that need its tensors."""
+    """Serializes an optimizer as the class in `keras.optimizers`; on PyTorch Keras subclasses it."""
     saved = keras.saving.serialize_keras_object(optimizer)
     name = next(
         c.__name__ for c in type(optimizer).__mro__ if hasattr(keras.optimizers, c.__name__)
@@ -32,7 +32,7 @@ def _portable(optimizer: Any) -> dict[str, Any]:
 
 
 def model_of(request: dict[str, Any]) -> RankingModel:
-    """Makes the model of a request, compiled and with its optimizer's slots, from fresh weights."""
+    """Creates the model of a request with new weights, compiled and with the slots of its optimizer."""
     for module in request.get("modules", ()):
         __import__(module)
     model = keras.saving.deserialize_keras_object(request["model"])
@@ -43,7 +43,7 @@ def model_of(request: dict[str, Any]) -> RankingModel:
 
 
 def batch_shapes(model: RankingModel, batch_size: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Gives shape and dtype of every input and label of a batch."""
+    """Returns the shape and dtype of every input and label of a batch."""
     inputs = {
         name: ((batch_size, *spec.shape), keras.backend.standardize_dtype(spec.dtype))
         for name, spec in model.preprocessor.inputs.items()

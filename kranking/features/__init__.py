@@ -1,4 +1,4 @@
-"""Declarations of a log's columns, what they learn from it, and the layer that makes fields of them."""
+"""Feature declarations, learning them from a log, and the layer that converts features to fields."""
 
 from kranking.features._categorical import Categorical as Categorical
 from kranking.features._embedding import Embedding as Embedding

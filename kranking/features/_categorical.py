@@ -12,34 +12,37 @@ from kranking.features._feature import (
     not_fitted,
 )
 
-# What stands for null in a served request, whose tensors have no null: "" and the least integers.
+# Values that mean null in served requests, whose tensors have no null: "" and the smallest integers.
 NULLS = (None, "", -(2**31), -(2**63))
 
 
 @dataclass(frozen=True, repr=False)
 class Categorical(Feature):
-    """A column of strings or integers, one embedding row per value.
+    """A column of strings or integers with one embedding row per value.
 
-    Row 0 of the table serves every value outside the vocabulary, null included; the values of the
-    vocabulary follow from row 1, most frequent first. With `hash_buckets` a value goes to row
-    `1 + hash(value) mod hash_buckets` instead, and nothing is learnt. "" and the least 32-bit and
-    64-bit integers count as null: tensors of a served request have no other.
+    Row 0 of the table is used for all values outside the vocabulary, including null; the values of the
+    vocabulary have the rows from 1, most frequent first. With `hash_buckets`, the row of a value is
+    `1 + hash(value) mod hash_buckets` instead, and nothing is learned. "" and the smallest 32-bit and
+    64-bit integers are treated as null, since the tensors of a served request cannot represent null.
 
     Args:
         name: Name of the feature, of its field and of its model input.
         side: `"user"`, `"item"` or `"context"`.
         column: Column of the log; `None` reads the column called `name`.
-        vocabulary: The values, all strings or all integers. `None` learns them with `fit`.
-        min_count: Values seen less often than this are left out of a learnt vocabulary.
-        max_size: Keeps only that many of the most frequent values.
+        vocabulary: The values, all strings or all integers. `None` means that `fit` learns them.
+        min_count: Minimum count of a value in a learned vocabulary.
+        max_size: Maximum size of a learned vocabulary, which keeps the most frequent values.
         hash_buckets: Number of hash buckets, instead of a vocabulary.
-        max_length: Makes the feature multi-valued: lists cut or padded to this many values.
-        separator: Splits a string column into values, `"12,65"` with `","`. Needs `max_length`.
-        pooling: How the vectors of several values become one: `"mean"`, `"sum"` or `"max"`.
-        embedding_dim: Width of the field; `None` takes `default_embedding_dim` of the cardinality.
-        l2_normalize: Scales the field to unit length.
+        max_length: Makes the feature multi-valued: lists are truncated or padded to this length.
+        separator: Separator that splits strings into values, such as `","`. Requires `max_length`.
+        pooling: Pooling over several values: `"mean"`, `"sum"` or `"max"`.
+        embedding_dim: Width of the field; `None` means `default_embedding_dim` of the number of rows.
+        l2_normalize: Whether to scale the field to unit length.
         initializer: Keras initializer of the table.
         regularizer: Keras regularizer of the table.
+
+    Raises:
+        ValueError: If an argument is invalid or arguments exclude each other.
 
     >>> Categorical("country", side="user", vocabulary=("DE", "FR")).num_rows
     3
@@ -69,11 +72,12 @@ class Categorical(Feature):
         check_table(self)
         if self.separator is not None and self.max_length is None:
             raise ValueError(
-                f"`separator` of feature {self.name!r} makes lists: give `max_length` as well."
+                f"`separator` of feature {self.name!r} creates lists and requires `max_length`. "
+                f"Received: separator={self.separator!r}, max_length=None"
             )
         if self.hash_buckets is not None and self.vocabulary is not None:
             raise ValueError(
-                f"Feature {self.name!r} takes either `vocabulary` or `hash_buckets`. Received: both"
+                f"Feature {self.name!r} must have either `vocabulary` or `hash_buckets`. Received: both"
             )
         if self.vocabulary is not None:
             object.__setattr__(self, "vocabulary", _valid_vocabulary(self.name, self.vocabulary))
@@ -85,12 +89,12 @@ class Categorical(Feature):
 
     @property
     def multivalued(self) -> bool:
-        """Whether a row holds several values."""
+        """Whether a row of the log contains several values."""
         return self.max_length is not None
 
     @property
     def num_rows(self) -> int:
-        """Rows of the embedding table, the out-of-vocabulary row included."""
+        """Number of rows in the embedding table, including the out-of-vocabulary row."""
         if not self.fitted:
             raise not_fitted(self)
         return 1 + (self.hash_buckets or len(self.vocabulary or ()))
@@ -101,7 +105,7 @@ class Categorical(Feature):
         return self.embedding_dim or default_embedding_dim(self.num_rows)
 
     def inputs(self) -> dict[str, InputSpec]:
-        """One input of table rows."""
+        """Returns one input of table rows."""
         return {self.name: InputSpec((self.max_length,) if self.max_length else (), "int32")}
 
 
@@ -114,18 +118,18 @@ def _valid_vocabulary(name: str, values: Any) -> tuple[Any, ...]:
     kinds = {type(v) for v in values}
     if kinds and kinds not in ({str}, {int}):
         raise ValueError(
-            f"`vocabulary` of feature {name!r} must hold only strings or only integers. "
+            f"`vocabulary` of feature {name!r} must contain only strings or only integers. "
             f"Received: {sorted(k.__name__ for k in kinds)}"
         )
     nulls = [v for v in values if v in NULLS]
     if nulls:
         raise ValueError(
-            f"`vocabulary` of feature {name!r} must not hold what stands for null, which is row 0: "
-            f"'' and the least integers. Received: {nulls}"
+            f"`vocabulary` of feature {name!r} must not contain values that mean null and have row 0: "
+            f"'' and the smallest integers. Received: {nulls}"
         )
     if len(set(values)) != len(values):
         twice = next(v for i, v in enumerate(values) if v in values[:i])
         raise ValueError(
-            f"`vocabulary` of feature {name!r} must not repeat a value. Received twice: {twice!r}"
+            f"`vocabulary` of feature {name!r} must not contain duplicates. Received twice: {twice!r}"
         )
     return values

@@ -1,4 +1,4 @@
-"""Columns of a log as Arrow arrays: conversion, types, and the errors that name where a value stands."""
+"""Columns of a log as Arrow arrays: conversion, type checks, and errors that name file and row."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
 from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
-FLOAT32_MAX = float(np.finfo(np.float32).max)  # what is larger is infinite for a model
+FLOAT32_MAX = float(np.finfo(np.float32).max)  # larger values are infinite for a model
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where rows come from, for error messages."""
+    """Origin of rows, for error messages."""
 
     file: str = "the given columns"
     first_row: int = 0
 
     def at(self, row: int) -> str:
-        """Names one row."""
+        """Returns the position of a row as text."""
         return f"row {self.first_row + int(row)} of {self.file}"
 
 
 def as_arrow(column: Any, name: str = "") -> pa.Array:
-    """Makes an Arrow array of a column: NumPy, Arrow or a list; NaN of an object column is null."""
-    wanted = f"Column {name!r} must hold one value per row, all of one type. Received: "
+    """Converts a NumPy, Arrow or list column to an Arrow array; NaN in an object array becomes null."""
+    wanted = f"Column {name!r} must contain one value per row, all of the same type. Received: "
     if column is None or isinstance(
         column, str | bytes | Mapping
-    ):  # Arrow takes a text for letters
+    ):  # Arrow would iterate over the letters of a text
         raise ValueError(f"{wanted}{column!r:.100}")
     try:
         return _as_arrow(column)
@@ -53,16 +53,16 @@ def _as_arrow(column: Any) -> pa.Array:
 
 
 def require(feature: Feature, column: str, columns: Iterable[str], origin: Origin) -> None:
-    """Raises `ValueError` unless `column`, which `feature` reads, is there."""
+    """Raises `ValueError` if a column that a feature reads is missing."""
     if column not in columns:
         raise ValueError(
-            f"Feature {feature.name!r} needs column {column!r}, which {origin.file} does not have. "
+            f"Feature {feature.name!r} needs column {column!r}, which is missing in {origin.file}. "
             f"Received: {sorted(columns)}"
         )
 
 
 def check_lengths(columns: Mapping[str, Any]) -> int:
-    """Gives the number of rows, or raises `ValueError` unless all columns have as many."""
+    """Returns the number of rows; raises `ValueError` unless all columns have the same length."""
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"Columns must have equal lengths. Received: {lengths}")
@@ -70,14 +70,14 @@ def check_lengths(columns: Mapping[str, Any]) -> int:
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Whether values are lists."""
+    """Whether the values are lists."""
     return (
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     )
 
 
 def is_id(kind: pa.DataType) -> bool:
-    """Whether values can be categories."""
+    """Whether the values can be categories."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return (
@@ -89,14 +89,14 @@ def is_id(kind: pa.DataType) -> bool:
 
 
 def is_string(kind: pa.DataType) -> bool:
-    """Whether values are text."""
+    """Whether the values are strings."""
     return (
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     )
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether values are numbers."""
+    """Whether the values are numbers."""
     types = pa.types
     return (
         types.is_integer(kind)
@@ -108,16 +108,16 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def is_time(kind: pa.DataType) -> bool:
-    """Whether values are moments."""
+    """Whether the values are points in time."""
     return is_number(kind) or pa.types.is_timestamp(kind)
 
 
 def check_type(feature: Feature, column: str, kind: pa.DataType, origin: Origin) -> None:
-    """Raises `ValueError` unless a column of this type can feed `feature`."""
+    """Raises `ValueError` unless the type of a column is suitable for a feature."""
     expected, good = _expectation(feature, column)
     if not good(kind):
         raise ValueError(
-            f"Column {column!r} of feature {feature.name!r} has the wrong type in {origin.file}. "
+            f"Column {column!r} of feature {feature.name!r} has a wrong type in {origin.file}. "
             f"Expected: {expected}. Received: {kind}"
         )
 
@@ -141,16 +141,16 @@ def _expectation(feature: Feature, column: str) -> tuple[str, Any]:
 
 
 def check_vocabulary_type(column: str, text: bool, kind: pa.DataType, origin: Origin) -> None:
-    """Raises `ValueError` unless a column's values are of the type of its vocabulary."""
+    """Raises `ValueError` unless the values of a column have the type of its vocabulary."""
     if is_string(kind) != text:
         raise ValueError(
-            f"Column {column!r} in {origin.file} must hold {'strings' if text else 'integers'}, "
-            f"as its vocabulary does. Received: {kind}"
+            f"Column {column!r} in {origin.file} must contain {'strings' if text else 'integers'} "
+            f"like its vocabulary. Received: {kind}"
         )
 
 
 def check_widths(feature: Embedding, array: pa.Array, lengths: np.ndarray, origin: Origin) -> None:
-    """Raises `ValueError` unless every vector that is there has the feature's width."""
+    """Raises `ValueError` unless all vectors, except null, have the width of the feature."""
     wrong = (lengths != feature.dim) & array.is_valid().to_numpy(zero_copy_only=False)
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -163,24 +163,24 @@ def check_widths(feature: Embedding, array: pa.Array, lengths: np.ndarray, origi
 def check_parallel(
     feature: Sequence, column: str, lengths: np.ndarray, own: np.ndarray, origin: Origin
 ) -> None:
-    """Raises `ValueError` unless the lists of `column` are as long as those of the sequence's ids."""
+    """Raises `ValueError` unless the lists of a column are as long as the ids of the sequence."""
     if not np.array_equal(own, lengths):
         row = int(np.argmax(own != lengths))
         raise ValueError(
-            f"Column {column!r} of sequence {feature.name!r} must hold lists as long as those of "
+            f"Column {column!r} of sequence {feature.name!r} must contain lists as long as those of "
             f"{feature.source!r}. Expected: {lengths[row]} values. "
             f"Received: {own[row]} in {origin.at(row)}"
         )
 
 
 def list_parts(array: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Gives the values of all lists one after the other, and each list's length (null: 0)."""
+    """Returns the concatenated values of all lists, and the length of each list (0 for null)."""
     lengths = pc.list_value_length(array)  # pyright: ignore
     return array.flatten(), pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def split_strings(array: pa.Array, separator: str) -> pa.Array:
-    """Splits each string; null and "" are empty lists."""
+    """Splits each string; null and "" become empty lists."""
     lists = pc.split_pattern(array, separator)  # pyright: ignore
     empty = pc.fill_null(pc.equal(array, ""), True)  # pyright: ignore
     return pc.if_else(empty, pa.scalar([], lists.type), lists)  # pyright: ignore
@@ -189,9 +189,9 @@ def split_strings(array: pa.Array, separator: str) -> pa.Array:
 def pad_positions(
     lengths: np.ndarray, width: int, *, newest_last: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gives, for each row and place, the position in the flat values, and whether there is one.
+    """Returns, for each row and place, the position in the flat values, and whether it exists.
 
-    With `newest_last` a row is read from its end, so that place 0 is the newest event.
+    With `newest_last`, rows are read from the end, so that place 0 is the newest event.
     """
     starts = np.cumsum(lengths) - lengths
     places = np.arange(width)
@@ -201,22 +201,22 @@ def pad_positions(
 
 
 def pad(flat: np.ndarray, positions: np.ndarray, valid: np.ndarray, fill: Any) -> np.ndarray:
-    """Lays flat values out as a matrix, `fill` where there is none."""
+    """Arranges flat values in a matrix, with `fill` where there is no value."""
     out = np.full(valid.shape, fill, flat.dtype)
     out[valid] = flat[positions[valid]]
     return out
 
 
 def numbers(array: pa.Array) -> np.ndarray:
-    """Gives float64 values, NaN for null."""
+    """Converts values to float64, with NaN for null."""
     if pa.types.is_decimal(array.type) or pa.types.is_null(array.type):
         array = array.cast(pa.float64())
     return np.asarray(array.to_numpy(zero_copy_only=False), np.float64)
 
 
 def seconds(array: pa.Array, unit: str) -> np.ndarray:
-    """Gives times as float64 seconds, NaN for null."""
+    """Converts times to float64 seconds, with NaN for null."""
     if pa.types.is_timestamp(array.type):
-        # From nanoseconds, what is lost is below a microsecond.
+        # Nanoseconds lose less than a microsecond.
         return numbers(array.cast(pa.timestamp("us"), safe=False).cast(pa.int64())) / 1e6
     return numbers(array) / UNITS_PER_SECOND[unit]

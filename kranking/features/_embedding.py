@@ -1,4 +1,4 @@
-"""Declaration of a given vector."""
+"""Declaration of a column of vectors."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -9,16 +9,16 @@ from kranking.features._feature import Feature, InputSpec, check_table
 
 @dataclass(frozen=True, repr=False)
 class Embedding(Feature):
-    """A vector that the log carries, such as an image embedding, optionally projected.
+    """A column of precomputed vectors, such as image embeddings, optionally projected.
 
     Args:
         name: Name of the feature, of its field and of its model input.
-        dim: Width of the vector in the log.
+        dim: Width of the vectors in the log.
         side: `"user"`, `"item"` or `"context"`.
         column: Column of the log; `None` reads the column called `name`.
-        project_to: Width of a learnt linear projection, without bias; `None` keeps the vector.
-        nulls: What a missing vector becomes: `"refuse"` raises, naming the row; `"zeros"` takes zeros.
-        l2_normalize: Scales the field to unit length, after the projection.
+        project_to: Width of a learned linear projection without bias; `None` for no projection.
+        nulls: Treatment of null: `"refuse"` raises an error that names the row, `"zeros"` uses zeros.
+        l2_normalize: Whether to scale the field, after the projection, to unit length.
         initializer: Keras initializer of the projection.
         regularizer: Keras regularizer of the projection.
 
@@ -47,5 +47,5 @@ class Embedding(Feature):
         return self.project_to or self.dim
 
     def inputs(self) -> dict[str, InputSpec]:
-        """One input, the vector."""
+        """Returns one input, the vector."""
         return {self.name: InputSpec((self.dim,), "float32")}

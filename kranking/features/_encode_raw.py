@@ -1,4 +1,4 @@
-"""Every transform of the host's reference, once more, in operations that a served graph has."""
+"""The transforms of `Preprocessor`, written in operations that served graphs support."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,19 +17,23 @@ from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
 
 def encode_raw(ops: Any, raw: RawColumns, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives a model's inputs from the tensors of a log's columns, inside a graph.
+    """Computes model inputs from the tensors of the columns of a log, inside a graph.
 
-    What `Preprocessor` gives for the same rows, but that nothing is refused: a number that is missing or
-    not finite becomes what the declaration imputes; one that is declared to be refused becomes the learnt
-    mean, or where none is learnt the middle of its bounds or 0; a vector becomes zeros.
+    The result is the same as that of `Preprocessor`, except that nothing is refused: a number that is
+    missing or not finite becomes the value that the declaration imputes. For a declaration that refuses
+    such numbers, it becomes the learned mean or, if there is none, the middle of the bounds or 0. A
+    vector becomes zeros.
 
-    Features that need the same arithmetic share it, side by side in one matrix: a runtime spends more
-    time on calling a small operator than on its work.
+    Features with the same arithmetic share it in one matrix: a runtime spends more time on starting
+    small operators than on their work.
 
     Args:
-        ops: The graph's operations; `kranking.export` has those of TensorFlow and of ONNX.
+        ops: Operations of the graph; `kranking.export` has those of TensorFlow and of ONNX.
         raw: The columns.
-        tensors: By name of `raw.inputs`.
+        tensors: Tensors by name, as in `raw.inputs`.
+
+    Returns:
+        The model inputs by name.
     """
     rows = _Rows(ops, raw, tensors)
     made: dict[str, Any] = _numbers(ops, raw, tensors)
@@ -50,7 +54,7 @@ def encode_raw(ops: Any, raw: RawColumns, tensors: Mapping[str, Any]) -> dict[st
 
 
 class _Rows:
-    """Table rows of raw values: looked up one by one, or hashed together."""
+    """Table rows of raw values, with one lookup per tensor and one hash for all hashed tensors."""
 
     def __init__(self, ops: Any, raw: RawColumns, tensors: Mapping[str, Any]):
         self.ops, self.raw, self.tensors = ops, raw, tensors
@@ -62,13 +66,13 @@ class _Rows:
         self._hashed = self._hash(list(wanted)) if wanted else {}
 
     def of(self, table: Categorical, name: str) -> Any:
-        """Gives the rows of a tensor's values in a table, int32."""
+        """Returns the int32 table rows of the values of a tensor."""
         if table.hash_buckets is not None:
             return self._hashed[name, table.hash_buckets]
         return self.ops.lookup(self.tensors[name], table.vocabulary or ())
 
     def pad(self, rows: Any, length: str, fill: int = -1, newest_last: bool = False) -> Any:
-        """Gives lists with `fill` behind their last value; read from their end if that is the newest."""
+        """Fills lists after their last value with `fill`; reverses them if the newest value is last."""
         ops, width = self.ops, self.ops.width(rows)
         places = np.arange(width, dtype=np.int32)[None]
         kept = ops.column(
@@ -101,12 +105,14 @@ class _Rows:
 
 
 def hash_codes(ops: Any, values: Any) -> Any:
-    """Computes `hash_integers` of int64 values in a graph."""
+    """Computes `hash_integers` for int64 values in a graph."""
     rest = values
     sums: list[Any] = [None, None]
     for position in range(5):
         limb = ops.floor_mod(rest, np.int64(LIMB))
-        rest = ops.divide(ops.subtract(rest, limb), np.int64(LIMB))  # exact, so the same as a floor
+        rest = ops.divide(
+            ops.subtract(rest, limb), np.int64(LIMB)
+        )  # exact, hence equal to a floor division
         for k, prime in enumerate(PRIMES):
             term = ops.multiply(limb, np.int64(COEFFICIENTS[k][position]))
             before = np.int64(OFFSETS[k]) if sums[k] is None else sums[k]
@@ -119,7 +125,7 @@ def hash_codes(ops: Any, values: Any) -> Any:
 
 
 def _numbers(ops: Any, raw: RawColumns, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Normalises plain numbers, those on a logarithmic scale together and all others together."""
+    """Normalizes plain numbers in two groups: those on a logarithmic scale, and all others."""
     plain = [f for f in raw.features if isinstance(f, Numeric) and not f.bucketized]
     made = {}
     for group in (
@@ -158,7 +164,7 @@ def _moments(feature: Numeric) -> tuple[float, float]:
 
 
 def imputed_number(feature: Numeric) -> float:
-    """Gives what a served model sees in place of a number that is missing or not finite."""
+    """Returns the replacement for numbers in served requests that are missing or not finite."""
     if feature.nulls != "refuse":
         return float(transform_numbers(feature, np.array([np.nan]), np.array([True]))[0])
     if feature.transform == "scale":
@@ -176,7 +182,7 @@ def _bucket(ops: Any, feature: Numeric, values: Any) -> Any:
         low, high = map(np.float64, feature.bounds)
         values = ops.minimum(ops.maximum(values, low), high)
     boundaries = np.asarray(feature.boundaries, np.float64)[None]
-    reached = ops.cast(ops.less_equal(boundaries, values), "int32")  # NaN reaches none
+    reached = ops.cast(ops.less_equal(boundaries, values), "int32")  # no boundary for NaN
     row = ops.add(ops.total(reached), np.int32(1))
     return ops.flat(ops.where(good, row, np.int32(0)))
 
@@ -207,7 +213,7 @@ def _sequence(ops: Any, feature: Sequence, rows: _Rows, names: Mapping[str, str]
 
 
 def host_side(features: Iterable[Feature]) -> list[str]:
-    """Names the features whose strings a client has to turn into something else before a graph.
+    """Returns the names of features whose strings a client must hash or split before the graph.
 
     >>> host_side([Categorical("user", hash_buckets=10), Numeric("age", mean=0.0, std=1.0)])
     ['user']

@@ -1,4 +1,4 @@
-"""What all declarations of a log's columns share."""
+"""Base class and shared checks of the feature declarations."""
 
 import math
 from dataclasses import KW_ONLY, dataclass, field, fields
@@ -12,7 +12,7 @@ SIDES = ("user", "item", "context")
 
 
 class InputSpec(NamedTuple):
-    """Shape without the batch axis, and dtype, of one model input."""
+    """Shape, without the batch axis, and dtype of a model input."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -20,11 +20,11 @@ class InputSpec(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Feature:
-    """Base of every declaration: a name, a side, and the log column it reads.
+    """Base class of feature declarations: a name, a side, and a column of the log.
 
     Args:
         name: Name of the feature, of its field and of its model input. Any non-empty string.
-        side: Who the value belongs to: `"user"`, `"item"` or `"context"`.
+        side: The entity that the value belongs to: `"user"`, `"item"` or `"context"`.
         column: Column of the log. `None` reads the column called `name`.
     """
 
@@ -42,34 +42,34 @@ class Feature:
         check_choice("side", self.side, SIDES)
 
     def __repr__(self):
-        # A learnt vocabulary can hold a million values: what is shown is what was said, cut short.
+        # Only arguments that differ from their defaults, shortened: vocabularies can have a million values.
         said = ((f.name, getattr(self, f.name), f.default) for f in fields(self) if f.repr)
         parts = [f"{name}={_short(value)}" for name, value, default in said if value != default]
         return f"{type(self).__name__}({', '.join([repr(self.name), *parts[1:]])})"
 
     @property
     def source(self) -> str:
-        """The log column that holds the value."""
+        """The column of the log with the values."""
         return self.column or self.name
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every log column that this feature reads."""
+        """All columns of the log that this feature reads."""
         return (self.source,)
 
     @property
     def fitted(self) -> bool:
-        """Whether nothing is left to learn from a log."""
+        """Whether there is nothing left to learn from a log."""
         return True
 
     @property
     def width(self) -> int:
-        """Width of the feature's field."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how wide its field is")
+        """Width of the field of the feature."""
+        raise NotImplementedError(f"{type(self).__name__} must define `width`")
 
     def inputs(self) -> dict[str, InputSpec]:
-        """Model inputs of this feature, by name."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what its inputs are")
+        """Returns the model inputs of this feature by name."""
+        raise NotImplementedError(f"{type(self).__name__} must define `inputs`")
 
 
 def _short(value: Any) -> str:
@@ -79,14 +79,14 @@ def _short(value: Any) -> str:
 
 
 def serialize_attribute(feature: Feature, attribute: str, serialize: Any) -> None:
-    """Replaces a Keras object held by a frozen declaration with its configuration."""
+    """Replaces a Keras object in a frozen declaration by its configuration."""
     value = getattr(feature, attribute)
     if value is not None and not isinstance(value, str | dict):
         object.__setattr__(feature, attribute, serialize(value))
 
 
 def check_table(feature: Any) -> None:
-    """Checks the weights' arguments of a declaration that owns a table or a projection."""
+    """Checks the initializer and regularizer of a declaration with a table or a projection."""
     serialize_attribute(feature, "initializer", keras.initializers.serialize)
     serialize_attribute(feature, "regularizer", keras.regularizers.serialize)
     try:
@@ -94,16 +94,19 @@ def check_table(feature: Any) -> None:
         keras.regularizers.get(feature.regularizer)
     except Exception as error:
         raise ValueError(
-            f"`initializer` and `regularizer` of feature {feature.name!r} must be what Keras knows. "
+            f"Feature {feature.name!r} must have a Keras initializer, and a Keras regularizer or None. "
             f"Received: initializer={feature.initializer!r}, regularizer={feature.regularizer!r}"
         ) from error
 
 
 def default_embedding_dim(cardinality: int) -> int:
-    """Gives an embedding width from the number of values: a power of two near `6 · V^(1/4)`.
+    """Returns an embedding width for a number of values: a power of two near `6 · V^(1/4)`.
 
-    The fourth-root rule grows slowly with the cardinality; rounding to powers of two lets many
-    fields share one lookup. The width is at least 4, at most 64, and no wider than the values need.
+    The fourth root grows slowly with the cardinality V, and rounding to powers of two lets many fields
+    share one lookup. The width is at least 4, at most 64, and at most V rounded up to a power of two.
+
+    Args:
+        cardinality: Number of values V.
 
     >>> [default_embedding_dim(v) for v in (2, 30, 1_000, 1_000_000)]
     [4, 16, 32, 64]
@@ -115,8 +118,8 @@ def default_embedding_dim(cardinality: int) -> int:
 
 
 def not_fitted(feature: Feature) -> ValueError:
-    """The error for using a declaration whose statistics have not been learnt."""
+    """Returns the error for using a declaration that is not fitted."""
     return ValueError(
-        f"Feature {feature.name!r} has nothing learnt yet. Call "
-        "`features = kranking.features.fit(features, paths)` first, or give what it should learn."
+        f"Feature {feature.name!r} is not fitted. Call "
+        "`features = kranking.features.fit(features, paths)` first, or pass the values to be learned."
     )

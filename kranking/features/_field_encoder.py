@@ -1,4 +1,4 @@
-"""The layer that turns model inputs into fields."""
+"""The layer that converts model inputs to fields."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -31,17 +31,17 @@ _POOL: dict[str, Callable] = {"mean": masked_mean, "sum": masked_sum, "max": mas
 
 @serializable
 class FieldEncoder(keras.layers.Layer):
-    """Makes one vector of each feature: `{name: (batch, width)}`.
+    """Converts each feature to a field, a vector per row of the batch: `{name: (batch, width)}`.
 
-    A categorical or bucketised feature takes its row of an embedding table, several rows pooled. A number
-    is its own field of width 1, a given vector is kept or projected, a sequence looks its ids up in the
-    table of another feature and is pooled or encoded. Features of equal width share one lookup in one
-    table, each with its own rows and initializer, which changes neither names nor results.
+    The field of a categorical or bucketized feature is a row of an embedding table, or several rows pooled.
+    A number is a field of width 1, and a vector is kept or projected. The ids of a sequence are looked up
+    in the table of another feature and pooled or encoded. Features of equal width share one lookup in one
+    table, in which each has its rows with its initializer; this changes neither names nor results.
 
-    An id outside its table reads row 0, on every backend; in lists, negative ids mark padding.
+    Ids outside of their table read row 0 on every backend; in lists, negative ids are padding.
 
     Args:
-        features: Fitted declarations.
+        features: Fitted feature declarations.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: a dict, by input name, of `(batch,)`, `(batch, dim)` or `(batch, length)`.
@@ -53,7 +53,7 @@ class FieldEncoder(keras.layers.Layer):
     """
 
     def __init__(self, features: Iterable[Feature], **kwargs):
-        # Tables stay in float32 and only looked-up rows are cast: casting tables costs a copy per step.
+        # Tables stay in float32 and only looked-up rows are cast: casting a table copies it in each step.
         super().__init__(autocast=False, **kwargs)
         self.features = tuple(from_config(f) if isinstance(f, dict) else f for f in features)
         check_features(self.features)
@@ -92,7 +92,7 @@ class FieldEncoder(keras.layers.Layer):
         return self.fields_of(self.features, inputs, training)
 
     def fields_of(self, features: Iterable[Feature], inputs, training=None) -> dict[str, Any]:
-        """Gives the fields of some features, from the inputs that these read."""
+        """Computes the fields of some features from the inputs that they read."""
         features = tuple(features)
         groups = self._reads(self._with_candidates(features))
         vectors = read_tables(groups, inputs, self.compute_dtype)
@@ -105,10 +105,10 @@ class FieldEncoder(keras.layers.Layer):
         return fields
 
     def table(self, name: str) -> Any:
-        """Gives the rows of one feature's table, `(num_rows, width)`."""
+        """Returns the table of one feature, `(num_rows, width)`."""
         if name not in self._table_of:
             raise ValueError(
-                f"`name` must be a feature with a table, one of {sorted(self._table_of)}. "
+                f"`name` must be one of the features with a table, {sorted(self._table_of)}. "
                 f"Received: {name!r}"
             )
         index = self._table_of[name]
@@ -117,13 +117,13 @@ class FieldEncoder(keras.layers.Layer):
         return rows[start : start + self._by_name[name].num_rows]
 
     def set_table(self, name: str, rows: Any) -> None:
-        """Replaces the rows of one feature's table, `(num_rows, width)`; row 0 is out of vocabulary."""
+        """Sets the table of one feature to `(num_rows, width)` rows; row 0 is out of vocabulary."""
         shape = tuple(self.table(name).shape)
         if tuple(rows.shape) != shape:
             raise ValueError(
-                f"`rows` of feature {name!r} must have the shape {shape}. Received: {tuple(rows.shape)}"
+                f"`rows` of feature {name!r} must have shape {shape}. Received: {tuple(rows.shape)}"
             )
-        # Features of one width share a table, one below the other.
+        # Features of equal width share a table, one below the other.
         index = self._table_of[name]
         start = self._tables[index].offsets[name]
         whole = np.array(ops.convert_to_numpy(self.tables[index].value))
@@ -144,12 +144,12 @@ class FieldEncoder(keras.layers.Layer):
         return {**super().get_config(), "features": [to_config(f) for f in self.features]}
 
     def work(self, input_shape=None) -> Work:
-        """Sums tables, projections and sequence encoders; a lookup is no matrix product."""
+        """Returns the work of tables, projections and sequence encoders; lookups have no FLOPs."""
         rows = sum(t.num_rows * t.width for t in self._tables)
         return sum(map(self.field_work, self.features), Work(rows, table_parameters=rows))
 
     def field_work(self, feature: Feature) -> Work:
-        """Gives what making one feature's field takes, its table apart, which others may share."""
+        """Returns the work of one field without its table, which other features may share."""
         total = Work(saved_elements=self.field_widths[feature.name])
         if isinstance(feature, Embedding) and feature.project_to is not None:
             size = feature.dim * feature.width
@@ -177,13 +177,13 @@ class FieldEncoder(keras.layers.Layer):
         return isinstance(feature, Numeric) and not feature.bucketized
 
     def _with_candidates(self, features: tuple[Feature, ...]) -> list[Feature]:
-        """Gives features and those whose vectors are put beside their events."""
+        """Returns features and the candidates whose vectors are concatenated with their events."""
         given = dict.fromkeys(f.name for f in features)
         given |= {f.candidate: None for f in features if isinstance(f, Sequence) and f.candidate}
         return [self._by_name[name] for name in given]
 
     def _reads(self, features) -> list[tuple[Any, list[TableRead]]]:
-        """Gives each table that features read, and who reads it."""
+        """Returns each table that features read, with its readers."""
         of_tables: list[list[TableRead]] = [[] for _ in self._tables]
         of_actions = []
         for feature in features:

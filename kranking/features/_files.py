@@ -1,4 +1,4 @@
-"""Finding a log's Parquet files."""
+"""Search for the Parquet files of a log."""
 
 import glob
 import os
@@ -12,10 +12,10 @@ Paths = str | os.PathLike | Iterable[str | os.PathLike]
 
 
 def find_files(paths: Paths, suffix: str = ".parquet") -> list[str]:
-    """Gives the files of a path, a folder, a glob or a list of them, sorted within each.
+    """Returns the files of a path, a folder, a glob or a list of these, sorted within each.
 
     Raises:
-        ValueError: If nothing matches.
+        ValueError: If no file matches.
     """
     if not isinstance(paths, str | os.PathLike):
         return [file for path in paths for file in find_files(path, suffix)]
@@ -28,17 +28,17 @@ def find_files(paths: Paths, suffix: str = ".parquet") -> list[str]:
         files = [text] if os.path.exists(text) else []
     if not files:
         raise ValueError(
-            f"`paths` must name {suffix} files that exist. Received: {text!r}, which matches none"
+            f"`paths` must match existing {suffix} files. Received: {text!r}, which matches none"
         )
     return files
 
 
 def open_parquet(file: str) -> pq.ParquetFile:
-    """Opens a Parquet file; a damaged or truncated one raises `ValueError` with its name."""
+    """Opens a Parquet file; raises `ValueError` with its name if it is damaged or truncated."""
     try:
         return pq.ParquetFile(file)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(
-            f"{file!r} cannot be read as Parquet: it is empty, truncated or another format. "
-            f"Received: {os.path.getsize(file)} bytes; Arrow says: {error}"
+            f"{file!r} cannot be read as Parquet: it is empty, truncated or in another format. "
+            f"Received: {os.path.getsize(file)} bytes. Arrow error: {error}"
         ) from error

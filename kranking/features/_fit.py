@@ -1,4 +1,4 @@
-"""Learns vocabularies, moments and boundaries from a log in one streaming pass."""
+"""Learning of vocabularies, moments and boundaries from a log in one streaming pass."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
@@ -19,20 +19,23 @@ def fit(
     batch_rows: int = 65_536,
     seed: int = 0,
 ) -> list[Feature]:
-    """Gives the declarations with everything learnt that was left to learn.
+    """Returns fitted declarations: learns vocabularies, moments and boundaries from a log.
 
-    One pass over the files, block by block: memory holds one block, the counts of distinct values, and a
-    seeded sample for boundaries. What is given (a vocabulary, bounds, moments) stays as given. Each
-    declaration comes back with `observed`: rows, nulls, and values out of vocabulary.
+    Reads the files once, block by block. Memory contains one block, the counts of distinct values, and a
+    seeded sample for boundaries. Values that are given (a vocabulary, bounds, moments) are not changed. The
+    returned declarations have `observed`: counts of rows, nulls and values out of vocabulary.
 
     Args:
-        features: Declarations.
-        data: Parquet files (path, folder, glob, or a list), or a mapping of columns in memory.
-        batch_rows: Rows read at a time.
-        seed: Seed of the sample that boundaries are taken from.
+        features: Feature declarations.
+        data: Parquet files (path, folder, glob, or a list of these), or a mapping of columns in memory.
+        batch_rows: Number of rows in a block.
+        seed: Seed of the sample for boundaries.
+
+    Returns:
+        The fitted declarations, in the same order.
 
     Raises:
-        ValueError: For a column that is missing or of the wrong type, and for a log without rows.
+        ValueError: If a column is missing or has a wrong type, or the log has no rows.
 
     >>> fit([Categorical("country")], {"country": ["DE", "FR", "DE"]})[0].vocabulary
     ('DE', 'FR')
@@ -53,7 +56,7 @@ def fit(
         rows += check_lengths(block)
     if not rows:
         where = "the given columns" if isinstance(data, Mapping) else repr(data)
-        raise ValueError(f"`data` must hold rows to learn from. Received: none in {where}")
+        raise ValueError(f"`data` must contain rows to learn from. Received: no rows in {where}")
     return [learner.finish() for learner in learners]
 
 

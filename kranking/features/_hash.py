@@ -1,12 +1,12 @@
-"""Integer and string hashes with the same value on every machine, backend and runtime.
+"""Integer and string hashes with equal values on all machines, backends and runtimes.
 
-Integers are cut into five limbs of 15 bits (two's complement, so a 32-bit graph that extends the sign
-sees the same limbs), each limb enters a linear form modulo a prime below 2^15.5, and the cube of
-that form is taken, which permutes the residues because both primes are 2 modulo 3. Two such residues
-make a code below 2^31. Every intermediate fits in a signed 32-bit integer, so a graph can compute the
-hash with integer multiply, add, floor-divide and modulo alone.
+Integers are split into five limbs of 15 bits (two's complement, so a 32-bit graph that extends the sign
+computes the same limbs). A linear form of the limbs modulo a prime below 2^15.5 is cubed, which permutes
+the residues because both primes are 2 modulo 3. Two such residues are combined to a code below 2^31. All
+intermediate values fit into signed 32-bit integers, so a graph can compute the hash with integer
+multiply, add, floor-divide and modulo alone.
 
-Strings take the first eight bytes of BLAKE2b of their UTF-8 form, and go on as integers.
+Strings are hashed as integers: the first eight bytes of the BLAKE2b digest of their UTF-8 encoding.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def hash_strings(values: list[str]) -> np.ndarray:
 
 
 def digest_strings(values: list[str]) -> np.ndarray:
-    """Gives the integer of each string that `hash_integers` goes on with, int64.
+    """Returns the int64 digest of each string, the input of `hash_integers`.
 
     >>> bool((hash_integers(digest_strings(["a"])) == hash_strings(["a"])).all())
     True

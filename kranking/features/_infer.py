@@ -1,4 +1,4 @@
-"""Proposes declarations from the columns of a log."""
+"""Proposal of declarations for the columns of a log."""
 
 from collections.abc import Iterable, Mapping
 
@@ -14,8 +14,8 @@ from kranking.features._files import Paths, find_files, open_parquet
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Sequence
 
-_SKEWED = 3.0  # third standardised moment above which a logarithm helps
-_FEW = 32  # as many different integers or fewer are names, not amounts
+_SKEWED = 3.0  # skewness above which a logarithm helps
+_FEW = 32  # at most this many distinct integers are categories, not quantities
 _ID_WORDS = {"id", "ids", "uid", "code", "zip", "type", "tag", "tab"}
 _ID_WORDS |= {"user", "item", "video", "pin", "author", "country", "city", "device"}
 _TIME_WORDS = {"time", "timestamp", "ts", "date", "datetime", "epoch"}
@@ -31,31 +31,34 @@ def infer(
     sides: Mapping[str, str] | None = None,
     sample_rows: int = 100_000,
 ) -> list[Feature]:
-    """Proposes one declaration per column, to be read and corrected by a person.
+    """Proposes a declaration for each column, to be reviewed and corrected by a person.
 
-    Looks at the schema and the first rows. Strings, booleans, integers with few values or a name such as
-    `user_id` or `city` become `Categorical`; other numbers `Numeric`, with a logarithm if they are
-    skewed and not negative; lists of floats of one length `Embedding`; lists of ids a `Sequence` if
-    most of them are values of a single categorical, else a multi-valued `Categorical`. Columns of
-    times and columns that never vary are left out. What is a label, an outcome or a look into the
-    future cannot be seen in the data: exclude it.
+    Reads the schema and the first rows. Strings, booleans, and integers with few values or a name such as
+    `user_id` or `city` become `Categorical`; other numbers become `Numeric`, with a logarithm if they are
+    skewed and not negative; lists of floats of equal length become `Embedding`; lists of ids become a
+    `Sequence` if most of the ids are values of a single-valued categorical, and otherwise a multi-valued
+    `Categorical`. Columns of times and constant columns are skipped. Labels, outcomes and information
+    from the future cannot be detected: exclude them.
 
     Args:
-        paths: Parquet files: path, folder, glob or a list of them.
-        exclude: Columns to leave out: labels, outcomes, session ids.
-        sides: Side by column; columns not named get theirs from a prefix such as `user_` or `item_`.
-        sample_rows: Rows to look at.
+        paths: Parquet files: path, folder, glob or a list of these.
+        exclude: Columns to skip: labels, outcomes, session ids.
+        sides: Side by column; the default follows from a prefix such as `user_` or `item_`.
+        sample_rows: Number of rows to read.
+
+    Returns:
+        The proposed declarations, in the order of the columns.
 
     Raises:
-        ValueError: If `exclude` or `sides` name a column that the log does not have.
+        ValueError: If `exclude` or `sides` contain a column that is not in the log.
     """
     table = _sample(find_files(paths)[0], sample_rows)
     exclude, sides = set(exclude), dict(sides or {})
     unknown = sorted((exclude | set(sides)) - set(table.column_names))
     if unknown:
         raise ValueError(
-            f"`exclude` and `sides` must name columns of the log. Received: {unknown}, "
-            f"of {table.column_names}"
+            f"`exclude` and `sides` must contain columns of the log, {table.column_names}. "
+            f"Received: {unknown}"
         )
     columns = {n: table[n].combine_chunks() for n in table.column_names if n not in exclude}
     proposed = {
@@ -76,7 +79,7 @@ def _sample(file: str, rows: int) -> pa.Table:
         if read >= rows:
             break
     if not read:
-        raise ValueError(f"`paths` must hold rows to look at. Received: {file!r}, which has none")
+        raise ValueError(f"`paths` must contain rows. Received: {file!r}, which has no rows")
     return pa.Table.from_batches(batches).slice(0, rows)
 
 
@@ -137,7 +140,7 @@ def _named_like_id(name: str) -> bool:
 
 
 def _is_time(name: str, column: pa.Array) -> bool:
-    """Whether integers are moments: named so, and in the range of dates or of seconds since 1970."""
+    """Whether integers are times: by their name, and in the range of dates or seconds since 1970."""
     if not pa.types.is_integer(column.type) or not _TIME_WORDS & set(_words(name)):
         return False
     low, high = (float(pc.min_max(column)[key].as_py()) for key in ("min", "max"))  # pyright: ignore
@@ -147,7 +150,7 @@ def _is_time(name: str, column: pa.Array) -> bool:
 def _as_sequence(
     feature: Categorical, columns: Mapping[str, pa.Array], proposed: Mapping[str, Feature | None]
 ) -> Sequence | None:
-    """Finds the single-valued categorical whose values a list holds, if most are."""
+    """Finds the single-valued categorical that contains most values of a list, if there is one."""
     values = pc.unique(columns[feature.name].flatten())  # pyright: ignore
     best, share = None, 0.5
     for name, other in proposed.items():

@@ -1,4 +1,4 @@
-"""What `fit` keeps of each declaration's column while blocks stream by."""
+"""Streaming statistics that `fit` collects for each declaration."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from kranking.features._feature import Feature
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Sequence
 
-_SAMPLE = 200_000  # values kept for boundaries: a quantile's rank is then off by about 0.1 %
+_SAMPLE = 200_000  # values kept for boundaries; the rank error of a quantile is then about 0.1 %
 
 
 def learner_of(feature: Feature, seed: int) -> Any:
-    """Gives what learns a declaration: `update` takes a block, `finish` gives the fitted declaration."""
+    """Returns the learner of a feature: `update` reads a block, `finish` returns the declaration."""
     if isinstance(feature, Categorical):
         return _Vocabulary(feature)
     if isinstance(feature, Numeric):
@@ -30,7 +30,7 @@ def learner_of(feature: Feature, seed: int) -> Any:
 
 
 class _Nulls:
-    """Learns nothing; counts rows and nulls."""
+    """Counts rows and nulls, and learns nothing."""
 
     def __init__(self, feature: Any):
         self.feature = feature
@@ -49,7 +49,7 @@ class _Nulls:
 
 
 class _Counts:
-    """Counts values, which are all strings or all integers."""
+    """Counts values, which must be all strings or all integers."""
 
     def __init__(self, feature: Feature, column: str, vocabulary: tuple[Any, ...] | None):
         self.feature, self.column = feature, column
@@ -65,8 +65,8 @@ class _Counts:
         if self.kind not in (None, kind):
             names = {str: "strings", int: "integers"}
             raise ValueError(
-                f"Column {self.column!r} of feature {self.feature.name!r} must hold "
-                f"{names[self.kind]}, as its vocabulary or the rows before do. "
+                f"Column {self.column!r} of feature {self.feature.name!r} must contain "
+                f"{names[self.kind]} like its vocabulary or the previous rows. "
                 f"Received: {names[kind]} in {origin.file}"
             )
         self.kind = kind
@@ -133,7 +133,7 @@ class _Actions(_Nulls):
 
 
 class _Moments(_Nulls):
-    """Merges moments block by block (Chan's update), and keeps a uniform sample for boundaries."""
+    """Merges moments of blocks (Chan's update), and keeps a uniform sample for boundaries."""
 
     feature: Numeric
 
@@ -168,7 +168,7 @@ class _Moments(_Nulls):
         self.count = total
 
     def _keep(self, values: np.ndarray) -> None:
-        # The values with the smallest random keys are a uniform sample of all seen so far.
+        # The values with the smallest random keys are a uniform sample of all values so far.
         self.sample = np.concatenate([self.sample, values])
         self.keys = np.concatenate([self.keys, self.random.random(len(values))])
         if len(self.keys) > _SAMPLE:
@@ -194,7 +194,7 @@ class _Moments(_Nulls):
         std = float(np.sqrt(self.squares / self.count))
         learnt = {"mean": float(self.mean), "std": std}
         if self.low == self.high:
-            # Rounding would leave a std of 1e-17, and a serving value that differs at 1e17.
+            # Rounding would yield a std of 1e-17 and scale differences in serving by 1e17.
             learnt = {"mean": float(self.low), "std": 0.0}
         given = {"mean": feature.mean, "std": feature.std}
         learnt.update({k: v for k, v in given.items() if v is not None})

@@ -1,4 +1,4 @@
-"""From values to table rows on the host: vocabulary or hash."""
+"""Lookup of table rows on the host, by vocabulary or hash."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from kranking.features._hash import hash_integers, hash_strings
 
 
 class Lookup:
-    """Maps values to table rows: 0 for null and for what is not known, real values from 1.
+    """Maps values to table rows: 0 for null and unknown values, known values from 1.
 
     Args:
-        vocabulary: The values in row order, or `None` to hash.
-        hash_buckets: Number of buckets when hashing.
+        vocabulary: The values in the order of rows, or `None` to hash.
+        hash_buckets: Number of hash buckets.
     """
 
     def __init__(self, vocabulary: tuple[Any, ...] | None, hash_buckets: int | None = None):
@@ -24,14 +24,14 @@ class Lookup:
         self._text = bool(vocabulary) and isinstance(vocabulary[0], str)
 
     def __call__(self, values: pa.Array, column: str, origin: Origin) -> np.ndarray:
-        """Gives the row of each value, int32; `column` and `origin` are for messages."""
+        """Returns the int32 row of each value; `column` and `origin` are used in error messages."""
         if pa.types.is_boolean(values.type):
             values = values.cast(pa.int8())
         coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
         rows = self._rows_of(coded.dictionary, column, origin)
-        # One more entry at the end, 0, is where nulls point.
+        # Nulls point to an additional entry at the end, 0.
         table = np.append(rows, np.int32(0))
-        # A dictionary may be indexed by int8, which has no place for one more entry.
+        # The indices of a dictionary may be int8, too small for the additional entry.
         codes = coded.indices.cast(pa.int64()).fill_null(len(rows))
         return table[codes.to_numpy(zero_copy_only=False)]
 

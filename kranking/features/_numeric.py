@@ -19,28 +19,32 @@ TRANSFORMS = ("standardize", "log", "scale", "bucketize", "none")
 
 @dataclass(frozen=True, repr=False)
 class Numeric(Feature):
-    """A column of numbers, normalised to one float, or cut into buckets with an embedding row each.
+    """A column of numbers, normalized to one float, or bucketized with one embedding row per bucket.
 
-    `standardize`: `(x − mean) / std`. `log`: the same on `sign(x) · ln(1 + |x|)`. `scale`:
-    `(x − low) / (high − low)` with given `bounds`. `bucketize`: row `1 + #{boundaries ≤ x}` of a
-    table, row 0 for nulls. `none`: the number itself. `bounds` clips before any of them.
+    `standardize`: `(x − mean) / std`. `log`: the same for `sign(x) · ln(1 + |x|)`. `scale`:
+    `(x − low) / (high − low)` with the given `bounds`. `bucketize`: row `1 + #{boundaries ≤ x}` of a
+    table, row 0 for null. `none`: the raw number. `bounds` clips the values before any transform.
 
     Args:
         name: Name of the feature, of its field and of its model input.
         side: `"user"`, `"item"` or `"context"`.
         column: Column of the log; `None` reads the column called `name`.
         transform: `"standardize"`, `"log"`, `"scale"`, `"bucketize"` or `"none"`.
-        bounds: `(low, high)`; values outside are clipped. Needed by `"scale"`.
-        nulls: What a null, NaN or infinity becomes: `"refuse"` raises, naming the row; `"mean"` takes
-            the learnt mean; a number takes that number. `"bucketize"` always sends them to row 0.
-        mean: Mean of the (logged) value; `None` learns it.
-        std: Standard deviation of the (logged) value; `None` learns it.
-        num_buckets: Number of equal-mass buckets to learn.
-        boundaries: Increasing bucket boundaries; `None` learns them.
-        embedding_dim: Width of a bucketised field; `None` takes `default_embedding_dim`.
-        l2_normalize: Scales a bucketised field to unit length.
+        bounds: `(low, high)`; values outside are clipped. Required by `"scale"`.
+        nulls: Treatment of null, NaN and infinity: `"refuse"` raises an error that names the row,
+            `"mean"` uses the learned mean, a number is used as the value. With `"bucketize"` they
+            always have row 0.
+        mean: Mean of the values, for `"log"` of the logarithms; `None` means that `fit` learns it.
+        std: Standard deviation, likewise.
+        num_buckets: Number of buckets of equal mass to learn.
+        boundaries: Increasing bucket boundaries; `None` means that `fit` learns them.
+        embedding_dim: Width of a bucketized field; `None` means `default_embedding_dim`.
+        l2_normalize: Whether to scale a bucketized field to unit length.
         initializer: Keras initializer of the bucket table.
         regularizer: Keras regularizer of the bucket table.
+
+    Raises:
+        ValueError: If an argument is invalid or arguments exclude each other.
 
     >>> Numeric("age", transform="bucketize", boundaries=(18, 30, 50)).num_rows
     5
@@ -78,14 +82,14 @@ class Numeric(Feature):
             self._check_boundaries()
         if self.nulls == "mean" and self.transform == "scale":
             raise ValueError(
-                f"Feature {self.name!r}: `scale` learns no mean to impute; give a number as `nulls`."
+                f"Feature {self.name!r} with `scale` has no mean: `nulls` must be 'refuse' or a number."
             )
 
     def _check_bounds(self):
         if self.bounds is None:
             if self.transform == "scale":
                 raise ValueError(
-                    f"Feature {self.name!r} needs `bounds` to be scaled. Received: bounds=None"
+                    f"Feature {self.name!r} with `scale` requires `bounds`. Received: bounds=None"
                 )
             return
         bounds = _floats(self.bounds)
@@ -108,12 +112,12 @@ class Numeric(Feature):
 
     @property
     def bucketized(self) -> bool:
-        """Whether the field comes from a table."""
+        """Whether the field is a row of a table."""
         return self.transform == "bucketize"
 
     @property
     def fitted(self) -> bool:
-        """Whether moments or boundaries are known."""
+        """Whether the required moments or boundaries are known."""
         if self.bucketized:
             return self.boundaries is not None
         if self.transform in ("standardize", "log"):
@@ -122,7 +126,7 @@ class Numeric(Feature):
 
     @property
     def num_rows(self) -> int:
-        """Rows of a bucketised feature's table, the row of nulls included."""
+        """Number of rows in the table of a bucketized feature, including the row of nulls."""
         if self.boundaries is None:
             raise not_fitted(self)
         return 2 + len(self.boundaries)
@@ -135,12 +139,12 @@ class Numeric(Feature):
         return self.embedding_dim or default_embedding_dim(self.num_rows)
 
     def inputs(self) -> dict[str, InputSpec]:
-        """One input: a table row if bucketised, else the normalised number."""
+        """Returns one input: a table row if bucketized, otherwise the normalized number."""
         return {self.name: InputSpec((), "int32" if self.bucketized else "float32")}
 
 
 def _floats(values: Any) -> tuple[float, ...]:
-    """Gives numbers as floats; empty where they are none, so that the caller refuses them."""
+    """Converts numbers to floats; empty if they are not numbers, which the caller rejects."""
     try:
         return tuple(float(v) for v in values)
     except (TypeError, ValueError):

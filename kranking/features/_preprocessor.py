@@ -1,4 +1,4 @@
-"""The host's reference of every transform: a log's columns in, model inputs out."""
+"""Transform from the columns of a log to model inputs on the host, the reference for graphs."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -32,15 +32,18 @@ from kranking.features._sequence import Sequence
 
 
 class Preprocessor:
-    """Turns a log's columns into a model's inputs, in NumPy: the reference that graphs must equal.
+    """Converts the columns of a log to model inputs in NumPy, the reference for exported graphs.
 
     Args:
-        features: Fitted declarations.
+        features: Fitted feature declarations.
 
     Attributes:
-        inputs: Shape without batch axis and dtype of every model input, by name.
-        columns: The log columns that are read.
-        counts: Per feature: rows, nulls and values out of vocabulary seen so far.
+        inputs: Shape, without the batch axis, and dtype of every model input, by name.
+        columns: The columns of the log that are read.
+        counts: Counts of rows, nulls and values out of vocabulary so far, by feature.
+
+    Raises:
+        ValueError: If a feature is not fitted.
 
     >>> ages = Numeric("age", mean=40.0, std=10.0)
     >>> Preprocessor([ages])({"age": np.array([30.0, 45.0])})
@@ -74,7 +77,7 @@ class Preprocessor:
     def __call__(
         self, columns: Mapping[str, Any], origin: Origin | None = None
     ) -> dict[str, np.ndarray]:
-        """Encodes columns of equal length; `origin` names them in errors."""
+        """Converts columns of equal length; `origin` is used in error messages."""
         origin = origin or Origin()
         given = {
             name: self._column(feature, name, columns, origin) for feature, name in self._reads
@@ -90,7 +93,7 @@ class Preprocessor:
         return outputs
 
     def check_schema(self, schema: pa.Schema, origin: Origin) -> None:
-        """Raises `ValueError` if a file of this schema cannot be encoded."""
+        """Raises `ValueError` if a file with this schema cannot be converted."""
         for feature in self.features:
             for column in feature.columns:
                 require(feature, column, schema.names, origin)
@@ -113,7 +116,7 @@ class Preprocessor:
             return {feature.name: self._embedding(feature, arrays[0], origin)}
         if isinstance(feature, Sequence):
             return self._sequence(feature, arrays, origin)
-        raise TypeError(f"No transform is known for a {type(feature).__name__}")
+        raise TypeError(f"There is no transform for features of type {type(feature).__name__}")
 
     def _count(self, feature: Feature, nulls: Any, unknown: Any = 0) -> None:
         counts = self.counts[feature.name]
@@ -137,15 +140,15 @@ class Preprocessor:
 
     def _numeric(self, feature: Numeric, array: pa.Array, origin: Origin) -> np.ndarray:
         values = numbers(array)
-        bad = ~(np.abs(values) <= FLOAT32_MAX)  # what overflows is infinite for the model
+        bad = ~(np.abs(values) <= FLOAT32_MAX)  # overflowing values are infinite for the model
         missing = np.count_nonzero(bad)
         self._count(feature, missing)
         if missing and feature.nulls == "refuse" and not feature.bucketized:
             row = int(np.argmax(bad))
             raise ValueError(
-                f"Feature {feature.name!r} refuses null, NaN and infinity. Received: {values[row]} in "
-                f"column {feature.source!r}, {origin.at(row)}. Declare `nulls='mean'` or a number to "
-                "impute it."
+                f"Feature {feature.name!r} must not contain null, NaN or infinity. "
+                f"Received: {values[row]} in column {feature.source!r}, {origin.at(row)}. "
+                "Declare `nulls='mean'` or a number to impute such values."
             )
         return transform_numbers(feature, values, bad)
 
@@ -163,9 +166,9 @@ class Preprocessor:
             bad |= missing
         if bad.any():
             row = int(np.argmax(bad))
-            hint = "" if not missing[row] else " Declare `nulls='zeros'` to take zeros."
+            hint = "" if not missing[row] else " Declare `nulls='zeros'` to use zeros."
             raise ValueError(
-                f"Feature {feature.name!r} refuses null, NaN and infinity. Received: "
+                f"Feature {feature.name!r} must not contain null, NaN or infinity. Received: "
                 f"{'null' if missing[row] else 'a vector with NaN or infinity'} in "
                 f"column {feature.source!r}, {origin.at(row)}.{hint}"
             )
@@ -190,7 +193,7 @@ class Preprocessor:
             times = _parallel(feature, feature.time, columns, lengths, origin)
             times = seconds(times, feature.time_unit)
             now = seconds(columns[feature.request_time], feature.time_unit)
-            # A time that is not known is taken as now: the event stays, and nothing becomes NaN.
+            # An unknown time is treated as now, so that the event is kept and nothing becomes NaN.
             ages = now[:, None] - pad(times, *places, np.nan)
             ages = np.where(np.abs(ages) <= FLOAT32_MAX, ages, 0.0)
             out[f"{feature.name}.age"] = ages.astype(np.float32)
@@ -204,14 +207,14 @@ def _parallel(
     lengths: np.ndarray,
     origin: Origin,
 ) -> pa.Array:
-    """Gives the values of a column whose lists are as long as those of the sequence's ids."""
+    """Returns the values of a column whose lists must be as long as the ids of the sequence."""
     flat, own = list_parts(columns[column])
     check_parallel(feature, column, lengths, own, origin)
     return flat
 
 
 def transform_numbers(feature: Any, values: np.ndarray, bad: np.ndarray) -> np.ndarray:
-    """Clips, imputes and normalises float64 values; `bad` marks those to impute."""
+    """Clips, imputes and normalizes float64 values; `bad` marks the values to impute."""
     if feature.bounds is not None:
         values = np.clip(values, *feature.bounds)
     if feature.bucketized:
@@ -228,6 +231,6 @@ def transform_numbers(feature: Any, values: np.ndarray, bad: np.ndarray) -> np.n
         low, high = feature.bounds
         values = (values - low) / (high - low)
     if feature.transform in ("standardize", "log"):
-        # A column that never varies carries nothing: it becomes 0 instead of a division by zero.
+        # A constant column has no information: it becomes 0 instead of a division by zero.
         values = (values - feature.mean) / (feature.std or 1.0)
     return values.astype(np.float32)

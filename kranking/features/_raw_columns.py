@@ -1,4 +1,4 @@
-"""A log's columns as the tensors that a served graph takes: no null, one width, nothing looked up yet."""
+"""Columns of a log as tensors for served graphs: without null, of fixed width, not looked up yet."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -32,23 +32,24 @@ NULL_INTEGER = -(2**63)
 
 
 class RawColumns:
-    """Names, types and widths of a log's columns as tensors, and the host's way from one to the other.
+    """Converts the columns of a log to the tensors of a served graph, and declares these tensors.
 
-    A column of strings stays one, with "" for null; integers are int64, with the least for null; numbers
-    and times are float64, with NaN for null; a given vector is float32, of NaN if it is null. Of a list,
-    the values that the feature keeps stand first, in the log's order, and `<column>.length` counts
-    them. A column goes by its name; one that is read in a second way is `<column>.<feature>` there.
+    Strings remain strings, with "" for null; integers are int64, with the smallest one for null; numbers
+    and times are float64, with NaN for null; vectors are float32, all NaN for null. Of a list, the tensor
+    contains first the values that the feature keeps, in the order of the log, and `<column>.length` is
+    their number. A tensor has the name of its column; if a column is read in a second way, that tensor is
+    called `<column>.<feature>`.
 
-    Strings that are hashed become integers here, as no graph runtime computes their digest.
+    Strings that are hashed become integers here, since no graph runtime computes their digest.
 
     Args:
-        features: Fitted declarations.
-        tables: The declarations that sequences refer to; `None` looks among `features`.
+        features: Fitted feature declarations.
+        tables: Declarations that sequences refer to; `None` means `features`.
         taken: Names that no tensor may have.
 
     Attributes:
-        inputs: Shape without batch axis and dtype of every tensor, by name.
-        names: By feature, the tensor of each part: `value`, `length`, `action`, `time`, `request_time`.
+        inputs: Shape, without the batch axis, and dtype of every tensor, by name.
+        names: Tensor names by feature and part: `value`, `length`, `action`, `time`, `request_time`.
 
     >>> RawColumns([Numeric("age", mean=40.0, std=10.0)])({"age": [30.0, None]})
     {'age': array([30., nan])}
@@ -71,7 +72,7 @@ class RawColumns:
     def __call__(
         self, columns: Mapping[str, Any], origin: Origin | None = None
     ) -> dict[str, np.ndarray]:
-        """Gives the tensors of columns of equal length; `origin` names them in errors."""
+        """Converts columns of equal length to tensors; `origin` is used in error messages."""
         origin = origin or Origin()
         given, outputs = {}, {}
         for feature in self.features:
@@ -111,7 +112,7 @@ class RawColumns:
         return {"value": value, "length": self._add(feature, f"{value}.length", (), "int32", value)}
 
     def _add(self, feature: Feature, column: Any, shape: Any, dtype: str, way: Any = None) -> str:
-        """Gives the name of the tensor of a column that is read in this way."""
+        """Returns the name of the tensor for a column that is read in this way; declares it if new."""
         ways, key = self._ways.setdefault(column, {}), (shape, dtype, way)
         if key not in ways:
             name = f"{column}.{feature.name}" if ways else column
@@ -156,12 +157,12 @@ class RawColumns:
 
 
 def id_dtype(feature: Categorical) -> str:
-    """Gives the type of a categorical's raw values: int64 if hashed, else that of its vocabulary."""
+    """Returns the dtype of raw categorical values: int64 if hashed, else that of the vocabulary."""
     return "int64" if feature.hash_buckets is not None else dtype_of(feature.vocabulary)
 
 
 def dtype_of(vocabulary: tuple[Any, ...] | None) -> str:
-    """Gives the type of a vocabulary's values; one that is empty takes strings."""
+    """Returns the dtype of the values of a vocabulary; strings if it is empty."""
     return "int64" if vocabulary and isinstance(vocabulary[0], int) else "string"
 
 
@@ -185,7 +186,7 @@ def _values(
         missing = np.fromiter((not v for v in texts), bool, len(texts))
         return np.where(missing, NULL_INTEGER, digest_strings([v or "" for v in texts]))
     if text != (dtype == "string"):
-        if not vocabulary:  # knows no value, whatever its type
+        if not vocabulary:  # an empty vocabulary contains no value of any type
             return np.full(len(values), "", object)
         check_vocabulary_type(column, dtype == "string", values.type, origin)
     if text:

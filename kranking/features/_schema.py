@@ -1,4 +1,4 @@
-"""Declarations as JSON, their hash, and the rules that hold between them."""
+"""Serialization, hashes and consistency checks of declarations."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _KINDS: dict[str, type] = {c.__name__: c for c in (Categorical, Numeric, Embeddi
 
 
 def to_config(declaration: Feature | Task) -> dict[str, Any]:
-    """Gives the plain mapping of a declaration, defaults left out.
+    """Returns a declaration as a JSON-serializable dict without defaults.
 
     >>> to_config(Task("save"))
     {'kind': 'Task', 'name': 'save'}
@@ -34,26 +34,24 @@ def to_config(declaration: Feature | Task) -> dict[str, Any]:
 
 
 def from_config(config: dict[str, Any]) -> Any:
-    """Makes a declaration from its plain mapping."""
+    """Creates a declaration from the output of `to_config`."""
     arguments = {
         k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k != "kind"
     }
     kind = _KINDS.get(config.get("kind", ""))
     if kind is None:
-        raise ValueError(
-            f"A declaration's `kind` must be one of {list(_KINDS)}. Received: {config.get('kind')!r}"
-        )
+        raise ValueError(f"`kind` must be one of {list(_KINDS)}. Received: {config.get('kind')!r}")
     unknown = sorted(set(arguments) - {f.name for f in fields(kind)})
     if unknown:
         raise ValueError(
-            f"A {kind.__name__} has no argument {unknown[0]!r}. Received: {sorted(arguments)}; "
-            "was it written by another version of kranking?"
+            f"A {kind.__name__} has no argument {unknown[0]!r}. Received: {sorted(arguments)}. "
+            "The declaration may be from another version of kranking."
         )
     return kind(**arguments)
 
 
 def to_json(declarations: Iterable[Feature | Task]) -> str:
-    """Writes declarations as JSON.
+    """Converts declarations to JSON.
 
     >>> from_json(to_json([Numeric("age")]))[0].name
     'age'
@@ -62,12 +60,12 @@ def to_json(declarations: Iterable[Feature | Task]) -> str:
 
 
 def from_json(text: str) -> list[Any]:
-    """Reads declarations that `to_json` wrote."""
+    """Creates declarations from the output of `to_json`."""
     return [from_config(config) for config in json.loads(text)]
 
 
 def schema_hash(declarations: Iterable[Feature | Task]) -> str:
-    """Gives a stable hash of what declarations do; what `fit` merely observed does not count.
+    """Computes a stable hash of declarations that ignores their `observed` counts.
 
     >>> schema_hash([Numeric("a")]) == schema_hash([Numeric("a")])
     True
@@ -79,7 +77,7 @@ def schema_hash(declarations: Iterable[Feature | Task]) -> str:
 
 
 def _canonical(value: Any) -> Any:
-    """Writes 1.0 as 1: declarations that are equal must have one hash."""
+    """Replaces 1.0 by 1, since equal declarations must have equal hashes."""
     if isinstance(value, dict):
         return {k: _canonical(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -88,9 +86,9 @@ def _canonical(value: Any) -> Any:
 
 
 def check_features(features: SequenceOf[Feature]) -> None:
-    """Raises `ValueError` unless names are unique and sequences refer to categoricals."""
+    """Raises `ValueError` unless names are unique and sequences refer to categorical features."""
     if not features:
-        raise ValueError("`features` must hold at least one declaration. Received: none")
+        raise ValueError("`features` must contain at least one declaration. Received: none")
     for feature in features:
         if not isinstance(feature, Feature):
             raise ValueError(
@@ -106,7 +104,7 @@ def check_features(features: SequenceOf[Feature]) -> None:
         for argument, target in (("of", feature.of), ("candidate", feature.candidate)):
             if target is not None and target not in tables:
                 raise ValueError(
-                    f"`{argument}` of sequence {feature.name!r} must name a Categorical. "
+                    f"`{argument}` of sequence {feature.name!r} must be the name of a Categorical. "
                     f"Received: {argument}={target!r}; the categoricals are {sorted(tables)}"
                 )
         if feature.candidate in lists:
@@ -117,7 +115,7 @@ def check_features(features: SequenceOf[Feature]) -> None:
 
 
 def check_tasks(tasks: SequenceOf[Task]) -> None:
-    """Raises `ValueError` unless tasks are declared, and named once each."""
+    """Raises `ValueError` unless there is a task and all tasks have different names."""
     if not tasks or not all(isinstance(task, Task) for task in tasks):
         raise ValueError(
             f"`tasks` must be at least one kranking.Task, such as kr.Task('save'). Received: {tasks!r}"
@@ -128,7 +126,7 @@ def check_tasks(tasks: SequenceOf[Task]) -> None:
 
 
 def check_no_label_is_read(columns: Iterable[str], tasks: Iterable[Task]) -> None:
-    """Raises `ValueError` if a feature reads a task's label: it would predict what it is told."""
+    """Raises `ValueError` if a feature reads the label of a task."""
     columns = set(columns)
     for task in tasks:
         if task.column in columns:
@@ -139,21 +137,21 @@ def check_no_label_is_read(columns: Iterable[str], tasks: Iterable[Task]) -> Non
 
 
 def model_inputs(features: Iterable[Feature]) -> dict[str, InputSpec]:
-    """Gives every model input by name, in the order of the declarations."""
+    """Returns all model inputs by name, in the order of the declarations."""
     inputs: dict[str, InputSpec] = {}
     for feature in features:
         for name, spec in feature.inputs().items():
             if name in inputs:
                 raise ValueError(
-                    f"Two features make a model input called {name!r}. Give one of them another `name`; "
-                    "`column` says which column it reads."
+                    f"Two features have a model input called {name!r}. Use another `name` for one of them "
+                    "and `column` for the column that it reads."
                 )
             inputs[name] = spec
     return inputs
 
 
 def field_widths(features: Iterable[Feature]) -> dict[str, int]:
-    """Gives the width of every field, in the order of the declarations."""
+    """Returns the width of every field by name, in the order of the declarations."""
     features = list(features)
     by_name = {f.name: f for f in features}
     widths = {}
@@ -166,7 +164,7 @@ def field_widths(features: Iterable[Feature]) -> dict[str, int]:
 
 
 def event_width(sequence: Sequence, features: Mapping[str, Any]) -> int:
-    """Returns the width of one event: its id's vector, and those of its action and the candidate.
+    """Returns the width of one event: the vectors of its id, its action and the candidate.
 
     Args:
         sequence: The sequence.

@@ -1,4 +1,4 @@
-"""Declaration of a user's past events, and the ways to pool them."""
+"""Declaration of a sequence of past events, and its encoders."""
 
 from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ class Pooling:
     """Pools a sequence by its masked mean, sum or maximum.
 
     Args:
-        mode: `"mean"`, `"sum"` or `"max"`. An empty sequence gives zeros.
+        mode: `"mean"`, `"sum"` or `"max"`. The result for an empty sequence is zeros.
 
     >>> Pooling("max")
     Pooling(mode='max')
@@ -25,21 +25,22 @@ class Pooling:
         check_choice("mode", self.mode, ("mean", "sum", "max"))
 
     def width(self, token_dim: int) -> int:
-        """Width of the field, from the width of one event."""
+        """Returns the width of the field, given the width of one event."""
         return token_dim
 
 
 @dataclass(frozen=True)
 class TransAct:
-    """Encodes a sequence with `kranking.layers.UserSequenceTransformer`, defaults as published.
+    """Encodes a sequence with `kranking.layers.UserSequenceTransformer`, with the published defaults.
 
     Args:
-        num_layers: Transformer encoder layers.
-        num_heads: Attention heads; divides the width of one event.
-        feedforward_dim: Hidden width of the feed-forward part.
+        num_layers: Number of Transformer encoder layers.
+        num_heads: Number of attention heads. Must divide the width of one event.
+        feedforward_dim: Hidden width of the feed-forward network.
         dropout: Dropout rate inside the encoder.
-        first_k: Newest events whose outputs are kept beside the pooled one.
-        time_window: Seconds; in training, events newer than a random part of it are hidden. 0 is off.
+        first_k: Number of newest events whose outputs are kept in addition to the pooled output.
+        time_window: Window in seconds; in training, events newer than a random fraction of it are hidden.
+            0 disables it.
 
     Reference: [Xia et al., 2023](https://arxiv.org/abs/2306.00248)
 
@@ -61,7 +62,7 @@ class TransAct:
         check_number("time_window", self.time_window, low=0.0)
 
     def width(self, token_dim: int) -> int:
-        """Width of the field, from the width of one event."""
+        """Returns the width of the field, given the width of one event."""
         return (self.first_k + 1) * token_dim
 
 
@@ -71,30 +72,33 @@ _ENCODERS = {"Pooling": Pooling, "TransAct": TransAct}
 
 @dataclass(frozen=True, repr=False)
 class Sequence(Feature):
-    """Ids of past events that share another feature's table, newest events kept.
+    """A sequence of past events whose ids use the table of another feature; the newest are kept.
 
-    Each event is the vector of its id, then, if declared, the vector of its action and the vector of
-    the candidate. The encoded input holds the newest event first, padded with −1.
+    The vector of an event is the vector of its id, followed by those of its action and of the candidate if
+    these are declared. The model input contains the newest event first and is padded with −1.
 
     Args:
         name: Name of the feature, of its field and of its model input.
         of: Name of the `Categorical` whose vocabulary and table the ids use.
-        max_length: Events kept; older ones are dropped.
+        max_length: Number of newest events to keep; older events are dropped.
         side: `"user"`, `"item"` or `"context"`.
         column: Column of the log; `None` reads the column called `name`.
-        order: How the log stores events: `"newest_last"` or `"newest_first"`.
-        action: Column with the kind of each event, a list as long as the ids.
-        action_vocabulary: The kinds of events; `None` learns them with `fit`.
-        action_dim: Width of an action's vector.
-        time: Column with the time of each event, a list as long as the ids.
-        request_time: Column with the time of the request; needed with `time`.
+        order: Order of the events in the log: `"newest_last"` or `"newest_first"`.
+        action: Column with the kinds of the events, lists as long as the ids.
+        action_vocabulary: The kinds of events; `None` means that `fit` learns them.
+        action_dim: Width of the vector of an action.
+        time: Column with the times of the events, lists as long as the ids.
+        request_time: Column with the time of the request; required with `time`.
         time_unit: Unit of both time columns: `"s"`, `"ms"` or `"us"`.
         encoder: `Pooling(...)` or `TransAct(...)`.
-        candidate: Name of the `Categorical` of the candidate, to put its vector beside each event.
-            The field then belongs to the item's side: it cannot be computed once per user.
-        l2_normalize: Scales the field to unit length.
+        candidate: Name of the `Categorical` of the candidate, whose vector is concatenated with every
+            event. The field then depends on the item, so it cannot be computed once per user.
+        l2_normalize: Whether to scale the field to unit length.
         initializer: Keras initializer of the action table.
         regularizer: Keras regularizer of the action table.
+
+    Raises:
+        ValueError: If an argument is invalid or arguments exclude each other.
 
     >>> Sequence("watched", of="video_id", max_length=50, side="user").columns
     ('watched',)
@@ -127,12 +131,13 @@ class Sequence(Feature):
         check_table(self)
         if (self.time is None) != (self.request_time is None):
             raise ValueError(
-                f"`time` and `request_time` of feature {self.name!r} go together: the model sees how long "
-                f"ago each event was. Received: time={self.time!r}, request_time={self.request_time!r}"
+                f"Feature {self.name!r} must have both `time` and `request_time`, from which the ages of "
+                "the events are computed, or neither. "
+                f"Received: time={self.time!r}, request_time={self.request_time!r}"
             )
         if self.candidate is not None and self.side == "user":
             raise ValueError(
-                f"A sequence with a `candidate` differs from item to item: give {self.name!r} "
+                f"Sequence {self.name!r} with a `candidate` depends on the item and must have "
                 f"side='item'. Received: side='user', candidate={self.candidate!r}"
             )
         if self.action_vocabulary is not None:
@@ -147,8 +152,8 @@ class Sequence(Feature):
             )
         if isinstance(self.encoder, TransAct) and self.encoder.time_window and self.time is None:
             raise ValueError(
-                f"`time_window` of feature {self.name!r} needs the times of events: give `time` and "
-                f"`request_time`. Received: time_window={self.encoder.time_window}, time=None"
+                f"`time_window` of feature {self.name!r} requires `time` and `request_time`. "
+                f"Received: time_window={self.encoder.time_window}, time=None"
             )
         if isinstance(self.encoder, TransAct) and self.encoder.first_k > self.max_length:
             raise ValueError(
@@ -158,24 +163,24 @@ class Sequence(Feature):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every log column that this feature reads."""
+        """All columns of the log that this feature reads."""
         extra = (self.action, self.time, self.request_time)
         return (self.source, *(c for c in extra if c is not None))
 
     @property
     def fitted(self) -> bool:
-        """Whether the vocabulary of actions is known, if there is one."""
+        """Whether the vocabulary of actions is known, if there are actions."""
         return self.action is None or self.action_vocabulary is not None
 
     @property
     def num_action_rows(self) -> int:
-        """Rows of the action table, the out-of-vocabulary row included."""
+        """Number of rows in the action table, including the out-of-vocabulary row."""
         if self.action_vocabulary is None:
             raise not_fitted(self)
         return 1 + len(self.action_vocabulary)
 
     def inputs(self) -> dict[str, InputSpec]:
-        """Ids, and `name.action` and `name.age` (seconds) if declared."""
+        """Returns the ids, and `name.action` and `name.age` (seconds) if declared."""
         shape = (self.max_length,)
         inputs = {self.name: InputSpec(shape, "int32")}
         if self.action is not None:
@@ -186,7 +191,7 @@ class Sequence(Feature):
 
 
 def encoder_config(encoder: Pooling | TransAct) -> dict[str, Any]:
-    """Gives the plain mapping of a sequence encoder."""
+    """Returns a sequence encoder as a JSON-serializable dict."""
     return {"class": type(encoder).__name__, **asdict(encoder)}
 
 

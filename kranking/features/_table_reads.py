@@ -1,4 +1,4 @@
-"""One lookup for the ids of all features, whatever their tables."""
+"""A single lookup for the ids of all features, across tables."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from kranking.ops import take_rows
 
 
 class TableRead(NamedTuple):
-    """An input whose ids are rows of a table: of how many, from where on, and whether it is a list."""
+    """Ids that index a table: input name, number of rows, first row, and whether ids are lists."""
 
     name: str
     num_rows: int
@@ -31,12 +31,12 @@ def read_tables(
         dtype: Type of the vectors.
 
     Returns:
-        By input name, vectors `(batch, width)`, of a list `(batch, values, width)`.
+        Vectors by input name, `(batch, width)`, or `(batch, values, width)` for lists.
     """
     reads = [read for _, some in groups for read in some]
     if not reads:
         return {}
-    # All ids at once: a runtime starts as many operators for ten features as for one.
+    # All ids at once, so that the number of operators does not grow with the number of features.
     ids = [_joinable(inputs[read.name], read.num_rows) for read in reads]
     widths = [i.shape[1] for i in ids]
     limits = np.repeat([read.num_rows for read in reads], widths)
@@ -54,7 +54,7 @@ def read_tables(
 
 
 def _joinable(ids: Any, num_rows: int) -> Any:
-    """Returns ids as integers, (batch, values); joined with others, another type would spread to them."""
+    """Returns ids as `(batch, values)` integers, so that concatenation does not change other dtypes."""
     ids = ops.convert_to_tensor(ids)
     if keras.backend.standardize_dtype(ids.dtype) not in ("int32", "int64"):
         ids = rows_within(ids, num_rows)

@@ -1,4 +1,4 @@
-"""Which embedding tables share one lookup."""
+"""Grouping of embedding tables that share one lookup."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from kranking.features._numeric import Numeric
 
 @dataclass
 class Table:
-    """Embedding tables of several features, one below the other."""
+    """Embedding tables of several features, concatenated along rows."""
 
     name: str
     width: int
@@ -36,13 +36,13 @@ class Table:
         return starts
 
     def initialize(self, shape, dtype=None):
-        """Draws each feature's rows by its own initializer, as if its table stood alone."""
+        """Initializes the rows of each feature with its initializer, as if it were a separate table."""
         parts = [fresh(f.initializer)((f.num_rows, self.width), dtype=dtype) for f in self.features]
         return ops.concatenate(parts, axis=0)
 
 
 def plan_tables(features: Iterable[Feature]) -> list[Table]:
-    """Groups features whose tables have one width, and a regularizer that sums over rows."""
+    """Groups features whose tables have equal width and regularizers, if these are sums over rows."""
     groups: dict[Any, Table] = {}
     for feature in features:
         if not isinstance(feature, Categorical) and not (
@@ -66,18 +66,20 @@ def plan_tables(features: Iterable[Feature]) -> list[Table]:
 
 
 def rows_within(ids: Any, num_rows: Any) -> Any:
-    """Gives int32 ids, those outside the table as 0: frameworks disagree on what they would read.
+    """Returns int32 ids with 0 for ids outside of the table, which frameworks treat differently.
 
-    `num_rows` is one number, or one for each column of ids.
+    Args:
+        ids: Integer ids.
+        num_rows: Number of rows in the table, or one number for each column of ids.
     """
     ids = ops.convert_to_tensor(ids)
     last = np.asarray(num_rows, "int32") - 1
-    # Compared before the cast: an int64 id past 2^31 would come back as another one's. Not by `less`,
-    # which tf2onnx does in float32, where the last of 2^24 rows and the one behind it are one number.
+    # Compared before the cast, which would map int64 ids above 2^31 to other ids. Not with `less`, which
+    # tf2onnx converts to float32, where the last of 2^24 rows and the next number are equal.
     inside = ops.logical_and(ops.greater_equal(ids, 0), ops.less_equal(ids, last))
     return ops.where(inside, ops.cast(ids, "int32"), 0)
 
 
 def valid_places(ids: Any) -> Any:
-    """Says where a padded list holds a value."""
+    """Returns a mask of the places that contain a value in padded lists of ids."""
     return ops.greater_equal(ids, 0)

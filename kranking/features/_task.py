@@ -7,14 +7,14 @@ from kranking._core import check_choice, check_number
 
 @dataclass(frozen=True)
 class Task:
-    """One user action: one label column, one logit, one weight in the loss.
+    """A user action to predict, with a label column, a logit and a weight in the loss.
 
     Args:
-        name: Name of the task and of the model's output.
-        weight: Weight of the task's loss. Not negative.
-        label: Column of the log with 0 or 1; `None` reads the column called `name`.
-        nulls: A null label: `"refuse"` raises, naming the row; `"mask"` gives the row weight 0 in this
-            task, for an action that was not observed there.
+        name: Name of the task and of the model output.
+        weight: Nonnegative weight of the loss of the task.
+        label: Column of the log with values 0 and 1; `None` reads the column called `name`.
+        nulls: Treatment of null labels: `"refuse"` raises an error that names the row, `"mask"` sets the
+            weight of the row in this task to 0, for rows in which the action was not observed.
 
     >>> Task("save", weight=2.0).column
     'save'
@@ -34,5 +34,5 @@ class Task:
 
     @property
     def column(self) -> str:
-        """The log column that holds the label."""
+        """The column of the log with the labels."""
         return self.label or self.name

@@ -1,4 +1,4 @@
-"""The layer that encodes a sequence declared with `TransAct`, and the shapes that it reads."""
+"""Creation of the layer for sequences declared with `TransAct`, and its input shapes."""
 
 from kranking._core import Shape
 from kranking.features._sequence import Sequence, TransAct
@@ -6,7 +6,7 @@ from kranking.layers import UserSequenceTransformer
 
 
 def transformer_of(sequence: Sequence) -> UserSequenceTransformer:
-    """Returns the transformer of a sequence, not built."""
+    """Creates the transformer of a sequence without building it."""
     encoder = sequence.encoder
     assert isinstance(encoder, TransAct)
     return UserSequenceTransformer(
@@ -20,7 +20,7 @@ def transformer_of(sequence: Sequence) -> UserSequenceTransformer:
 
 
 def transformer_shapes(sequence: Sequence, event_width: int) -> list[Shape]:
-    """Returns the shapes of events, mask and, where times are declared, ages."""
+    """Returns the shapes of events, mask and, if times are declared, ages."""
     length = sequence.max_length
     shapes: list[Shape] = [(None, length, event_width), (None, length)]
     return shapes if sequence.time is None else [*shapes, (None, length)]

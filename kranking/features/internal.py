@@ -1,4 +1,4 @@
-"""What other rooms use of the declarations and users of the package do not need."""
+"""Internals of the declarations that other rooms use; not part of the public API."""
 
 from kranking.features._columns import Origin as Origin
 from kranking.features._encode_raw import encode_raw as encode_raw

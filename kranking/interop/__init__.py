@@ -1,4 +1,4 @@
-"""Trained models of other libraries as kranking models with equal predictions."""
+"""Conversion of trained models from other libraries to kranking models with equal predictions."""
 
 from kranking.interop._check_same_predictions import (
     check_same_predictions as check_same_predictions,

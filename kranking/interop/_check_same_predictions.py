@@ -1,4 +1,4 @@
-"""Two models on the same rows: equal, or an error that says where they differ."""
+"""Check that two models have the same predictions on the same rows."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,17 +15,22 @@ def check_same_predictions(
     rows: Mapping[str, Any],
     tolerance: float = 1e-5,
 ) -> float:
-    """Raises `ValueError` unless a model predicts rows as the one does that it was made from.
+    """Raises `ValueError` unless a converted model has the same predictions as the original.
+
+    The difference of two predictions `p` and `q`, the original's, is `|p - q| / (1 + |q|)`.
 
     Args:
         model: A kranking model.
-        original: Called with `rows`, gives logits or probabilities: an array for one task,
-            `(rows, tasks)`, a list or a dict by task.
-        rows: Rows of the log by feature name, as `original` takes them.
-        tolerance: Allowed difference, as a share of `1 + |prediction|`.
+        original: Function that maps `rows` to logits or probabilities: an array for one task,
+            `(rows, tasks)`, a list, or a dict by task.
+        rows: Rows of the log by feature name, in the form that `original` accepts.
+        tolerance: Allowed difference.
 
     Returns:
-        The largest difference found, as such a share.
+        The largest difference.
+
+    Raises:
+        ValueError: If a difference exceeds the tolerance. The message contains the row and the task.
 
     >>> age = kr.features.Numeric("age", transform="none")
     >>> model = kr.RankingModel([age], [kr.layers.MLP([4])], [kr.Task("save")])
@@ -37,7 +42,7 @@ def check_same_predictions(
     logits = model(model.preprocess({name: _column(values) for name, values in rows.items()}))
     found = {
         "logit": logits,
-        "probability": model.probabilities(logits),  # where the original ends in a sigmoid
+        "probability": model.probabilities(logits),  # if the original ends with a sigmoid
     }
     gaps = {kind: _gap(_stack(outputs), wanted) for kind, outputs in found.items()}
     kind = min(gaps, key=lambda kind: gaps[kind].max())
@@ -46,16 +51,16 @@ def check_same_predictions(
         row, task = np.unravel_index(np.argmax(gaps[kind]), wanted.shape)
         ours = _stack(found[kind])[row, task]
         raise ValueError(
-            f"The models differ on `rows`. Row {row}, task {model.tasks[task].name!r}: expected "
-            f"{wanted[row, task]:.6g}, received the {kind} {ours:.6g}; the largest difference is "
-            f"{largest:.2g} of 1 + |prediction|, {tolerance:g} is allowed. Check the order of the "
-            "features and of the layers, and whether the original does something else between them."
+            f"The predictions for `rows` differ. Row {row}, task {model.tasks[task].name!r}: expected "
+            f"{wanted[row, task]:.6g}, received the {kind} {ours:.6g}; the largest difference relative "
+            f"to 1 + |prediction| is {largest:.2g}, the tolerance {tolerance:g}. Check the order of the "
+            "features and of the layers, and whether the original has other steps between them."
         )
     return largest
 
 
 def _column(values: Any) -> np.ndarray:
-    """Gives a column as a declaration reads it: flat, its text as text."""
+    """Converts a column to the form that declarations read: flat, with bytes decoded to text."""
     values = as_numpy(values)
     values = values.reshape(-1) if values.ndim == 2 and values.shape[1] == 1 else values
     if values.dtype.kind in "SO":
@@ -65,7 +70,7 @@ def _column(values: Any) -> np.ndarray:
 
 
 def _by_task(given: Any, tasks: list[str]) -> np.ndarray:
-    """Gives predictions as `(rows, tasks)`."""
+    """Converts predictions to an array `(rows, tasks)`."""
     if isinstance(given, Mapping):
         missing = [name for name in tasks if name not in given]
         if missing:
@@ -79,7 +84,7 @@ def _by_task(given: Any, tasks: list[str]) -> np.ndarray:
     whole = np.concatenate(arrays, axis=-1) if all(a.ndim == 2 for a in arrays) else arrays[0]
     if whole.ndim != 2 or whole.shape[1] != len(tasks) or not len(whole):
         raise ValueError(
-            f"The original must give one prediction per row and task, (rows, {len(tasks)}). "
+            f"The original must return one prediction per row and task, (rows, {len(tasks)}). "
             f"Received: {[a.shape for a in arrays]}"
         )
     return whole
@@ -92,7 +97,7 @@ def _stack(outputs: Mapping[str, Any]) -> np.ndarray:
 def _gap(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     if found.shape != wanted.shape:
         raise ValueError(
-            f"The original must give one prediction per row, {found.shape}. Received: {wanted.shape}"
+            f"The original must return one prediction per row, {found.shape}. Received: {wanted.shape}"
         )
     gap = np.abs(found - wanted) / (1.0 + np.abs(wanted))
     return np.where(np.isfinite(gap), gap, np.inf)

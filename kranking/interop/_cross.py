@@ -1,4 +1,4 @@
-"""`Cross` and `MultiLayerDCN` of TFRS, and `FeatureCross` of keras-rs, as one cross network."""
+"""Conversion of `Cross` and `MultiLayerDCN` (TFRS) and `FeatureCross` (keras-rs) to a cross network."""
 
 from typing import Any
 
@@ -11,23 +11,23 @@ CROSSES = ("Cross", "FeatureCross", "MultiLayerDCN")
 
 
 def from_tfrs_cross(layers: Any) -> CrossNetwork | LowRankCrossNetwork:
-    """Turns a stack of `Cross` layers into one cross network with their weights.
+    """Converts a stack of `Cross` layers to one cross network with the same weights.
 
-    The layers are those of `x = cross_l(x0, x)`, each fed the same `x0`. `diag_scale` of a full-rank layer
-    becomes part of its kernel, `A + c I`; a bias that is not there becomes zeros.
+    The stack computes `x = cross_l(x0, x)` with the same `x0` for every layer. The `diag_scale` c of a
+    full-rank layer is added to its kernel, `A + c I`; a missing bias becomes zeros.
 
     Args:
-        layers: `tfrs.layers.dcn.Cross` layers in order, or one; `keras_rs.layers.FeatureCross` as well; or
-            one `tfrs.layers.feature_interaction.MultiLayerDCN`. Called at least once.
+        layers: One `tfrs.layers.dcn.Cross` or `keras_rs.layers.FeatureCross` layer, or several in order; or
+            one `tfrs.layers.feature_interaction.MultiLayerDCN`. Each must have been called at least once.
 
     Returns:
-        A built `CrossNetwork`; a `LowRankCrossNetwork` for layers with a `projection_dim`.
+        A built `CrossNetwork`, or a `LowRankCrossNetwork` for layers with a `projection_dim`.
 
     Raises:
-        ValueError: For an option without a counterpart, named: a `preactivation`, a `diag_scale` beside a
-            `projection_dim`, unequal `projection_dim`s.
+        ValueError: If a layer uses an option without an equivalent, which the message names: a
+            `preactivation`, a `diag_scale` together with a `projection_dim`, or unequal `projection_dim`s.
 
-    >>> class Cross(keras.layers.Dense):  # what is read: the class's name, its config and its weights
+    >>> class Cross(keras.layers.Dense):  # only the class name, the config and the weights are read
     ...     def get_config(self):
     ...         return {"projection_dim": None, "diag_scale": 0.5, "preactivation": "linear"}
     >>> cross = Cross(3)
@@ -39,9 +39,7 @@ def from_tfrs_cross(layers: Any) -> CrossNetwork | LowRankCrossNetwork:
     stack = chain(layers)
     wrong = [label(layer) for layer in stack if kind(layer) not in CROSSES]
     if not stack or wrong:
-        raise ValueError(
-            f"`layers` must be layers of the classes {', '.join(CROSSES)}. Received: {wrong}"
-        )
+        raise ValueError(f"`layers` must be instances of {', '.join(CROSSES)}. Received: {wrong}")
     steps = [step for layer in stack for step in _steps(layer, alone=len(stack) == 1)]
     ranks = {down.shape[1] if down is not None else None for down, _, _ in steps}
     if len(ranks) > 1:
@@ -49,7 +47,7 @@ def from_tfrs_cross(layers: Any) -> CrossNetwork | LowRankCrossNetwork:
             stack[0],
             "projection_dim",
             sorted(ranks, key=str),
-            "one stack has one `projection_dim`.",
+            "all layers of a stack must have the same `projection_dim`.",
         )
     rank = ranks.pop()
     width = steps[0][1].shape[-1]
@@ -64,22 +62,25 @@ def from_tfrs_cross(layers: Any) -> CrossNetwork | LowRankCrossNetwork:
 
 
 def _steps(layer: Any, alone: bool) -> list[tuple[Any, np.ndarray, np.ndarray]]:
-    """Gives `(down or None, kernel or up, bias)` of each cross step."""
+    """Returns `(down or None, kernel or up, bias)` for each cross step."""
     config, weights = settings(layer), arrays(layer)
     if kind(layer) == "MultiLayerDCN":
         if not alone:
             raise ValueError(
-                f"{label(layer)} is a stack by itself: convert it alone. Received: several layers"
+                f"{label(layer)} is a complete stack: convert it separately. Received: several layers"
             )
         count = config["num_layers"]
-        downs, rest = weights[:count], weights[count:]  # all first factors come first
+        downs, rest = (
+            weights[:count],
+            weights[count:],
+        )  # the first factors of all steps precede the rest
         per_step = len(rest) // count
         parts = [rest[i * per_step : (i + 1) * per_step] for i in range(count)]
         return [(down, part[0], _bias(part)) for down, part in zip(downs, parts, strict=True)]
     option = "preactivation" if kind(layer) == "Cross" else "pre_activation"
     if activation_of(layer, config.get(option), option) != "linear":
         reason = (
-            "cross networks have no activation there; `inner_activation` acts between the factors."
+            "cross networks support no activation there; `inner_activation` is between the factors."
         )
         raise refuse(layer, option, config[option], reason)
     scale = config.get("diag_scale") or 0.0
@@ -87,7 +88,7 @@ def _steps(layer: Any, alone: bool) -> list[tuple[Any, np.ndarray, np.ndarray]]:
         kernel = weights[0]
         return [(None, kernel + scale * np.eye(len(kernel), dtype=kernel.dtype), _bias(weights))]
     if scale:
-        raise refuse(layer, "diag_scale", scale, "a kernel of low rank has no room for a diagonal.")
+        raise refuse(layer, "diag_scale", scale, "a low-rank kernel cannot represent a diagonal.")
     return [(weights[0], weights[1], _bias(weights[1:]))]
 
 

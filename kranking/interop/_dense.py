@@ -1,4 +1,4 @@
-"""The layers after the interaction: Dense and what stands between them, and the logits."""
+"""Conversion of the layers after the interaction: Dense, the layers between them, and the logits."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from kranking.interop._source import (
 )
 from kranking.layers import MLP, SharedBottom
 
-# Layers that Keras 2 and 3 both have, and the settings that decide what they compute.
+# Layers of both Keras 2 and 3, and the settings that determine what they compute.
 _KERAS_LAYERS = {
     "BatchNormalization": ("momentum", "epsilon", "center", "scale"),
     "LayerNormalization": ("epsilon", "center", "scale"),
@@ -29,20 +29,21 @@ _KERAS_LAYERS = {
 
 
 def from_tfrs_dense(layers: Any) -> list[keras.layers.Layer]:
-    """Turns a chain of dense layers into blocks with their weights.
+    """Converts a chain of dense layers to blocks with the same weights.
 
-    Dense layers that follow each other with one activation become one `kranking.layers.MLP`, together with
-    a Dropout of one rate after each. BatchNormalization, LayerNormalization, Dropout, Activation, ReLU
-    and LeakyReLU become Keras 3's own.
+    Consecutive Dense layers with equal activation become one `kranking.layers.MLP`, including a Dropout
+    of equal rate after each of them. BatchNormalization, LayerNormalization, Dropout, Activation, ReLU and
+    LeakyReLU become the Keras 3 layers of the same name.
 
     Args:
-        layers: A Sequential, a `tfrs.layers.blocks.MLP` or a list of layers, called at least once.
+        layers: A Sequential, a `tfrs.layers.blocks.MLP` or a list of layers. Each must have been called at
+            least once.
 
     Returns:
-        The blocks in order, built.
+        The built blocks, in order.
 
     Raises:
-        ValueError: For a layer or an activation without a counterpart, naming it.
+        ValueError: If a layer or an activation has no equivalent. The message names it.
 
     >>> source = keras.Sequential([keras.layers.Dense(8, "relu"), keras.layers.Dense(4, "relu")])
     >>> source.build((None, 6))
@@ -57,7 +58,7 @@ def from_tfrs_dense(layers: Any) -> list[keras.layers.Layer]:
             block, taken = _keras_layer(rest[0], width), 1
         else:
             raise ValueError(
-                f"{label(rest[0])} cannot be converted: only Dense, {', '.join(_KERAS_LAYERS)} can. "
+                f"{label(rest[0])} cannot be converted. Supported: Dense, {', '.join(_KERAS_LAYERS)}. "
                 f"Received: {[kind(layer) for layer in chain(layers)]}"
             )
         blocks.append(block)
@@ -66,20 +67,20 @@ def from_tfrs_dense(layers: Any) -> list[keras.layers.Layer]:
 
 
 def heads_from(towers: list[list[Any]], num_tasks: int) -> SharedBottom:
-    """Turns the last layers into heads.
+    """Converts the last layers to heads.
 
     Args:
-        towers: One chain for all tasks, or one for each; each ends in a Dense.
+        towers: One chain of layers for all tasks, or one per task; each ends with a Dense.
         num_tasks: Number of tasks.
     """
     if not all(towers):
-        raise ValueError("`logits` must hold a layer for every task. Received: an empty chain")
+        raise ValueError("`logits` must contain a layer for every task. Received: an empty chain")
     lasts = [tower[-1] for tower in towers]
     endings = {_ending(last) for last in lasts}
     units = sum(dense_arrays(last)[1].size for last in lasts)
     if units != num_tasks or len(endings) > 1:
         raise ValueError(
-            f"The last layers must give one logit per task, {num_tasks}, all with one activation. "
+            f"The last layers must output one logit per task, {num_tasks}, with equal activations. "
             f"Received: {units} from {[label(last) for last in lasts]}, {sorted(endings)}"
         )
     hidden = [_tower(tower[:-1]) for tower in towers]
@@ -93,7 +94,7 @@ def heads_from(towers: list[list[Any]], num_tasks: int) -> SharedBottom:
     ends = [dense_arrays(last) for last in lasts]
     first = hidden[0][2][0] if hidden[0][2] else ends[0][0]
     heads.build((None, first.shape[0]))
-    if not tower_units:  # all tasks in one projection
+    if not tower_units:  # one projection for all tasks
         ends = [tuple(np.concatenate(parts, axis=-1) for parts in zip(*ends))]
     weights = [weight for _, _, tower in hidden for weight in tower]
     heads.set_weights([*weights, *(weight for end in ends for weight in end)])
@@ -101,24 +102,29 @@ def heads_from(towers: list[list[Any]], num_tasks: int) -> SharedBottom:
 
 
 def _ending(layer: Any) -> str:
-    """Gives the activation of a last layer, which makes it a logit or a probability."""
+    """Returns the activation of a last layer: linear for logits, sigmoid for probabilities."""
     if kind(layer) != "Dense":
         raise ValueError(
-            f"The last layer must be a Dense that gives logits. Received: {label(layer)}"
+            f"The last layer must be a Dense whose outputs are the logits. Received: {label(layer)}"
         )
     activation = settings(layer).get("activation", "linear")
     if activation not in ("linear", "sigmoid"):
-        raise refuse(layer, "activation", activation, "the last one must be linear or sigmoid.")
+        raise refuse(
+            layer,
+            "activation",
+            activation,
+            "the last layer must have a linear or sigmoid activation.",
+        )
     return activation
 
 
 def _tower(layers: list[Any]) -> tuple[tuple[int, ...], str, list[np.ndarray]]:
-    """Gives units, activation and weights of one task's hidden layers."""
+    """Returns units, activation and weights of the hidden layers of one task."""
     wrong = [label(layer) for layer in layers if kind(layer) != "Dense"]
     activations = {activation_of(layer, settings(layer).get("activation")) for layer in layers}
     if wrong or len(activations) > 1:
         raise ValueError(
-            "The tower of a task must be Dense layers of one activation. "
+            "The tower of a task must consist of Dense layers with equal activations. "
             f"Received: {wrong or sorted(activations)}"
         )
     weights = [weight for layer in layers for weight in dense_arrays(layer)]
@@ -127,7 +133,7 @@ def _tower(layers: list[Any]) -> tuple[tuple[int, ...], str, list[np.ndarray]]:
 
 
 def _mlp(layers: list[Any]) -> tuple[keras.layers.Layer, int, int]:
-    """Makes one MLP of the Dense layers at the start; gives it, how many layers went in, its width."""
+    """Converts the leading Dense layers to an MLP; returns it, the number of layers and its width."""
     steps, taken = [], 0
     while taken < len(layers) and kind(layers[taken]) == "Dense":
         dense = layers[taken]
@@ -148,11 +154,13 @@ def _mlp(layers: list[Any]) -> tuple[keras.layers.Layer, int, int]:
 
 
 def _keras_layer(layer: Any, width: int | None) -> keras.layers.Layer:
-    """Makes Keras 3's layer of the same class, with the source's weights."""
+    """Creates the Keras 3 layer of the same class, with the weights of the source."""
     config = settings(layer)
     if "axis" in config and np.ravel(config["axis"]).tolist() not in ([-1], [1]):
-        raise refuse(layer, "axis", config["axis"], "it must normalise the last axis.")
-    if "alpha" in config:  # Keras 2's name
+        raise refuse(
+            layer, "axis", config["axis"], "only normalization over the last axis is supported."
+        )
+    if "alpha" in config:  # the name in Keras 2
         config["negative_slope"] = config.pop("alpha")
     if "activation" in config:
         activation_of(layer, config["activation"])

@@ -1,4 +1,4 @@
-"""`DotInteraction` of TFRS and keras-rs, with the numbers' MLP of DLRM beside it."""
+"""Conversion of `DotInteraction` (TFRS, keras-rs), optionally with DLRM's MLP on the numbers."""
 
 from typing import Any
 
@@ -13,24 +13,24 @@ from kranking.layers import DLRMInteraction, DotInteraction
 def dot_from(
     layer: Any, bottom: Any, features: list[Feature]
 ) -> tuple[keras.layers.Layer, np.ndarray, int]:
-    """Turns a `DotInteraction` into a built block.
+    """Converts a `DotInteraction` to a built block.
 
-    The source crosses the embeddings in the order of `features`, and after them what `bottom` makes of the
-    numbers, which stands in front of the products as well: TFRS's own `Ranking` does so.
+    The inputs of the source are the embeddings in the order of `features`, followed by the output of
+    `bottom`, which is also concatenated in front of the products, as in `tfrs.experimental.models.Ranking`.
 
     Args:
-        layer: The source's DotInteraction.
-        bottom: The chain of Dense layers on the numbers; `None` without numbers.
-        features: The declarations.
+        layer: The `DotInteraction` of the source.
+        bottom: Chain of Dense layers on the numbers; `None` without numbers.
+        features: The feature declarations.
 
     Returns:
-        The block; where each of its columns stands in the source's output; the width of that.
+        The block; the position of each of its columns in the source's output; the width of that output.
     """
     numbers = [f.name for f in features if isinstance(f, Numeric) and not f.bucketized]
     widths = [f.width for f in features if f.name not in numbers]
     if len(set(widths)) != 1 or bool(numbers) != bool(bottom):
         raise ValueError(
-            f"{label(layer)} takes embeddings of one width, and numbers through `bottom`. "
+            f"{label(layer)} needs embeddings of equal width, and `bottom` exactly if there are numbers.  "
             f"Received: widths {widths}, numbers {numbers}, {'a' if bottom else 'no'} bottom"
         )
     own = bool(_flag(layer, "self_interaction"))
@@ -45,12 +45,14 @@ def dot_from(
     made = DLRMInteraction(units[:-1], self_interaction=own, activation=activation)
     made.build([(None, len(numbers)), (None, tokens, dim)])
     made.set_weights(weights)
-    columns, width = _pairs(layer, [tokens, *range(tokens)])  # ours has the numbers' token first
+    columns, width = _pairs(
+        layer, [tokens, *range(tokens)]
+    )  # in kranking the token of the numbers is first
     return made, np.concatenate([np.arange(dim), dim + columns]), dim + width
 
 
 class Dense:
-    """A Dense layer whose inputs come in another order; read as one, by the name of its class."""
+    """A Dense layer with permuted inputs; converted as a Dense because of its class name."""
 
     def __init__(self, source: Any, columns: np.ndarray, width: int):
         self.source, self.columns = source, columns
@@ -58,55 +60,55 @@ class Dense:
         rows = arrays(source)[0].shape[0]
         if rows != width:
             raise ValueError(
-                f"{label(source)} must follow DotInteraction, whose output has the width {width} here. "
-                f"Received: a kernel of {rows} rows. Where the original joins anything else to it, give "
-                "`interaction` as layers of kranking"
+                f"{label(source)} must follow DotInteraction, whose output has width {width}. "
+                f"Received: a kernel of {rows} rows. If the original model concatenates other inputs, pass "
+                "kranking layers as `interaction`."
             )
 
     def get_config(self) -> dict[str, Any]:
-        """The source's."""
+        """Returns the config of the source."""
         return settings(self.source)
 
     def get_weights(self) -> list[np.ndarray]:
-        """The source's, the kernel's rows in the new order."""
+        """Returns the weights of the source, with the rows of the kernel permuted."""
         kernel, *bias = arrays(self.source)
         return [kernel[self.columns], *bias]
 
 
 def reorder_columns(layers: list[Any], columns: np.ndarray, width: int) -> list[Any]:
-    """Gives a chain with the inputs of its first layer, a Dense, in another order."""
+    """Permutes the inputs of the first layer of a chain, which must be a Dense."""
     if not layers or kind(layers[0]) != "Dense":
         raise ValueError(
-            "A Dense must follow DotInteraction: its columns stand in another order here. "
+            "DotInteraction must be followed by a Dense, since its output columns are reordered. "
             f"Received: {[kind(layer) for layer in layers]}"
         )
     return [Dense(layers[0], columns, width), *layers[1:]]
 
 
 def _pairs(layer: Any, tokens: list[int]) -> tuple[np.ndarray, int]:
-    """Gives where our pairs stand in the source's output, and its width.
+    """Returns the position of each pair in the output of the source, and the width of that output.
 
     Args:
-        layer: The source's DotInteraction.
-        tokens: The source's number of each of our tokens.
+        layer: The `DotInteraction` of the source.
+        tokens: For each token of the block, its index in the source.
     """
     own, gathered = bool(_flag(layer, "self_interaction")), not _flag(layer, "skip_gather")
     count = len(tokens)
     place = np.full((count, count), -1)
     rows, columns = np.tril_indices(count, 0 if own else -1)
     place[rows, columns] = np.arange(len(rows)) if gathered else rows * count + columns
-    place = np.maximum(place, place.T)  # a product does not mind the order of its factors
+    place = np.maximum(place, place.T)  # products are symmetric
     order = np.array(tokens)
     return place[order[rows], order[columns]], len(rows) if gathered else count * count
 
 
 def _flag(layer: Any, name: str) -> Any:
-    """Gives a setting of a DotInteraction; TFRS's has no `get_config`."""
+    """Returns a setting of a `DotInteraction`; the TFRS layer has no `get_config`."""
     return getattr(layer, name, getattr(layer, f"_{name}", False))
 
 
 def _bottom(layers: list[Any], dim: int) -> tuple[list[int], str, list[np.ndarray]]:
-    """Gives units, activation and weights of the MLP on the numbers."""
+    """Returns units, activation and weights of the MLP on the numbers."""
     kinds = [kind(layer) for layer in layers]
     configs = [settings(layer) for layer in layers]
     plain = set(kinds) == {"Dense"} and all(one.get("use_bias", True) for one in configs)
@@ -119,7 +121,7 @@ def _bottom(layers: list[Any], dim: int) -> tuple[list[int], str, list[np.ndarra
     units = [weight.size for weight in weights[1::2]]
     if len(activations) != 1 or units[-1] != dim:
         raise ValueError(
-            f"`bottom` must be Dense layers with biases and one activation, the last {dim} wide. "
+            f"`bottom` must be Dense layers with biases and equal activations; the last has {dim} units. "
             f"Received: {kinds}, {sorted(activations)}, {units}"
         )
     return units, str(*activations), weights

@@ -1,4 +1,4 @@
-"""A trained ranking model of tensorflow-recommenders as a kranking model, checked."""
+"""Conversion of a trained tensorflow-recommenders ranking model, checked by comparing predictions."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -27,34 +27,35 @@ def from_tfrs(
     sides: Mapping[str, str] | None = None,
     tolerance: float = 1e-5,
 ) -> RankingModel:
-    """Turns a trained ranking model of tensorflow-recommenders into a kranking model, and compares both.
+    """Converts a trained tensorflow-recommenders (TFRS) ranking model and compares the predictions.
 
-    A TFRS model is a class of your own: you name its parts, and what it does with them is taken to be
-    `logits(deep(interaction(e₁ ‖ … ‖ e_F)))`, with `e` in the order of `towers`. Whether that holds is
-    settled by predicting `rows` with both. Nothing of TFRS or Keras 2 is imported: give its objects.
+    A TFRS model is a user-defined class, so its parts are passed individually. They are assumed to be
+    composed as `logits(deep(interaction(e₁ ‖ … ‖ e_F)))`, with `e` in the order of `towers`; this is
+    verified by predicting `rows` with both models. TFRS and Keras 2 are never imported: pass their objects.
 
     Args:
-        model: The trained model: called with `rows`, it gives logits or probabilities, as an array for one
-            task, `(rows, tasks)`, a list or a dict by task. Any function of the rows will do.
-        towers: By feature name, in the order of concatenation, what `from_tfrs_tower` takes.
-        tasks: The actions, in the order of the logits.
-        rows: Some rows of the log by feature name, as `model` takes them.
-        interaction: `Cross` layers that share one `x0`, as a list, or one `MultiLayerDCN`. Crosses in a
-            Sequential take their own input as `x0`. One `DotInteraction` of the embeddings. A kranking
-            or Keras 3 layer is taken as it is.
-        bottom: DLRM's layers on the numbers, for a `DotInteraction`: their output is its last vector, and
-            stands in front of its products as well, as in `tfrs.experimental.models.Ranking`.
-        deep: Layers after the interaction, as `from_tfrs_dense` takes them. The last one gives the logits,
-            unless `logits` does.
-        logits: The layer of the logits; or, by task name, a chain of layers that ends in one unit.
-        sides: `"user"` or `"item"` by feature name, for serving; others are `"context"`.
-        tolerance: Allowed difference, as a share of `1 + |prediction|`.
+        model: The trained model, or any function that maps `rows` to logits or probabilities: an array for
+            one task, `(rows, tasks)`, a list, or a dict by task.
+        towers: Towers by feature name in the order of concatenation, as in `from_tfrs_tower`.
+        tasks: Tasks in the order of the logits.
+        rows: Some rows of the log by feature name, in the form that `model` accepts.
+        interaction: A list of `Cross` layers that share one `x0`, or one `MultiLayerDCN`. In a Sequential,
+            the `x0` of each cross is its own input. Or one `DotInteraction` on the embeddings. Layers of
+            kranking and Keras 3 are used unchanged.
+        bottom: DLRM's layers on the numbers, for a `DotInteraction`. Their output is its last input vector
+            and is also concatenated in front of its products, as in `tfrs.experimental.models.Ranking`.
+        deep: Layers after the interaction, as in `from_tfrs_dense`. The last one outputs the logits unless
+            `logits` is given.
+        logits: The layer that outputs the logits; or, by task name, a chain of layers that ends with one
+            unit.
+        sides: `"user"` or `"item"` by feature name, for serving; other features are `"context"`.
+        tolerance: Allowed difference, relative to `1 + |prediction|`.
 
     Returns:
-        A built `RankingModel` with the source's weights, not compiled.
+        A built `RankingModel` with the weights of the source, not compiled.
 
     Raises:
-        ValueError: For a part that has no counterpart, and for predictions that differ.
+        ValueError: If a part has no equivalent, or if the predictions differ.
 
     >>> country = keras.Sequential([keras.layers.Embedding(3, 4)])
     >>> deep = keras.Sequential([keras.layers.Dense(8, "relu"), keras.layers.Dense(1)])
@@ -72,7 +73,7 @@ def from_tfrs(
     unknown = sorted(set(sides) - set(towers))
     if unknown:
         raise ValueError(f"`sides` must name features of `towers`. Received: {unknown}")
-    model(rows)  # layers of Keras have weights once they were called
+    model(rows)  # Keras layers create their weights at the first call
     converted = [
         from_tfrs_tower(name, tower, sides.get(name, "context")) for name, tower in towers.items()
     ]
@@ -96,31 +97,31 @@ def from_tfrs(
 
 
 def _split(deep: Any, logits: Any, tasks: list[Task]) -> tuple[list[Any], list[list[Any]]]:
-    """Gives the layers that all tasks share, and the chains that end in logits."""
+    """Returns the layers shared by all tasks, and the chains that end with the logits."""
     shared = chain(deep)
     if isinstance(logits, Mapping):
         missing = [task.name for task in tasks if task.name not in logits]
         if missing:
             raise ValueError(
-                f"`logits` must hold the layers of every task. Missing: {missing}. "
+                f"`logits` must contain the layers of every task. Missing: {missing}. "
                 f"Received: {sorted(logits)}"
             )
         return shared, [chain(logits[task.name]) for task in tasks]
     shared += [] if logits is None else chain(logits)
     if not shared:
         raise ValueError(
-            "`deep` or `logits` must hold the layer that gives the logits. Received: neither"
+            "`deep` or `logits` must contain the layer that outputs the logits. Received: neither"
         )
     return shared[:-1], [shared[-1:]]
 
 
 def _check_width(features: list[Any], layers: list[keras.layers.Layer]) -> None:
-    """Raises `ValueError` unless the first layer takes what the towers give."""
+    """Raises `ValueError` unless the total width of the towers fits the first layer."""
     first = layers[0].steps[0] if hasattr(layers[0], "steps") else layers[0]
     wanted = getattr(first.input_spec, "axes", None) if first.input_spec else None
     widths = {feature.name: feature.width for feature in features}
     if wanted and wanted.get(-1) not in (None, sum(widths.values())):
         raise ValueError(
-            f"The towers must give the width that {first.name!r} was trained on, {wanted[-1]}. "
+            f"The total width of the towers must be {wanted[-1]}, the input width of {first.name!r}. "
             f"Received: {sum(widths.values())}, from {widths}"
         )

@@ -1,4 +1,4 @@
-"""What stands between the embeddings and the dense layers."""
+"""Conversion of the interaction between the embeddings and the dense layers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,23 +18,23 @@ Reorder = Callable[[list[Any]], list[Any]]
 def interaction_from(
     given: Any, bottom: Any, features: list[Feature]
 ) -> tuple[list[keras.layers.Layer], Reorder]:
-    """Turns an interaction into blocks.
+    """Converts an interaction to blocks.
 
     Args:
-        given: `None`, crosses, a DotInteraction, or layers of kranking or Keras 3.
+        given: `None`, cross layers, a `DotInteraction`, or layers of kranking or Keras 3.
         bottom: DLRM's layers on the numbers.
-        features: The declarations.
+        features: The feature declarations.
 
     Returns:
-        The blocks, built; and what has to be done to the chain of layers that follows, because the blocks'
-        columns stand in another order than the source's.
+        The built blocks, and a function that adapts the next layers to the column order of the blocks,
+        which can differ from that of the source.
     """
     if kind(given) == "DotInteraction" and type(given) is not DotInteraction:
         block, columns, width = dot_from(given, bottom, features)
         return [block], partial(reorder_columns, columns=columns, width=width)
     if bottom is not None:
         raise ValueError(
-            f"`bottom` belongs to a DotInteraction. Received: interaction={given!r}, and a bottom"
+            f"`bottom` requires a DotInteraction. Received: interaction={given!r} and a bottom"
         )
     return _in_order(given), list
 
@@ -45,11 +45,11 @@ def _in_order(given: Any) -> list[keras.layers.Layer]:
     layers = [layer for layer in chain(given) if kind(layer) != "Concatenate"]
     if all(kind(layer) in CROSSES for layer in layers):
         together = isinstance(given, list | tuple) or len(layers) == 1
-        # In a Sequential each cross takes its own input as x0.
+        # In a Sequential the x0 of each cross is its own input.
         return [from_tfrs_cross(part) for part in ([layers] if together else layers)]
     if all(isinstance(layer, keras.layers.Layer) for layer in layers):
         return layers
     raise ValueError(
-        f"`interaction` must be of the classes {', '.join(CROSSES)} or DotInteraction, or layers of "
+        f"`interaction` must be instances of {', '.join(CROSSES)} or DotInteraction, or layers of "
         f"kranking or Keras 3. Received: {[label(layer) for layer in layers]}"
     )

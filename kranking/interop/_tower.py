@@ -1,4 +1,4 @@
-"""An embedding tower of TFRS, a lookup and an Embedding, as a declaration and its table."""
+"""Conversion of a TFRS embedding tower, a lookup and an Embedding, to a declaration and its table."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,35 +8,36 @@ import numpy as np
 from kranking.features import Categorical, Feature, Numeric
 from kranking.interop._source import arrays, as_numpy, chain, kind, label, refuse, settings
 
-_NULLS = ("", -(2**31), -(2**63))  # what a declaration takes for null, and sends to row 0
+_NULLS = ("", -(2**31), -(2**63))  # values that declarations treat as null and map to row 0
 _SHAPES_ONLY = ("Flatten", "Reshape")
 
 
 def from_tfrs_tower(
     name: str, tower: Any, side: str = "context"
 ) -> tuple[Feature, np.ndarray | None]:
-    """Turns one tower into a declaration and the rows of its table.
+    """Converts one tower to a feature declaration and the rows of its table.
 
     - `StringLookup` or `IntegerLookup`, then `Embedding`: `Categorical` with that vocabulary.
-    - `Embedding` alone, on ids from 0: `Categorical` of the integers below `input_dim`.
+    - `Embedding` alone, on ids from 0: `Categorical` with the integers below `input_dim`.
     - `Discretization`, then `Embedding`: `Numeric(transform="bucketize")`.
     - `Normalization`: `Numeric(mean=, std=)`.
-    - `None`: `Numeric(transform="none")`, the number itself.
+    - `None`: `Numeric(transform="none")`, the raw number.
 
-    Row 0 of the table is the lookup's row for values out of vocabulary; zeros where it has none. A mask
-    token is one more value, unless it is `""` or a least integer, which are null here and go to row 0.
+    Row 0 of the table is the out-of-vocabulary row of the lookup, or zeros if it has none. A mask token
+    becomes an additional value, unless it is `""` or the smallest integer of its type: these are null in
+    kranking and map to row 0.
 
     Args:
-        name: Name of the feature, and its column in the log.
-        tower: A Sequential, or a list of layers, called at least once. A kranking declaration that has no
-            table is taken as it is.
+        name: Name of the feature and of its column in the log.
+        tower: A Sequential or a list of layers, called at least once. A kranking declaration without a
+            table is used unchanged, except for its name.
         side: `"user"`, `"item"` or `"context"`.
 
     Returns:
-        The declaration, and `(num_rows, width)` for `encoder.set_table`; `None` without a table.
+        The declaration, and the rows `(num_rows, width)` for `encoder.set_table`; `None` without a table.
 
     Raises:
-        ValueError: For a tower that has no counterpart, naming the layer or option.
+        ValueError: If the tower has no equivalent. The message names the layer or option.
 
     >>> tower = [keras.layers.IntegerLookup(vocabulary=[49, 33]), keras.layers.Embedding(3, 2)]
     >>> tower[1].build((None,))
@@ -47,7 +48,7 @@ def from_tfrs_tower(
     if isinstance(tower, Feature):
         if isinstance(tower, Categorical) or getattr(tower, "bucketized", False):
             raise ValueError(
-                f"The declaration of feature {name!r} has a table, and no weights for it: give the tower. "
+                f"The declaration of feature {name!r} has a table but no weights: pass the trained tower. "
                 f"Received: {tower!r}"
             )
         return replace(tower, name=name), None
@@ -79,16 +80,19 @@ def from_tfrs_tower(
 
 
 def _looked_up(lookup: Any, table: np.ndarray) -> tuple[tuple[Any, ...], np.ndarray]:
-    """Gives the values of a lookup and the table's rows in their order, the row of the unknown first."""
+    """Returns the values of a lookup, and its rows in that order after the out-of-vocabulary row."""
     config = settings(lookup)
     if config.get("output_mode", "int") != "int":
-        raise refuse(lookup, "output_mode", config["output_mode"], "it gives no row of a table.")
+        raise refuse(lookup, "output_mode", config["output_mode"], "its output is not a row index.")
     if config.get("invert"):
-        raise refuse(lookup, "invert", True, "it gives no row of a table.")
+        raise refuse(lookup, "invert", True, "its output is not a row index.")
     oov, mask = config.get("num_oov_indices", 1), config.get("mask_token")
     if oov > 1:
         raise refuse(
-            lookup, "num_oov_indices", oov, "one row serves all values out of vocabulary here."
+            lookup,
+            "num_oov_indices",
+            oov,
+            "all out-of-vocabulary values share one row in kranking.",
         )
     tokens = list(lookup.get_vocabulary())
     table = _enough(lookup, table, len(tokens))
@@ -103,26 +107,26 @@ def _looked_up(lookup: Any, table: np.ndarray) -> tuple[tuple[Any, ...], np.ndar
 
 
 def _enough(lookup: Any, table: np.ndarray, needed: int) -> np.ndarray:
-    """Gives the rows that a lookup can reach."""
+    """Returns the rows of a table that a lookup can index."""
     if len(table) < needed:
         raise ValueError(
-            f"The Embedding after {label(lookup)} must have at least {needed} rows, one for each index. "
+            f"The Embedding after {label(lookup)} must have at least {needed} rows, one per index. "
             f"Received: {len(table)} rows"
         )
     return table[:needed]
 
 
 def _under_zeros(table: np.ndarray) -> np.ndarray:
-    """Puts a row of zeros first, for what the source has no row for."""
+    """Prepends a row of zeros, for values without a row in the source."""
     return np.concatenate([np.zeros_like(table[:1]), table])
 
 
 def _numeric_of(name: str, layer: Any, side: str) -> Numeric:
     mean, variance = np.ravel(as_numpy(layer.mean)), np.ravel(as_numpy(layer.variance))
     if mean.size != 1:
-        raise refuse(layer, "mean", mean.tolist(), "a declaration holds one number per row.")
+        raise refuse(layer, "mean", mean.tolist(), "a declaration supports one number per row.")
     if settings(layer).get("invert"):
-        raise refuse(layer, "invert", True, "a number is normalised, not restored.")
+        raise refuse(layer, "invert", True, "denormalization is not supported.")
     return Numeric(name, side=side, mean=float(mean[0]), std=float(np.sqrt(variance[0])))
 
 

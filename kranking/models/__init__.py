@@ -1,4 +1,4 @@
-"""The Sequential-style builder: declarations, blocks and tasks in, one Keras model out."""
+"""A Sequential-style builder of Keras models from feature declarations, blocks and tasks."""
 
 from kranking.models._ranking_model import RankingModel as RankingModel
 from kranking.models._walk import walk as walk

@@ -1,4 +1,4 @@
-"""The arguments of a model: declarations from their configurations, and checks of layers."""
+"""Arguments of a model: deserialization of declarations and checks of layers."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,19 +11,19 @@ from kranking.layers import SharedBottom
 
 
 def as_features(features: Iterable[Feature | Mapping[str, Any]]) -> tuple[Feature, ...]:
-    """Returns declarations of features, those given as configurations deserialized."""
+    """Returns feature declarations; deserializes those given as configurations."""
     return tuple(from_config(dict(f)) if isinstance(f, Mapping) else f for f in features)
 
 
 def as_tasks(tasks: Iterable[Task | Mapping[str, Any]]) -> tuple[Task, ...]:
-    """Returns tasks, those given as configurations deserialized, or raises unless they are valid."""
+    """Returns tasks; deserializes those given as configurations. Raises `ValueError` if invalid."""
     tasks = tuple(from_config(dict(t)) if isinstance(t, Mapping) else t for t in tasks)
     check_tasks(tasks)
     return tasks
 
 
 def as_heads(heads: keras.layers.Layer | None) -> keras.layers.Layer:
-    """Returns the heads, by default one linear logit per task, or raises unless they are a layer."""
+    """Returns the heads, by default one linear logit per task; raises `ValueError` if not a layer."""
     if heads is not None and not isinstance(heads, keras.layers.Layer):
         raise ValueError(f"`heads` must be a Keras layer. Received: {heads!r}")
     return SharedBottom() if heads is None else heads
@@ -35,6 +35,6 @@ def check_block(block: Any, blocks: Iterable[keras.layers.Layer]) -> None:
         raise ValueError(f"`block` must be a Keras layer. Received: {block!r}")
     if any(block is other for other in blocks):
         raise ValueError(
-            f"A block can stand in a model once. Received again: {block.name!r}. "
-            "Make a second instance, or share weights in a layer of your own."
+            f"A block can occur only once in a model. Received twice: {block.name!r}. "
+            "Create a second instance, or share the weights inside a custom layer."
         )

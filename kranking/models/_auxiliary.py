@@ -1,4 +1,4 @@
-"""Auxiliary logits: what blocks with logits of their own add to the training loss."""
+"""Auxiliary losses of layers that compute auxiliary logits."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -10,11 +10,11 @@ from kranking.features import Task
 
 
 class Auxiliary:
-    """Computes the auxiliary losses of a model's layers.
+    """Computes the auxiliary losses of the layers of a model.
 
     Args:
         tasks: The tasks, in the order of the logits.
-        loss_weights: Weights of the tasks' ordinary losses, as `compile` takes them; `None` is 1 each.
+        loss_weights: Weights of the task losses, as in `compile`; `None` means 1 for every task.
     """
 
     def __init__(self, tasks: Iterable[Task], loss_weights: Any):
@@ -24,13 +24,13 @@ class Auxiliary:
         self.scaled = _Scaled(name="auxiliary")
 
     def __call__(self, layers: Iterable[Any], y: Any, logits: Any, sample_weight: Any) -> Any:
-        """Gives the weighted sum over tasks and layers; `None` if no layer has an auxiliary loss.
+        """Computes the weighted sum over tasks and layers; `None` if no layer has an auxiliary loss.
 
         Args:
-            layers: The model's layers, as they are called.
-            y: Labels by task, as `fit` is given them.
+            layers: Layers of the model, in the order of calls.
+            y: Labels by task, as passed to `fit`.
             logits: Final logits `(batch, 1)` by task.
-            sample_weight: `None`, one array for all tasks, or one by task.
+            sample_weight: `None`, one array for all tasks, or arrays by task.
         """
         asking = [layer for layer in _with_inner_layers(layers) if _loss_of(layer) is not None]
         if not asking:
@@ -40,10 +40,10 @@ class Auxiliary:
         weights = None if sample_weight is None else self._columns(sample_weight)
         total = 0.0
         for layer in asking:
-            kept, layer.auxiliary = layer.auxiliary, {}  # a logit outlives its step in no other way
+            kept, layer.auxiliary = layer.auxiliary, {}  # so that no logit outlives its step
             if not kept:
                 raise ValueError(
-                    f"Layer {layer.name!r} has an auxiliary loss but no auxiliary logits: call the model "
+                    f"Layer {layer.name!r} has an auxiliary loss but no auxiliary logits. Call the model "
                     "with `training=True` before `compute_loss`, in the same thread."
                 )
             kept = {name: ops.cast(part, final.dtype) for name, part in kept.items()}
@@ -53,19 +53,19 @@ class Auxiliary:
         return self.scaled(total, total)
 
     def _columns(self, given: Any) -> Any:
-        """Gives labels, logits or sample weights as one tensor `(batch, tasks)`."""
+        """Stacks labels, logits or sample weights to one tensor `(batch, tasks)`."""
         columns = [ops.reshape(ops.cast(c, "float32"), (-1,)) for c in self._by_task(given)]
         return ops.stack(columns, axis=1)
 
     def _by_task(self, given: Any) -> list[Any]:
-        """Gives what belongs to each task; one value serves all, a list stands in Keras's order."""
+        """Returns one value per task, from a dict, a list in Keras's order or a single value for all."""
         if isinstance(given, list | tuple):
             given = keras.tree.pack_sequence_as(dict.fromkeys(self.names, 0), list(given))
         return [given[name] if isinstance(given, Mapping) else given for name in self.names]
 
 
 class _Scaled(keras.losses.Loss):
-    """Passes a mean on as Keras passes its own: divided by the number of tf.distribute's replicas."""
+    """Scales a mean as Keras scales its losses: divided by the number of tf.distribute replicas."""
 
     def call(self, y_true, y_pred):
         return y_pred
@@ -77,7 +77,7 @@ def _loss_of(layer: Any) -> Any:
 
 
 def _with_inner_layers(layers: Iterable[Any]) -> Iterator[Any]:
-    """Gives layers and those that they hold."""
+    """Yields layers and, recursively, the layers inside them."""
     for layer in layers:
         yield layer
         chain = isinstance(layer, keras.Sequential)

@@ -1,4 +1,4 @@
-"""A model as a list of blocks that can be edited, as `keras.Sequential` is one of layers."""
+"""A model as an editable list of blocks, similar to `keras.Sequential`."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,17 +15,17 @@ Blocks = tuple[keras.layers.Layer, ...]
 
 
 class BlockModel(keras.Model):
-    """Abstract: an encoder, blocks and heads, with the adapters that make each fit the one before.
+    """Abstract base of models with an encoder, blocks, heads and the adapters between them.
 
     Args:
-        features: Fitted declarations.
+        features: Fitted feature declarations.
         heads: Layer from a flat vector to logits.
         num_logits: Number of logits.
         **kwargs: Keyword arguments of `keras.Model`.
 
     Attributes:
-        encoder: The layer from inputs to fields.
-        stack: The layers behind the encoder, adapters included; empty until they are needed.
+        encoder: Layer from inputs to fields.
+        stack: Layers after the encoder, including adapters; empty until they are needed.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class BlockModel(keras.Model):
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        """The declarations."""
+        """The feature declarations."""
         return self.encoder.features
 
     @property
     def blocks(self) -> Blocks:
-        """The layers between fields and heads, without the builder's adapters."""
+        """The layers between fields and heads, without adapters."""
         return self._parts.blocks
 
     @property
@@ -54,14 +54,14 @@ class BlockModel(keras.Model):
         return self.stack[-1]
 
     def add(self, block: keras.layers.Layer) -> None:
-        """Appends a block. On a built model, the heads start anew."""
+        """Appends a block. On a built model, the heads are reinitialized."""
         check_block(block, self.blocks)
         self._replace_blocks((*self.blocks, block))
 
     def pop(self) -> keras.layers.Layer:
-        """Removes the last block and returns it. On a built model, the heads start anew."""
+        """Removes and returns the last block. On a built model, the heads are reinitialized."""
         if not self.blocks:
-            raise ValueError("There is no block to remove. Received: a model without blocks")
+            raise ValueError("The model has no block to remove. Received: blocks=()")
         last = self.blocks[-1]
         self._replace_blocks(self.blocks[:-1])
         return last
@@ -69,24 +69,24 @@ class BlockModel(keras.Model):
     def _replace_blocks(self, blocks: Blocks) -> None:
         if not self.built:
             self._parts.blocks = blocks
-            self.stack.clear()  # a plan that `work` has made
+            self.stack.clear()  # a plan created by `work`
             return
         heads = type(self.heads).from_config(self.heads.get_config())
-        # Built first, so that a block that does not fit leaves the model as it was.
+        # Built first, so that a block that does not fit leaves the model unchanged.
         stack = assemble(self.encoder, blocks, heads, self._num_logits, self.stack[0])
         build_layers(self.encoder, stack)
         self._parts.blocks, self._parts.heads = blocks, heads
         self.stack.clear()
         self.stack.extend(stack)
-        self.compiled = False  # the optimizer's slots belong to the weights that were
-        self.train_function = self.test_function = self.predict_function = None  # as do these
+        self.compiled = False  # the slots of the optimizer belong to the old weights
+        self.train_function = self.test_function = self.predict_function = None  # likewise
 
     def _lock_state(self):
-        # Like keras.Sequential, and unlike other layers: blocks can be added after the model is built.
+        # As in keras.Sequential, and unlike other layers, blocks can be added after building.
         return
 
     def build(self, input_shape=None):
-        """Builds every layer; shapes are known from the declarations."""
+        """Builds all layers; their shapes follow from the declarations."""
         if self.built:
             return
         self._plan()
@@ -99,18 +99,18 @@ class BlockModel(keras.Model):
             self.stack.extend(assemble(self.encoder, self.blocks, heads, self._num_logits))
 
     def work(self, input_shape=None) -> Work:
-        """Parameters, matrix-product FLOPs per row and kept activations, summed over all layers."""
+        """Computes parameters, matrix-product FLOPs per row and saved activations of all layers."""
         return sum((work for _, work in self.layer_work()), Work())
 
     def layer_work(self) -> list[tuple[keras.layers.Layer, Work]]:
-        """Returns each layer with its work, from the fields to the heads; needs no weights."""
+        """Returns each layer with its work, from the fields to the heads, without creating weights."""
         self._plan()
         steps = walk(self.encoder, self.stack)
         return [(layer, work_of(layer, shape)) for layer, shape, _ in steps]
 
 
 class _Parts:
-    """Blocks and heads out of sight of Keras, which would list them before their view."""
+    """Hides blocks and heads from Keras, which would list them before the view of the first block."""
 
     def __init__(self, heads: keras.layers.Layer):
         self.blocks: Blocks = ()

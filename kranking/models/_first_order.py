@@ -15,17 +15,18 @@ from kranking.layers import Work, work_of
 
 @serializable
 class FirstOrder(keras.layers.Layer):
-    """Gives each feature's first-order term, `w_f[x_f]`, or `w_f · x_f` for a number.
+    """First-order term of each feature, `w_f[x_f]`, or `w_f · x_f` for a number.
 
-    The tables follow the features' own, with as many columns as tasks; several values of one feature are
-    pooled as its embeddings are. Nothing has unit length here: of one number, only the sign would be left.
+    The tables have the rows of the embedding tables and one column per task; several values of one feature
+    are pooled as its embeddings are. L2 normalization is not applied: it would reduce a single number to
+    its sign.
 
     Args:
-        features: Fitted declarations.
+        features: Fitted feature declarations.
         num_tasks: Number of tasks T.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Inputs: the model's dict of inputs.
+    Inputs: the dict of model inputs.
     Output shape: `(batch, features, num_tasks)`.
     """
 
@@ -45,7 +46,7 @@ class FirstOrder(keras.layers.Layer):
         self.kernel = None
         if self._numbers:
             shape = (len(self._numbers), self.num_tasks)
-            # From 0, as a linear model's: at random, plain numbers would set the first logits.
+            # Zeros, as in linear models: with random weights, numbers would dominate the first logits.
             self.kernel = self.add_weight(shape=shape, initializer="zeros", name="number_weights")
 
     def call(self, inputs):
@@ -64,7 +65,7 @@ class FirstOrder(keras.layers.Layer):
         return {**super().get_config(), "features": features, "num_tasks": self.num_tasks}
 
     def work(self, input_shape) -> Work:
-        """The tables, a weight per number and task, the terms."""
+        """Returns the work of the tables, of one weight per number and task, and of the terms."""
         terms = len(self.features) * self.num_tasks
         weights = Work(len(self._numbers) * self.num_tasks, 0, terms)
         return work_of(self.encoder, input_shape) + weights

@@ -1,4 +1,4 @@
-"""A model's inputs as its declarations promise them, or an error before the first step."""
+"""Checks of model inputs against the declarations, before the first step."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from kranking.features.internal import InputSpec
 
 
 def input_specs(specs: Mapping[str, InputSpec]) -> dict[str, keras.InputSpec]:
-    """Gives the declared inputs as Keras describes them, with a free batch axis."""
+    """Converts the declared inputs to `keras.InputSpec`s with an unknown batch axis."""
     return {
         name: keras.InputSpec(dtype=spec.dtype, shape=(None, *spec.shape), name=name)
         for name, spec in specs.items()
@@ -18,15 +18,15 @@ def input_specs(specs: Mapping[str, InputSpec]) -> dict[str, keras.InputSpec]:
 
 
 def declared_inputs(inputs: Any, specs: Mapping[str, InputSpec]) -> dict[str, Any]:
-    """Gives the inputs that a model declares, in its order, and no others.
+    """Returns the declared inputs of a model, in the order of the declarations, without others.
 
     Args:
-        inputs: What the model is called with.
+        inputs: Argument of the model call.
         specs: Shape and dtype of each input, by name.
 
     Raises:
-        ValueError: For anything but a dict, and for an input that is missing or of the wrong width. Types
-            are left alone: Keras builds a distributed model on float64 stand-ins.
+        ValueError: If `inputs` is not a dict, or an input is missing or has the wrong shape. Dtypes are
+            not checked: Keras builds distributed models with float64 placeholders.
     """
     if not isinstance(inputs, Mapping):
         raise ValueError(
@@ -36,7 +36,7 @@ def declared_inputs(inputs: Any, specs: Mapping[str, InputSpec]) -> dict[str, An
     missing = [name for name in specs if name not in inputs]
     if missing:
         raise ValueError(
-            f"`inputs` must hold every model input. Missing: {missing}. Received: {sorted(inputs)}"
+            f"`inputs` must contain all model inputs. Missing: {missing}. Received: {sorted(inputs)}"
         )
     return {name: _in_declared_shape(name, inputs[name], spec) for name, spec in specs.items()}
 
@@ -52,5 +52,5 @@ def _in_declared_shape(name: str, value: Any, spec: InputSpec) -> Any:
     agrees = len(shape) == 1 + len(spec.shape)
     if not agrees or any(a not in (b, None) for a, b in zip(shape[1:], spec.shape)):
         expected = ", ".join(map(str, ("batch", *spec.shape)))
-        raise ValueError(f"Input {name!r} must have the shape ({expected}). Received: {shape}")
+        raise ValueError(f"Input {name!r} must have shape ({expected}). Received: {shape}")
     return value

@@ -1,4 +1,4 @@
-"""How a block behind the first gets what it takes: the output before it, flat or not, and raw numbers."""
+"""Adapter to the views of later blocks: the previous output, flat or not, and raw numbers."""
 
 from collections.abc import Sequence as SequenceOf
 from typing import Any
@@ -18,30 +18,30 @@ LATER_VIEWS = ("flat", "tokens", "numeric", None)
 
 @serializable
 class LaterView(keras.layers.Layer):
-    """Gives a later block, or each branch of a parallel one, what it takes.
+    """Views for a block after the first one, or for each branch of a parallel block.
 
-    `tokens` and `None` are the output before the block as it is, `flat` is that output flattened, and
-    `numeric` the raw numbers side by side, which are the same wherever a block stands.
+    `tokens` and `None` are the unchanged output of the previous block, `flat` is that output flattened, and
+    `numeric` is the concatenation of the raw numbers, which does not depend on the position of the block.
 
     Args:
-        views: Two or more of `LATER_VIEWS`, nested as the block's branches are.
-        features: Fitted declarations, for the numbers among them.
+        views: Two or more of `LATER_VIEWS`, nested like the branches of the block.
+        features: Fitted feature declarations, of which only the plain numbers are used.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, width)` or `(batch, tokens, dim)`; with `numeric` among the views, a list of it
-        and the model's dict of inputs.
-    Output shape: that of each view, in a list.
+    Input shape: `(batch, width)` or `(batch, tokens, dim)`; with `numeric` among the views, a list of that
+        and the shapes of the dict of model inputs.
+    Output shape: a list with the shape of each view.
     """
 
     def __init__(self, views: Views, features: SequenceOf[Feature | dict] = (), **kwargs):
-        # The encoder casts the numbers, as for a first block.
+        # The encoder casts the numbers, as it does for a first block.
         super().__init__(autocast=False, **kwargs)
         self.views = as_tuples(views)
         self.reads_inputs = "numeric" in leaves(self.views)
         given: list[Any] = [from_config(f) if isinstance(f, dict) else f for f in features]
         names = members("numeric", given) if self.reads_inputs else []
         self.numbers = tuple(f for f in given if f.name in names)
-        # Without tables: numbers have no weights.
+        # Has no tables, since numbers have no weights.
         self._encoder = FieldEncoder(self.numbers, dtype=self.dtype_policy) if names else None
         self._join = Concatenate(dtype=self.dtype_policy)
 
@@ -73,5 +73,5 @@ class LaterView(keras.layers.Layer):
         return {**super().get_config(), "views": self.views, "features": numbers}
 
     def work(self, input_shape) -> Work:
-        """A reshape costs nothing; the numbers are kept side by side."""
+        """Returns the work: reshaping is free, and the concatenated numbers are saved."""
         return Work(saved_elements=len(self.numbers))

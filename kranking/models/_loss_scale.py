@@ -1,4 +1,4 @@
-"""Keras's loss scaling, made to see an overflow in every looked-up row and on every replica."""
+"""Loss scaling that detects overflow in every looked-up row and on every replica."""
 
 from typing import Any
 
@@ -6,17 +6,20 @@ import keras
 
 
 def watch_every_row(optimizer: Any) -> None:
-    """Makes a `LossScaleOptimizer` on TensorFlow see each value of an embedding table's gradient.
+    """Patches a `LossScaleOptimizer` to check all gradient values of embedding tables on TensorFlow.
 
-    There, such a gradient is a list of rows with their indices, where a row stands as often as the batch
-    looked it up. Keras 3.15 writes "finite or not" into the table's shape, so that of several values for
-    one row the last one decides: an overflow that an ordinary value follows is applied, and the table is
-    NaN from then on. Fields of unit length overflow first, since the slope of their norm is the inverse of
-    a short vector's length, and no dense kernel lies behind them that would show it.
+    On TensorFlow, such a gradient is a list of rows with indices, in which a row occurs once per lookup.
+    Keras 3.15 scatters the "is finite" flags to the shape of the table, so of several values for one row
+    only the last one counts: an overflow followed by a finite value is applied, and the table is NaN from
+    then on. Fields of unit length overflow first, since the gradient of the normalization is the inverse
+    of the length of a short vector, and no dense kernel follows that would also overflow.
 
-    Under tf.distribute it asks the first replica alone, before the replicas' gradients are summed.
+    Under tf.distribute, Keras checks only the first replica, before the gradients are summed.
 
-    The method of this one object is replaced, not its class, so that what `save` writes stays Keras's own.
+    The method is replaced on this object, not on its class, so that `save` still writes the Keras class.
+
+    Args:
+        optimizer: The optimizer of a model. Other optimizers are left unchanged.
     """
     scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     if not scales or keras.backend.backend() != "tensorflow":

@@ -1,4 +1,4 @@
-"""Losses, weights and metrics of a model, from its tasks."""
+"""Losses, loss weights and metrics of a model, derived from its tasks."""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ _METRICS: tuple[Any, ...] = (NormalizedEntropy, Calibration, BinnedAUC)
 def objectives_of(
     tasks: tuple[Task, ...], loss: Any, loss_weights: Any, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Gives `compile` losses, their weights and weighted metrics; what is not given, from the tasks."""
+    """Returns losses, loss weights and weighted metrics for `compile`, by default from the tasks."""
     losses = _losses(tasks, loss)
     return {
         "loss": losses,
@@ -28,10 +28,10 @@ def objectives_of(
 
 
 def _losses(tasks: Iterable[Task], loss: Any) -> Any:
-    """Gives a loss for each task; one loss serves all tasks, `None` is binary cross-entropy.
+    """Returns a loss for each task; a single loss is used for all, `None` is binary cross-entropy.
 
     Raises:
-        ValueError: For a loss that takes probabilities: the model gives logits.
+        ValueError: If a loss expects probabilities, since the outputs of the model are logits.
     """
     if loss is None:
         return {task.name: BinaryCrossentropy() for task in tasks}
@@ -39,8 +39,8 @@ def _losses(tasks: Iterable[Task], loss: Any) -> Any:
     for one in given if isinstance(given, list | tuple) else [given]:
         if _takes_probabilities(one):
             raise ValueError(
-                "`loss` must work on logits, which is what the model gives: take "
-                "kranking.losses.BinaryCrossentropy(), or a loss with from_logits=True. "
+                "`loss` must accept logits, the outputs of the model. Use "
+                "kranking.losses.BinaryCrossentropy() or a loss with from_logits=True. "
                 f"Received: loss={one if isinstance(one, str) else type(one).__name__!r}"
             )
     if isinstance(loss, Mapping | list | tuple):
@@ -49,13 +49,13 @@ def _losses(tasks: Iterable[Task], loss: Any) -> Any:
 
 
 def _weights(tasks: Iterable[Task], losses: Any) -> Any:
-    """Gives each loss the weight of its task."""
+    """Returns the weight of each task."""
     return {task.name: task.weight for task in tasks} if isinstance(losses, Mapping) else None
 
 
 def _metrics(tasks: tuple[Task, ...]) -> dict[str, list[Any]]:
-    """Gives the metrics of each task, on logits."""
-    # Keras puts the output's name before the metric's only where there are several outputs.
+    """Returns the metrics on logits for each task."""
+    # Keras prefixes metric names with the output name only if there are several outputs.
     prefix = f"{tasks[0].name}_" if len(tasks) == 1 else ""
     return {
         task.name: [metric(name=prefix + metric().name) for metric in _METRICS] for task in tasks
@@ -63,10 +63,10 @@ def _metrics(tasks: tuple[Task, ...]) -> dict[str, list[Any]]:
 
 
 def build_trackers(compile_loss: Any, tasks: Iterable[Task]) -> None:
-    """Makes Keras's metric of each task's loss now, outside of any graph.
+    """Creates the Keras metric of each task's loss now, outside of any graph.
 
-    Keras would make them in the first step, and in a TensorFlow graph a name such as "ü" or "two words"
-    is refused.
+    Keras would create them in the first step, and a TensorFlow graph rejects names such as "ü" or
+    "two words".
     """
     outputs = {task.name: keras.KerasTensor((None, 1), "float32") for task in tasks}
     compile_loss.build(outputs, outputs)

@@ -1,4 +1,4 @@
-"""From a log's columns to K action probabilities: encoder, blocks, heads."""
+"""Ranking model from the columns of a log to probabilities of actions."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,26 +24,27 @@ from kranking.models._weights import weights_enabled
 
 @serializable
 class RankingModel(BlockModel):
-    """A ranking model as a list of blocks between a log's columns and its tasks.
+    """A ranking model as a list of blocks between feature declarations and tasks.
 
     `fields = encoder(inputs)`, `x = view(fields)`, `x = block(x)` for each block, `logit_t = head_t(x)`.
-    The builder gives the first block what it takes (a flat vector, tokens, …), flattens tokens where
-    a flat block follows, and shows each such adapter in `summary()`.
+    The model inserts adapters: the view that the first block needs (a flat vector, tokens, …), and
+    flattening between tokens and a block on flat vectors. All of them are listed in `summary()`.
 
-    The model computes float32 logits, on which losses and metrics work. `predict` gives probabilities.
+    The outputs of the model are float32 logits, the inputs of losses and metrics; `predict` returns
+    probabilities.
 
     Args:
-        features: Fitted declarations.
-        blocks: Layers, kranking's or Keras's, in order. More by `add`.
-        tasks: The actions to predict.
-        heads: Layer from `(batch, width)` to `(batch, tasks)` logits. `None` takes
+        features: Fitted feature declarations.
+        blocks: Layers of kranking or Keras, in order. More can be added with `add`.
+        tasks: Tasks to predict.
+        heads: Layer from `(batch, width)` to `(batch, tasks)` logits. `None` means
             `kranking.layers.SharedBottom()`, one linear logit per task.
-        **kwargs: Keyword arguments of `keras.Model`. `dtype` reaches what the builder makes; for mixed
-            precision throughout, call `keras.config.set_dtype_policy` before making the blocks. Heads
-            compute in float32 always.
+        **kwargs: Keyword arguments of `keras.Model`. `dtype` applies to the encoder and the adapters; for
+            mixed precision throughout, call `keras.config.set_dtype_policy` before creating the blocks.
+            Heads always compute in float32.
 
-    Call arguments: a dict of inputs by name, as `model.preprocess(columns)` or a reader gives them.
-    Output: a dict, by task name, of logits `(batch, 1)`.
+    Call arguments: a dict of inputs by name, from `model.preprocess(columns)` or a reader.
+    Output: a dict of logits `(batch, 1)` by task name.
 
     >>> model = kr.RankingModel(
     ...     [kr.features.Numeric("age", mean=40.0, std=10.0)],
@@ -63,7 +64,7 @@ class RankingModel(BlockModel):
         **kwargs,
     ):
         declared, actions = as_features(features), as_tasks(tasks)
-        # Without autocast: ages in seconds do not fit in half precision. The layers cast for themselves.
+        # No autocast, since ages in seconds do not fit into half precision. The layers cast themselves.
         super().__init__(declared, as_heads(heads), len(actions), autocast=False, **kwargs)
         self._tasks = actions
         self._preprocessor = Preprocessor(declared)
@@ -75,27 +76,27 @@ class RankingModel(BlockModel):
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """The actions that are predicted."""
+        """The tasks that the model predicts."""
         return self._tasks
 
     @property
     def preprocessor(self) -> Preprocessor:
-        """The host's transform from a log's columns to this model's inputs."""
+        """The transform from the columns of a log to the model inputs, on the host."""
         return self._preprocessor
 
     def preprocess(self, columns: Mapping[str, Any]) -> dict[str, Any]:
-        """Turns a log's columns into this model's inputs."""
+        """Converts the columns of a log to the model inputs."""
         return self._preprocessor(columns)
 
     def call(self, inputs, training=None):
         inputs = declared_inputs(inputs, self._preprocessor.inputs)
-        # Handed on by hand: on JAX, Keras calls this method without the context that would do it.
+        # `training` is passed explicitly: on JAX, Keras calls this method without its call context.
         needed = self.stack[0].needs_fields
         fields = self.encoder(inputs, training=training) if needed else {}
         return self.logits_of(fields, inputs, training)
 
     def logits_of(self, fields: Mapping[str, Any], inputs: Mapping[str, Any], training=None):
-        """Gives the logits from fields that the encoder made of these inputs, all at once or in parts."""
+        """Computes the logits from the fields that the encoder computed from these inputs."""
         logits: Any = call_layers(self.stack, fields, inputs, training)
         logits = ops.cast(logits, "float32")  # (batch, tasks)
         return {task.name: logits[:, i : i + 1] for i, task in enumerate(self._tasks)}
@@ -110,17 +111,17 @@ class RankingModel(BlockModel):
         return {name: keras.KerasTensor(shape, "float32") for name, shape in shapes.items()}
 
     def probabilities(self, logits: Mapping[str, Any]) -> dict[str, Any]:
-        """Gives the probability of each action from its logit: the one way from one to the other."""
+        """Converts logits to the probabilities of the actions, the only place that does so."""
         return {task.name: ops.sigmoid(logits[task.name]) for task in self._tasks}
 
     def fit(self, x=None, *args, **kwargs):
-        """Trains as `keras.Model.fit`; rows that cannot be read raise the reader's own error."""
+        """Trains like `keras.Model.fit`; unreadable rows raise the original error of the reader."""
         self._check(x, args[0] if args else kwargs.get("y"))
         with reader_errors(self, x, kwargs.get("validation_data")):
             return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
-        """Evaluates as `keras.Model.evaluate`, on logits."""
+        """Evaluates like `keras.Model.evaluate`, on logits."""
         self._check(x, args[0] if args else kwargs.get("y"))
         with reader_errors(self, x):
             return super().evaluate(x, *args, **kwargs)
@@ -130,7 +131,7 @@ class RankingModel(BlockModel):
         check_labels(y, [task.name for task in self._tasks])
 
     def predict(self, x, *args, **kwargs) -> dict[str, Any]:
-        """Gives probabilities, a dict of float32 arrays `(rows, 1)` by task name."""
+        """Returns probabilities, a dict of float32 arrays `(rows, 1)` by task name."""
         check_rows(x, self._preprocessor.inputs)
         check_order(x)
         with reader_errors(self, x):
@@ -138,21 +139,25 @@ class RankingModel(BlockModel):
         return {k: ops.convert_to_numpy(p) for k, p in self.probabilities(logits).items()}
 
     def predict_on_batch(self, x) -> dict[str, Any]:
-        """Gives the probabilities of one batch, as `predict`."""
+        """Returns the probabilities of one batch, like `predict`."""
         logits = super().predict_on_batch(x)
         return {k: ops.convert_to_numpy(p) for k, p in self.probabilities(logits).items()}
 
     def compile(self, optimizer="adam", loss=None, loss_weights=None, metrics=None, **kwargs):
-        """Prepares training; what is not given comes from the tasks.
+        """Configures training; losses, weights and metrics default to those of the tasks.
 
         Args:
             optimizer: Keras optimizer or its name.
-            loss: A loss on logits for all tasks, or a dict of them. `None` is binary cross-entropy.
-            loss_weights: `None` takes each task's `weight`.
-            metrics: Unweighted metrics. Those of the tasks (normalized entropy, calibration, binned
-                AUC) are weighted ones, so that rows where an action was not observed do not count.
-            **kwargs: Other arguments of `keras.Model.compile`. `jit_compile="auto"` compiles with XLA where
-                that pays: not on TensorFlow without a GPU, where it halves the speed.
+            loss: A loss on logits for all tasks, or a dict of them by task name. `None` means binary
+                cross-entropy.
+            loss_weights: Loss weights by task name. `None` means the `weight` of each task.
+            metrics: Unweighted metrics. The metrics of the tasks (normalized entropy, calibration, binned
+                AUC) are weighted, so that rows in which an action was not observed are ignored.
+            **kwargs: Other arguments of `keras.Model.compile`. `jit_compile="auto"` compiles with XLA
+                except on TensorFlow without a GPU, where it would halve the speed.
+
+        Raises:
+            ValueError: If a loss expects probabilities, or an option does not work under tf.distribute.
         """
         check_distributable(optimizer, kwargs)
         self._requested_jit = kwargs.get("jit_compile", "auto")
@@ -165,29 +170,29 @@ class RankingModel(BlockModel):
         self._auxiliary = Auxiliary(self._tasks, kwargs["loss_weights"])
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Gives the tasks' weighted loss and, in training, what blocks with auxiliary logits add."""
+        """Computes the weighted loss of the tasks and, in training, the auxiliary losses."""
         loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
         extra = self._auxiliary(self.stack, y, y_pred, sample_weight) if training else None
         return loss if extra is None else loss + extra
 
     def get_compile_config(self):
-        """What `compile` was called with; XLA is decided anew on the machine that loads."""
+        """Returns the `compile` arguments; the use of XLA is decided on the machine that loads."""
         config = super().get_compile_config()
         return {**config, "jit_compile": self._requested_jit} if config else config
 
     def save(self, filepath, *args, **kwargs):
-        """Saves as `keras.Model.save`, with the weights that were not needed so far."""
+        """Saves like `keras.Model.save`; creates the weights first if they do not exist yet."""
         self.build()
         super().save(filepath, *args, **kwargs)
 
     def export(self, filepath, *args, input_signature=None, **kwargs):
-        """Exports logits as `keras.Model.export`; `kranking.export` writes checked probabilities."""
+        """Exports logits like `keras.Model.export`; see `kranking.export` for checked probabilities."""
         self.build()
         signature = input_signature or [input_specs(self._preprocessor.inputs)]
         return super().export(filepath, *args, input_signature=signature, **kwargs)
 
     def compile_from_config(self, config):
-        """Compiles as the saved model was, and restores the optimizer's slots."""
+        """Compiles the model as it was saved, and creates the slots of the optimizer."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
@@ -204,7 +209,7 @@ class RankingModel(BlockModel):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Makes an untrained model from `get_config`."""
+        """Creates an untrained model from the output of `get_config`."""
         config = dict(config)
         revive = keras.saving.deserialize_keras_object
         config["blocks"] = [revive(b, custom_objects=custom_objects) for b in config["blocks"]]

@@ -1,4 +1,4 @@
-"""What happens when rows cannot be read in the middle of `fit`, `evaluate` or `predict`."""
+"""Handling of read errors during `fit`, `evaluate` and `predict`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,15 +9,15 @@ import keras
 
 @contextmanager
 def reader_errors(model: keras.Model, *data: Any) -> Iterator[None]:
-    """Raises what a reader met while reading, as it was, and leaves the model with its weights.
+    """Raises the original error of a reader, and makes sure that the model keeps its weights.
 
-    TensorFlow wraps an error of a `tf.data` generator, its traceback included, into one of its own
-    types; readers of `kranking.data` keep the original as `error`. On JAX the weights live outside the
-    model while Keras loops over batches, and an error would leave them there.
+    TensorFlow converts an error in a `tf.data` generator to one of its own types with the traceback as
+    text; the readers of `kranking.data` keep the original as `error`. On JAX the weights are outside of
+    the model while Keras loops over batches, and would be lost by an error.
 
     Args:
         model: The model.
-        *data: What `fit`, `evaluate` or `predict` was given; anything without `error` is left alone.
+        *data: Data passed to `fit`, `evaluate` or `predict`; ignored unless it has an `error`.
     """
     readers = [(reader, reader.error) for reader in data if hasattr(reader, "error")]
     weights = _weights(model) if keras.backend.backend() == "jax" else []
@@ -33,15 +33,15 @@ def reader_errors(model: keras.Model, *data: Any) -> Iterator[None]:
 
 
 def _weights(model: Any) -> list[tuple[Any, Any]]:
-    """Holds on to the values before the first step; a step deletes them, so this costs no memory."""
+    """Keeps the values from before the first step; a step deletes them, so this uses no memory."""
     optimizer = getattr(model, "optimizer", None)
     variables = [*model.variables, *(optimizer.variables if optimizer is not None else [])]
     return [(variable, variable.value) for variable in variables]
 
 
 def _restore(model: Any, weights: list[tuple[Any, Any]]) -> None:
-    model.jax_state_sync()  # what the last finished step left
+    model.jax_state_sync()  # the state after the last finished step
     for variable, value in weights:
-        # Keras empties the variables before the first step and has nothing to bring back until then.
+        # Keras clears the variables before the first step and cannot restore them until it is done.
         if variable._value is None and not value.is_deleted():
             variable.assign(value)

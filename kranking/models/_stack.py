@@ -1,4 +1,4 @@
-"""Plans the way from fields to heads: which views and adapters stand between the blocks."""
+"""Planning of the layers from fields to heads: views, blocks, adapters and heads."""
 
 from collections.abc import Sequence as SequenceOf
 from typing import Any
@@ -22,19 +22,19 @@ def assemble(
     num_tasks: int,
     old_view: FieldView | None = None,
 ) -> Layers:
-    """Plans what stands after the encoder: the first block's view, blocks and adapters, heads.
+    """Plans the layers after the encoder: the view of the first block, blocks and adapters, heads.
 
     Args:
         encoder: The field encoder.
-        blocks: Layers in order. Those that are built keep their weights.
-        heads: Layer from flat to logits.
+        blocks: Layers in order. Built layers keep their weights.
+        heads: Layer from a flat vector to logits.
         num_tasks: Number of logits.
-        old_view: The view of the stack before a block was added or removed; kept, with its
-            weights, where it still fits.
+        old_view: The view of the stack before a block was added or removed. It is reused, with its
+            weights, if it still fits.
 
     Returns:
-        All layers in order; `build_layers` creates their weights. The first takes fields and inputs, the
-        last gives logits.
+        All layers in order; `build_layers` creates their weights. The inputs of the first are fields and
+        model inputs, the outputs of the last are logits.
     """
     stack: Layers = []
     shape: Any = initial_shapes(encoder)
@@ -54,7 +54,7 @@ def assemble(
         shape = _append(stack, block, shape)
         if len(shape) not in (2, 3) or isinstance(shape, list):
             raise ValueError(
-                f"Block {block.name!r} must give a flat (batch, width) or tokens (batch, tokens, dim). "
+                f"Block {block.name!r} must return (batch, width) or tokens (batch, tokens, dim). "
                 f"Received: {shape}"
             )
     _append_heads(stack, heads, shape, num_tasks)
@@ -64,7 +64,7 @@ def assemble(
 def _first_view(
     encoder: FieldEncoder, blocks: Any, num_tasks: int, old_view: FieldView | None
 ) -> FieldView:
-    """Returns the view that the first block takes; the old one, with its weights, if it fits."""
+    """Returns the view for the first block; the old one, with its weights, if it still fits."""
     views = _first_views(blocks[0]) if blocks else "flat"
     if old_view is not None and old_view.views == views:
         return old_view
@@ -75,9 +75,9 @@ def _first_view(
 
 
 def _append_heads(stack: Layers, heads: Any, shape: Any, num_tasks: int) -> None:
-    """Appends the heads, flattening tokens before them; raises unless they return one logit per task."""
+    """Appends flattening, if needed, and the heads; raises unless they return one logit per task."""
     if not heads.built:
-        # Rounded logits tie, and ties make ranking metrics a matter of chance.
+        # Rounding causes ties between logits, which make ranking metrics random.
         heads.dtype_policy = keras.DTypePolicy("float32")
     fill_open_arguments(heads, False, num_tasks=num_tasks)
     if len(shape) == 3:
@@ -85,13 +85,13 @@ def _append_heads(stack: Layers, heads: Any, shape: Any, num_tasks: int) -> None
     shape = _append(stack, heads, shape)
     if shape != (None, num_tasks):
         raise ValueError(
-            f"`heads` must give one logit per task, (batch, {num_tasks}). "
-            f"Received: {heads.name!r}, which gives {shape}"
+            f"`heads` must return one logit per task, (batch, {num_tasks}). "
+            f"Received: {heads.name!r}, which returns {shape}"
         )
 
 
 def _first_views(block: keras.layers.Layer) -> Any:
-    """Returns the view, or views in a tuple, that the first block takes."""
+    """Returns the view, or a tuple of views, that the first block takes."""
     takes = as_tuples(takes_of(block))
     unknown = [view for view in leaves(takes) if view not in (None, *VIEWS)]
     if unknown:
@@ -102,25 +102,25 @@ def _first_views(block: keras.layers.Layer) -> Any:
 
 
 def _shared_view(takes: Any, default: str | None) -> Any:
-    """Gives one view where all branches take the same, so that it is handed on once."""
+    """Merges the views of branches that all take the same view, so that it is passed only once."""
     if not isinstance(takes, tuple):
         return takes or default
     parts = tuple(_shared_view(part, default) for part in takes)
-    # A list must stay one per branch: two fields, or two inputs, for two branches would be shared out.
+    # Lists are not merged: a list of two fields or inputs would be distributed over two branches.
     same = len(set(parts)) == 1 and not isinstance(parts[0], tuple) and parts[0] != "fields"
     return parts[0] if same else parts
 
 
 def _adapters(block: Any, shape: Any, position: int, encoder: FieldEncoder) -> Layers:
-    """Gives what stands before a later block, if anything; refuses what cannot be adapted."""
+    """Returns the adapters before a later block; raises `ValueError` if none fits."""
     takes = _shared_view(as_tuples(takes_of(block)), default=None)
     views = set(leaves(takes))
     rank = len(shape)
     _check_later(block, views, position)
     if rank == 2 and "tokens" in views:
         raise ValueError(
-            f"Block {block.name!r} takes tokens (batch, tokens, dim), but the block before it gives a flat "
-            f"vector of width {shape[-1]}. Insert keras.layers.Reshape((tokens, dim)) with "
+            f"Block {block.name!r} takes tokens (batch, tokens, dim), but the previous block returns a "
+            f"flat vector of width {shape[-1]}. Insert keras.layers.Reshape((tokens, dim)) with "
             f"tokens * dim = {shape[-1]}, after a keras.layers.Dense if the width has to change."
         )
     if rank == 3 and views == {"flat"}:
@@ -135,15 +135,15 @@ def _check_later(block: Any, views: set[Any], position: int) -> None:
     unknown = views - set(LATER_VIEWS)
     if unknown:
         raise ValueError(
-            f"Block {block.name!r} takes {min(map(str, unknown))!r}, which only the first block can. "
-            f"Received: it stands at position {position}. Put it first, or inside a "
-            "kranking.layers.Parallel that stands first."
+            f"Block {block.name!r} takes {min(map(str, unknown))!r}, which is only available to the first "
+            f"block. Received: a block at position {position}. Put it first, or inside a "
+            "kranking.layers.Parallel that is first."
         )
     if views == {"numeric"}:
         raise ValueError(
-            f"Block {block.name!r} takes raw numbers and nothing else, so what the blocks before it give "
-            f"would be lost. Received: it stands at position {position}. Put it first, or beside "
-            "keras.layers.Identity() in a kranking.layers.Parallel."
+            f"Block {block.name!r} takes only raw numbers, so the output of the previous blocks would be "
+            f"lost. Received: a block at position {position}. Put it first, or in a "
+            "kranking.layers.Parallel together with keras.layers.Identity()."
         )
 
 

@@ -1,4 +1,4 @@
-"""How a block that says what it takes gets it: the adapters that the builder puts in."""
+"""Adapter from fields and inputs to the views that the first block takes."""
 
 from collections.abc import Sequence as SequenceOf
 from typing import Any
@@ -15,38 +15,39 @@ from kranking.models._first_order import FirstOrder
 
 VIEWS = ("flat", "tokens", "embeddings", "categorical", "fields", "ids", "linear", "numeric")
 DEFAULT_TOKEN_DIM = 32
-Views = Any  # one name of VIEWS, or a tuple of Views, one for each branch of a Parallel
+Views = Any  # a name from VIEWS, or a tuple of Views, one for each branch of a Parallel
 
 
 def as_tuples(views: Views) -> Views:
-    """Gives views as tuples; a saved configuration holds lists."""
+    """Converts nested lists of views, as in saved configurations, to tuples."""
     return views if isinstance(views, str) or views is None else tuple(map(as_tuples, views))
 
 
 def kinds_of(features: SequenceOf[Feature]) -> tuple[str, ...]:
-    """Says of each field how a tokeniser treats it: numbers together, sequences apart."""
+    """Returns the kind of each field for tokenizers: `"numeric"`, `"sequence"` or `"field"`."""
     return tuple("field" if isinstance(f, Numeric) and f.bucketized else f.kind for f in features)
 
 
 @serializable
 class FieldView(keras.layers.Layer):
-    """Gives the first block of a model what it takes, from the fields or the inputs.
+    """Views of the fields and inputs for the first block of a model.
 
-    `flat` concatenates all fields and `fields` is their list. `tokens` stacks fields of equal width, and
-    projects those of unequal widths to one; so do `embeddings`, without plain numbers, and `categorical`,
-    of single-valued categoricals only. `ids` has their table rows, `numeric` the numbers side by side,
-    `linear` a first-order term per feature and task.
+    `flat` is the concatenation of all fields and `fields` a list of them. `tokens` stacks the fields if
+    their widths are equal, and otherwise projects them to a common width. `embeddings` does the same
+    without plain numbers, and `categorical` with single-valued categoricals only. `ids` contains the table
+    rows of the latter, `numeric` the concatenated numbers, `linear` a first-order term per feature and
+    task.
 
     Args:
-        views: One of `VIEWS`; or several, one for each branch of a `Parallel` that stands first, nested as
-            the branches are.
-        features: Fitted declarations.
-        token_dim: Width of a projected token. `None` takes the width that all embeddings have, or 32.
+        views: One of `VIEWS`; or several, one for each branch of a `Parallel` that is the first block,
+            nested like the branches.
+        features: Fitted feature declarations.
+        token_dim: Width of projected tokens. `None` means the common width of the embeddings, or 32.
         num_tasks: Number of columns of a `linear` term.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Inputs: a pair, the encoder's dict of fields and the model's dict of inputs.
-    Output shape: that of the view; a list of them for several views.
+    Inputs: a pair, the dict of fields from the encoder and the dict of model inputs.
+    Output shape: the shape of the view, or a list of shapes for several views.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class FieldView(keras.layers.Layer):
         self.features = tuple(from_config(f) if isinstance(f, dict) else f for f in features)
         self.token_dim = token_dim
         self.num_tasks = num_tasks
-        # Branches that take the same view share it.
+        # Branches with the same view share it.
         self._members = {view: members(view, self.features) for view in leaves(self.views)}
         self._num_rows = {f.name: f.num_rows for f in self.features if isinstance(f, Categorical)}
         made = {view: self._adapter(view) for view in self._members}
@@ -70,7 +71,7 @@ class FieldView(keras.layers.Layer):
 
     @property
     def needs_fields(self) -> bool:
-        """Whether a view is made of the fields; a linear model has no use for embeddings."""
+        """Whether a view uses the fields; a linear model does not need embeddings."""
         return not set(self._members) <= {"ids", "linear"}
 
     def build(self, input_shape):
@@ -123,18 +124,18 @@ class FieldView(keras.layers.Layer):
         }
 
     def work(self, input_shape) -> Work:
-        """The work of the adapters inside."""
+        """Returns the work of all adapters."""
         parts = (work_of(a, self._shapes(view, input_shape)) for view, a in self.adapters.items())
         return sum(parts, Work())
 
     def _shapes(self, view: str, input_shape) -> Any:
-        """The shapes that a view's adapter takes."""
+        """Returns the input shapes of the adapter of a view."""
         if view == "linear":
             return input_shape[1]
         return [tuple(input_shape[0][name]) for name in self._members[view]]
 
     def _adapter(self, view: str) -> Any:
-        """The layer that makes a view from its members."""
+        """Creates the layer that computes a view from its members, if it needs one."""
         dtype = self.dtype_policy
         if view in ("flat", "numeric"):
             return Concatenate(dtype=dtype)
@@ -152,18 +153,18 @@ class FieldView(keras.layers.Layer):
 
 
 def id_sizes(features: SequenceOf[Feature]) -> tuple[int, ...]:
-    """Gives the number of rows of each column of the `ids` view."""
+    """Returns the number of table rows for each column of the `ids` view."""
     return tuple(f.num_rows for f in features if isinstance(f, Categorical) and not f.multivalued)
 
 
 def _common_dim(widths: dict[str, int], kinds: dict[str, str]) -> int:
-    """Gives the width of all fields but plain numbers, if they have one."""
+    """Returns the common width of all fields except plain numbers, or the default."""
     found = {width for name, width in widths.items() if kinds[name] != "numeric"}
     return found.pop() if len(found) == 1 and found != {1} else DEFAULT_TOKEN_DIM
 
 
 def members(view: str, features: SequenceOf[Feature]) -> list[str]:
-    """Gives the names of the features that a view is made of, or raises if there are none."""
+    """Returns the names of the features in a view; raises `ValueError` if there are none."""
     kinds = kinds_of(features)
     if view == "numeric":
         names = [f.name for f, kind in zip(features, kinds) if kind == "numeric"]
@@ -175,7 +176,7 @@ def members(view: str, features: SequenceOf[Feature]) -> list[str]:
         names = [f.name for f in features]
     if not names:
         raise ValueError(
-            f"A block takes the {view!r} view, but no feature of the model belongs to it. "
+            f"A block takes the view {view!r}, but no feature of the model belongs to that view. "
             f"Received: features of kinds {sorted(set(kinds))}"
         )
     return names

@@ -1,4 +1,4 @@
-"""The way through a model: every layer with the shapes that it reads and returns."""
+"""Iteration over the layers of a model with their input and output shapes."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from kranking.features import FieldEncoder
 
 
 class Step(NamedTuple):
-    """A layer of a model with the shape of its input and of its output."""
+    """A layer of a model with the shapes of its input and output."""
 
     layer: Any
     input_shape: Any
@@ -19,12 +19,12 @@ class Step(NamedTuple):
 def walk(encoder: FieldEncoder, stack: Iterable[keras.layers.Layer]) -> Iterator[Step]:
     """Yields each layer of a model with its input and output shapes, from the fields to the heads.
 
-    The encoder comes first if the stack reads its fields. A layer that reads the model's inputs as well
-    has a list of two input shapes.
+    The encoder comes first if the stack uses its fields. A layer that also reads the model inputs has a
+    list of two input shapes.
 
     Args:
-        encoder: The model's encoder.
-        stack: The layers behind it, as in `model.stack` of a model that is built.
+        encoder: The encoder of the model.
+        stack: The layers after it, as in `model.stack` of a built model.
 
     Yields:
         Tuples `(layer, input_shape, output_shape)`.
@@ -45,13 +45,13 @@ def walk(encoder: FieldEncoder, stack: Iterable[keras.layers.Layer]) -> Iterator
 
 
 def build_layers(encoder: FieldEncoder, stack: Iterable[keras.layers.Layer]) -> None:
-    """Creates the weights of the encoder, if the stack reads its fields, and of every layer."""
+    """Creates the weights of all layers, and of the encoder if the stack uses its fields."""
     for layer, shape, _ in walk(encoder, stack):
         build(layer, shape)
 
 
 def call_layers(stack: Iterable[Any], fields: Any, inputs: Any, training: bool | None) -> Any:
-    """Calls the layers of a stack, the first with fields and inputs; returns the last one's output."""
+    """Calls the layers of a stack in order, starting from fields and inputs; returns the last output."""
     x = [fields, inputs]
     for layer in stack:
         x = layer(stack_input(layer, x, inputs), training=training)
@@ -59,7 +59,7 @@ def call_layers(stack: Iterable[Any], fields: Any, inputs: Any, training: bool |
 
 
 def initial_shapes(encoder: FieldEncoder) -> list[Any]:
-    """Returns the shapes that a stack starts from: those of the fields and of the inputs."""
+    """Returns the shapes of the fields and of the inputs, from which a stack starts."""
     inputs = {
         name: (None, *spec.shape) for f in encoder.features for name, spec in f.inputs().items()
     }
@@ -67,18 +67,18 @@ def initial_shapes(encoder: FieldEncoder) -> list[Any]:
 
 
 def stack_input(layer: Any, x: Any, inputs: Any) -> Any:
-    """Returns the input of a layer: the output before it, with the model's inputs if it reads them.
+    """Returns the input of a layer: the previous output, with the model inputs if it reads them.
 
     Args:
         layer: The layer.
-        x: The output before it, or its shape.
-        inputs: The model's inputs, or their shapes.
+        x: The previous output, or its shape.
+        inputs: The model inputs, or their shapes.
     """
     return [x, inputs] if getattr(layer, "reads_inputs", False) else x
 
 
 def output_shape(layer: Any, shape: Any) -> Any:
-    """Returns a layer's output shape, also of one that knows it by a call only."""
+    """Returns the output shape of a layer, from a symbolic call if it does not declare it."""
     if type(layer).compute_output_shape is keras.layers.Layer.compute_output_shape:
         build(layer, shape)
         return layer.compute_output_spec(_symbolic(layer, shape)).shape
@@ -86,13 +86,15 @@ def output_shape(layer: Any, shape: Any) -> Any:
 
 
 def build(layer: Any, shape: Any) -> None:
-    """Builds a layer that is not built yet, also one that leaves this to its first call."""
+    """Builds a layer unless it is built, by a symbolic call if it has no `build`."""
     if layer.built:
         return
     if type(layer).build is keras.layers.Layer.build:
         layer(_symbolic(layer, shape))
     elif isinstance(layer, keras.Sequential) and isinstance(shape, list):
-        for inner in layer.layers:  # Keras leaves a chain of several inputs to its first call
+        for (
+            inner
+        ) in layer.layers:  # Keras builds a Sequential with several inputs at its first call
             build(inner, shape)
             shape = output_shape(inner, shape)
     else:

@@ -1,4 +1,4 @@
-"""Models whose weights wait until they are needed, or stand for trained ones."""
+"""Models with deferred weights, and with weights that resemble trained ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 _ENABLED = ContextVar("weights_enabled", default=True)
-_MOST = 2**20  # numbers: a converter looks into no table
+_MOST = 2**20  # numbers; converters do not inspect the values of tables
 
 
 def weights_enabled() -> bool:
@@ -19,11 +19,11 @@ def weights_enabled() -> bool:
 
 @contextmanager
 def without_weights() -> Iterator[None]:
-    """Lets `RankingModel`s be constructed without weights, to ask what they would cost.
+    """Context in which `RankingModel`s are created without weights, for example to compute their cost.
 
-    Such a model answers `work` and `layer_work` within milliseconds, however large its tables are. Its
-    weights are made by `build`, which `compile`, `fit`, `save` and a first call do. Until then `weights` is
-    empty.
+    The methods `work` and `layer_work` of such a model take milliseconds, no matter how large its tables
+    are. `build` creates the weights; `compile`, `fit`, `save` and the first call do so as well. Until then
+    `weights` is empty.
 
     >>> table = kr.features.Categorical("user", hash_buckets=10**9, embedding_dim=64)
     >>> with without_weights():
@@ -39,18 +39,18 @@ def without_weights() -> Iterator[None]:
 
 
 def perturbed(model: Any, seed: int = 0) -> Any:
-    """Moves weights that start as one number repeated, as training would: `w + 0.02 ε`, `ε ~ N(0, 1)`.
+    """Perturbs constant weights as training would: `w + 0.02 ε`, `ε ~ N(0, 1)`.
 
-    A converter leaves out a bias of zeros and a scale of ones, so that an untrained model is served by
-    another graph than a trained one. What is measured on the first says little of the second.
+    Converters remove biases of zeros and scales of ones, so the served graph of an untrained model differs
+    from that of a trained one, and measurements on the former do not apply to the latter.
 
     Args:
-        model: A Keras model; its weights change. What is drawn at random, as kernels and tables are, stays,
-            and so do weights of more than 2²⁰ numbers.
+        model: A Keras model, which is modified. Weights with random initial values, such as kernels and
+            tables, and weights of more than 2²⁰ numbers are not changed.
         seed: Seed of `ε`.
 
     Returns:
-        The model.
+        The same model.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> model = perturbed(kr.RankingModel([age], [kr.layers.MLP([4])], [kr.Task("save")]))

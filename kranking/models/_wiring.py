@@ -1,4 +1,4 @@
-"""A picture of a model's wiring, as SVG."""
+"""SVG diagram of the layers of a model."""
 
 from dataclasses import dataclass
 from html import escape
@@ -16,7 +16,7 @@ _LINE, _CHARACTER, _PADDING, _GAP, _ARROW = 14, 6.4, 8, 8, 18
 
 @dataclass
 class _Box:
-    """A drawn part: its size, and what draws it at a place."""
+    """A part of the diagram: its size, and a function that draws it at a position."""
 
     width: float
     height: float
@@ -24,13 +24,16 @@ class _Box:
 
 
 def wiring(model: Any) -> str:
-    """Draws a built `RankingModel` from its fields to its tasks, as the text of an SVG file.
+    """Draws a `RankingModel` from its fields to its tasks as an SVG diagram.
 
-    Each box is a layer with the width of what it gives; branches stand above each other, with the view
-    of the fields that each takes.
+    Each box is a layer with the shape of its output. Branches are drawn above each other, with the view
+    of the fields that each of them takes.
 
     Args:
-        model: A `RankingModel`.
+        model: A `RankingModel`. It is built if it is not built yet.
+
+    Returns:
+        The text of an SVG file.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> model = kr.RankingModel([age], [kr.layers.MLP([8])], [kr.Task("save")])
@@ -62,7 +65,7 @@ def wiring(model: Any) -> str:
 
 
 def _part(layer: Any, shape: Any, views: Any) -> _Box:
-    """Draws a layer, or what a container holds."""
+    """Draws a layer, or the layers inside a container."""
     if isinstance(layer, Parallel) and len(layer.branches) > 1:
         several = isinstance(shape, list) and len(shape) == len(layer.branches)
         shapes = shape if several else [shape] * len(layer.branches)
@@ -89,7 +92,7 @@ def _part(layer: Any, shape: Any, views: Any) -> _Box:
 
 
 def _modules(step: Any) -> _Box:
-    """Draws the modules of one layer of DHEN, which all see the same tokens."""
+    """Draws the modules of one DHEN layer, which all have the same input."""
     boxes = [_leaf(type(block).__name__, "") for block in step.blocks]
     return _column(boxes, [""] * len(boxes))
 
@@ -116,7 +119,7 @@ def _leaf(name: str, detail: str) -> _Box:
 
 
 def _row(parts: list[_Box]) -> _Box:
-    """Puts parts one after the other, arrows between."""
+    """Arranges parts from left to right with arrows between them."""
     width = sum(part.width for part in parts) + _ARROW * (len(parts) - 1)
     height = max(part.height for part in parts)
 
@@ -135,7 +138,7 @@ def _row(parts: list[_Box]) -> _Box:
 
 
 def _column(parts: list[_Box], labels: list[str]) -> _Box:
-    """Puts parts above each other, each with the view that it takes before it."""
+    """Arranges parts above each other, with the view that each of them takes to its left."""
     room = max(_CHARACTER * len(label) for label in labels)
     room += _GAP if room else 0
     width = room + max(part.width for part in parts)
@@ -157,7 +160,7 @@ def _column(parts: list[_Box], labels: list[str]) -> _Box:
 
 
 def _frame(inner: _Box, label: str) -> _Box:
-    """Puts a dashed frame around a part, and says what happens to what comes out."""
+    """Draws a dashed frame around a part, labeled with the operation on its output."""
     width = max(inner.width, _CHARACTER * len(label)) + 2 * _PADDING
     height = inner.height + 2 * _PADDING + _LINE
 
@@ -181,13 +184,13 @@ def _text(views: Any) -> str:
 
 
 def _widths(view: Any, shape: Any) -> str:
-    """Says which views the fields give, with their sizes."""
+    """Returns the names of views with their sizes, as text."""
     found = dict(zip(leaves(view.views), _flat(_sizes(shape, view.views)), strict=True))
     return ", ".join(f"{name or 'as it is:'} {size}".strip() for name, size in found.items())
 
 
 def _sizes(shape: Any, views: Any) -> Any:
-    """Gives the sizes of shapes nested as the views are."""
+    """Returns the sizes of shapes that are nested like the views."""
     if isinstance(views, tuple):
         return tuple(_sizes(s, v) for s, v in zip(shape, views, strict=True))
     return _size(shape)
@@ -198,7 +201,7 @@ def _flat(nested: Any) -> list[str]:
 
 
 def _size(shape: Any) -> str:
-    """Writes a shape without its batch axis; a list of fields has no size of its own."""
+    """Formats a shape without its batch axis, or the number of fields in a list."""
     if isinstance(shape, list):
         return str(len(shape))
     return " × ".join(str(axis) for axis in shape[1:])

@@ -150,7 +150,9 @@ def test_costs_survive_json(model):
 
 
 def test_a_missing_figure_names_those_that_are_there(model):
-    with pytest.raises(KeyError, match=r"This cost holds .*'flops'.*Received: 'latency_p99'"):
+    with pytest.raises(
+        KeyError, match=r"The figure must be one of .*'flops'.*Received: 'latency_p99'"
+    ):
         analytic_cost(model)["latency_p99"]
 
 

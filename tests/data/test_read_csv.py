@@ -75,11 +75,15 @@ def test_delimiter(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "text"),
     [
-        ("price,", "prize,", r"Feature 'price' needs column 'price', which .*1.csv does not have"),
+        ("price,", "prize,", r"Feature 'price' needs column 'price', which is missing in .*1.csv"),
         ("45.5 -1", "45.5 x", r"Column 'cover' should hold lists of float.*row 0 of .*1.csv"),
         ("45.5 -1", "45.5", r"Feature 'cover' needs vectors of width 2.*row 15 of .*1.csv"),
         ("\n45,", "\nx,", r"1.csv' cannot be read.*conversion error to double: invalid value 'x'"),
-        ("\n45,", "\nnan,", r"Feature 'row' refuses null.*column 'row', row 15 of .*1.csv"),
+        (
+            "\n45,",
+            "\nnan,",
+            r"Feature 'row' must not contain null.*column 'row', row 15 of .*1.csv",
+        ),
         (",10,1,,s45", ",10,inf,,s45", r"Task 'save' refuses null.*inf in col.*row 15 of .*1.csv"),
         ("s45\n", "s45,more\n", r"1.csv' cannot be read.*Expected 12 columns, got 13"),
     ],
@@ -93,7 +97,7 @@ def test_bad_rows_name_the_file(folder, old, new, text):
 
 
 def test_no_file_and_no_rows(tmp_path):
-    with pytest.raises(ValueError, match=r"`paths` must name .csv files that exist"):
+    with pytest.raises(ValueError, match=r"`paths` must match existing .csv files"):
         read_csv(tmp_path, MODEL)
     (tmp_path / "a.csv").touch()
     with pytest.raises(ValueError, match=r"a.csv' cannot be read as CSV.*[Ee]mpty"):

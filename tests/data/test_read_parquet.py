@@ -284,11 +284,11 @@ def test_missing_column(tmp_path):
     [
         (
             "row",
-            r"'row' of feature 'row' has the wrong type in .*1.parquet. Expected: numbers. Rec",
+            r"'row' of feature 'row' has a wrong type in .*1.parquet. Expected: numbers. Rec",
         ),
         ("save", r"Task 'save' has the wrong type in column 'save' of .*1.parquet. Expected: numb"),
-        ("seen", r"'seen' of feature 'seen' has the wrong type in .*1.parquet. Expected: lists of"),
-        ("session", r"Column 'session' in .*1.parquet must hold integers.*Received: string"),
+        ("seen", r"'seen' of feature 'seen' has a wrong type in .*1.parquet. Expected: lists of"),
+        ("session", r"Column 'session' in .*1.parquet must contain integers.*Received: string"),
     ],
 )
 def test_wrong_type(tmp_path, name, text):
@@ -323,7 +323,7 @@ def spoilt(value, at=33):
 def test_null_nan_and_infinity_are_refused_with_row_column_and_file(tmp_path, name, value):
     file = changed(tmp_path, name, spoilt(value))
     who = "Task 'save'" if name == "save" else "Feature 'row'"
-    with pytest.raises(ValueError, match="refuses null, NaN and infinity") as error:
+    with pytest.raises(ValueError, match=r"null, NaN (and|or) infinity") as error:
         list(read_parquet(file, MODEL, block_rows=8))
     for part in (who, f"column {name!r}", f"row 33 of {file}", "Received: "):
         assert part in str(error.value)
@@ -355,7 +355,7 @@ def test_bad_sample_weights(tmp_path, value):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(ValueError, match=r"`paths` must name .parquet files that exist"):
+    with pytest.raises(ValueError, match=r"`paths` must match existing .parquet files"):
         read_parquet(tmp_path / "*.parquet", MODEL)
 
 

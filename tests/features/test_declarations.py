@@ -178,7 +178,10 @@ REJECTED = [
     ),
     rejected(Categorical, "pooling", r"`pooling` must be one of", pooling="median"),
     rejected(
-        Categorical, "separator", r"`separator`.*makes lists: give `max_length`", separator=","
+        Categorical,
+        "separator",
+        r"`separator`.*creates lists and requires `max_length`",
+        separator=",",
     ),
     rejected(
         Categorical,
@@ -190,16 +193,22 @@ REJECTED = [
     rejected(Categorical, "mixed", r"only strings or only integers", vocabulary=("a", 1)),
     rejected(Categorical, "floats", r"only strings or only integers.*'float'", vocabulary=(1.5,)),
     rejected(
-        Categorical, "twice", r"must not repeat a value. Received twice: 2", vocabulary=(1, 2, 2)
+        Categorical,
+        "twice",
+        r"must not contain duplicates. Received twice: 2",
+        vocabulary=(1, 2, 2),
     ),
     rejected(Categorical, "text", r"must be a list of values. Received: 'abc'", vocabulary="abc"),
-    rejected(Categorical, "empty", r"stands for null, which is row 0", vocabulary=("", "a")),
-    rejected(Categorical, "least", r"stands for null.*-2147483648", vocabulary=(-(2**31), 1)),
+    rejected(Categorical, "empty", r"mean null and have row 0", vocabulary=("", "a")),
+    rejected(Categorical, "least", r"mean null.*-2147483648", vocabulary=(-(2**31), 1)),
     rejected(
-        Categorical, "initializer", r"must be what Keras knows.*'nonsense'", initializer="nonsense"
+        Categorical,
+        "initializer",
+        r"must have a Keras initializer.*'nonsense'",
+        initializer="nonsense",
     ),
     rejected(
-        Numeric, "regularizer", r"must be what Keras knows.*'nonsense'", regularizer="nonsense"
+        Numeric, "regularizer", r"must have a Keras initializer.*'nonsense'", regularizer="nonsense"
     ),
     rejected(Numeric, "transform", r"`transform` must be one of", transform="sqrt"),
     rejected(Numeric, "buckets", r"`num_buckets` must be an integer of at least 2", num_buckets=1),
@@ -211,11 +220,11 @@ REJECTED = [
         rejected(Numeric, f"bounds-{value!r}", r"two finite numbers, low < high", bounds=value)
         for value in ((1, 1), (2, 1), (1,), "ab", 3, (0, float("inf")))
     ),
-    rejected(Numeric, "no-bounds", r"needs `bounds` to be scaled", transform="scale"),
+    rejected(Numeric, "no-bounds", r"with `scale` requires `bounds`", transform="scale"),
     rejected(
         Numeric,
         "scale-mean",
-        r"`scale` learns no mean",
+        r"`scale` has no mean",
         transform="scale",
         bounds=(0, 1),
         nulls="mean",
@@ -249,14 +258,14 @@ def test_rejects(cls, arguments, message):
         ({"action_dim": 0}, r"`action_dim` must be a positive integer"),
         ({"order": "random"}, r"`order` must be one of"),
         ({"time_unit": "h"}, r"`time_unit` must be one of"),
-        ({"time": "t"}, r"`time` and `request_time` of feature 's' go together"),
-        ({"request_time": "t"}, r"`time` and `request_time` of feature 's' go together"),
+        ({"time": "t"}, r"Feature 's' must have both `time` and `request_time`"),
+        ({"request_time": "t"}, r"Feature 's' must have both `time` and `request_time`"),
         ({"action_vocabulary": ("a", 1)}, r"only strings or only integers"),
         ({"encoder": "mean"}, r"`encoder` of feature 's' must be Pooling"),
         ({"encoder": TransAct(first_k=4)}, r"`first_k` .* must be at most `max_length`.*first_k=4"),
         (
             {"encoder": TransAct(first_k=1, time_window=9.0)},
-            r"`time_window` of feature 's' needs the times of events",
+            r"`time_window` of feature 's' requires `time` and `request_time`",
         ),
     ],
 )
@@ -281,15 +290,18 @@ def test_rules_between_declarations():
     cases = [
         ([], "at least one declaration"),
         (["c"], r"must be declarations.*Received: 'c'"),
-        ([table, Numeric("c")], "Two features make a model input called 'c'"),
+        ([table, Numeric("c")], "Two features have a model input called 'c'"),
         (
             [table, Numeric("s.action"), Sequence("s", of="c", max_length=2, action="a")],
             r"model input called 's\.action'",
         ),
-        ([Sequence("s", of="d", max_length=2)], r"`of` of sequence 's' must name a Categorical"),
+        (
+            [Sequence("s", of="d", max_length=2)],
+            r"`of` of sequence 's' must be the name of a Categorical",
+        ),
         (
             [table, Numeric("n"), Sequence("s", of="c", max_length=2, candidate="n")],
-            r"`candidate` of sequence 's' must name a Categorical.*candidate='n'.*\['c'\]",
+            r"`candidate` of sequence 's' must be the name of a Categorical.*candidate='n'.*\['c'\]",
         ),
         ([table, lists, Sequence("s", of="c", max_length=2, candidate="l")], "one value per row"),
     ]
@@ -334,5 +346,5 @@ def test_sides_and_columns():
 
 
 def test_a_sequence_with_a_candidate_is_not_the_users():
-    with pytest.raises(ValueError, match="differs from item to item: give 's' side='item'"):
+    with pytest.raises(ValueError, match="depends on the item and must have side='item'"):
         Sequence("s", of="c", max_length=2, candidate="c", side="user")

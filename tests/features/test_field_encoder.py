@@ -424,7 +424,7 @@ def test_batch_of_one_and_values_as_a_column(encoder):
 
 
 def test_unknown_table_is_refused(encoder):
-    with pytest.raises(ValueError, match=r"a feature with a table, one of .*Received: 'n'"):
+    with pytest.raises(ValueError, match=r"one of the features with a table, .*Received: 'n'"):
         encoder.table("n")
 
 
@@ -448,5 +448,5 @@ def test_set_table_reaches_one_feature_only():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(encoder.table("b")), 7.0)
     for name in "ac":
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(encoder.table(name)), before[name])
-    with pytest.raises(ValueError, match=r"`rows` of feature 'b' must have the shape \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"`rows` of feature 'b' must have shape \(3, 2\)"):
         encoder.set_table("b", np.zeros((2, 2)))

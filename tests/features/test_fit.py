@@ -197,9 +197,13 @@ def test_dictionaries_are_learnt_as_their_values():
     [
         (Numeric("n"), {"m": [1.0]}, r"'n' needs column 'n'.*given columns.*Received: \['m'\]"),
         (Numeric("n"), {"n": ["a"]}, r"wrong type in the given columns. Expected: numbers"),
-        (Numeric("n"), {"n": np.zeros(0)}, r"must hold rows to learn from"),
+        (Numeric("n"), {"n": np.zeros(0)}, r"must contain rows to learn from"),
         (Numeric("n"), {"n": [np.nan, np.nan]}, r"'n' has no finite value.*2 nulls in 2 rows"),
-        (Categorical("n", vocabulary=("a",)), {"n": [1]}, r"must hold strings.*Received: integers"),
+        (
+            Categorical("n", vocabulary=("a",)),
+            {"n": [1]},
+            r"must contain strings.*Received: integers",
+        ),
         (Categorical("n", max_length=2), {"n": ["a"]}, r"Expected: lists of strings or integers"),
     ],
 )
@@ -220,10 +224,10 @@ def test_columns_that_nobody_reads_may_be_anything():
 def test_errors_name_the_file(tmp_path):
     pq.write_table(pa.table({"c": [1, 2]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"c": ["x"]}), tmp_path / "b.parquet")
-    with pytest.raises(ValueError, match=r"'c'.*must hold integers.*strings in .*b\.parquet"):
+    with pytest.raises(ValueError, match=r"'c'.*must contain integers.*strings in .*b\.parquet"):
         fit([Categorical("c")], tmp_path)
     pq.write_table(pa.table({"d": ["x"]}), tmp_path / "b.parquet")
-    with pytest.raises(ValueError, match=r"needs column 'c', which .*b\.parquet does not have"):
+    with pytest.raises(ValueError, match=r"needs column 'c', which is missing in .*b\.parquet"):
         fit([Categorical("c")], tmp_path)
 
 
@@ -245,11 +249,11 @@ def test_damaged_files(tmp_path):
 
 @pytest.mark.parametrize("name", ["none-*.parquet", "none.parquet", ""])
 def test_nothing_matches(tmp_path, name):
-    with pytest.raises(ValueError, match=r"files that exist. Received: .*matches none"):
+    with pytest.raises(ValueError, match=r"must match existing .*files. Received: .*matches none"):
         fit([Numeric("n")], tmp_path / name)
 
 
 def test_files_without_rows(tmp_path):
     pq.write_table(pa.table({"n": pa.array([], pa.float64())}), tmp_path / "a.parquet")
-    with pytest.raises(ValueError, match="must hold rows to learn from"):
+    with pytest.raises(ValueError, match="must contain rows to learn from"):
         fit([Numeric("n")], [tmp_path / "a.parquet"])

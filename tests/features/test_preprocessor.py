@@ -235,9 +235,7 @@ def test_a_column_that_never_varied_becomes_0():
 def test_refused_number_names_feature_column_row_and_file(bad):
     preprocessor = Preprocessor([Numeric("age", column="years", mean=0.0, std=1.0)])
     columns = {"years": pa.array([1.0, 2.0, bad, 4.0])}
-    message = (
-        r"'age' refuses null, NaN and infinity.*'years', row 102 of day1\.parquet.*nulls='mean'"
-    )
+    message = r"'age' must not contain null, .*'years', row 102 of day1\.parquet.*nulls='mean'"
     with pytest.raises(ValueError, match=message):
         preprocessor(columns, Origin("day1.parquet", 100))
 
@@ -261,7 +259,9 @@ def test_embedding_of_all_containers():
 @pytest.mark.parametrize("nulls", ["zeros", "refuse"])
 def test_embedding_refuses_what_is_not_finite(value, nulls):
     preprocessor = Preprocessor([Embedding("e", dim=2, nulls=nulls)])
-    with pytest.raises(ValueError, match=r"'e' refuses.*a vector with NaN or infinity.*row 1 of"):
+    with pytest.raises(
+        ValueError, match=r"'e' must not contain.*a vector with NaN or infinity.*row 1 of"
+    ):
         preprocessor({"e": pa.array([[0.0, 0.0], value])})
 
 
@@ -405,11 +405,14 @@ def test_counts_of_nulls_and_unknown_values_add_up():
 
 
 BAD_COLUMNS = [
-    ({"m": [1]}, r"'n' needs column 'n', which the given columns does not have. Received: \['m'\]"),
-    ({"n": ["a"]}, r"'n' of feature 'n' has the wrong type.*Expected: numbers. Received: string"),
+    ({"m": [1]}, r"'n' needs column 'n', which is missing in the given columns. Received: \['m'\]"),
+    ({"n": ["a"]}, r"'n' of feature 'n' has a wrong type.*Expected: numbers. Received: string"),
     ({"n": [[1.0]]}, r"wrong type.*Expected: numbers. Received: list"),
-    ({"n": [1, "a"]}, r"Column 'n' must hold one value per row, all of one type"),
-    ({"n": np.zeros((2, 2, 2))}, r"Column 'n' must hold one value per row, all of one type"),
+    ({"n": [1, "a"]}, r"Column 'n' must contain one value per row, all of the same type"),
+    (
+        {"n": np.zeros((2, 2, 2))},
+        r"Column 'n' must contain one value per row, all of the same type",
+    ),
 ]
 
 
@@ -425,8 +428,8 @@ def test_bad_columns(columns, message):
         (Categorical("c", vocabulary=("a",)), [1.5], "strings or integers"),
         (Categorical("c", vocabulary=("a",), max_length=2), ["a"], "lists of strings or integers"),
         (Categorical("c", vocabulary=("a",), max_length=2, separator=","), [["a"]], "strings"),
-        (Categorical("c", vocabulary=("a",)), [1], "must hold strings, as its vocabulary does"),
-        (Categorical("c", vocabulary=(1,)), ["1"], "must hold integers, as its vocabulary does"),
+        (Categorical("c", vocabulary=("a",)), [1], "must contain strings like its vocabulary"),
+        (Categorical("c", vocabulary=(1,)), ["1"], "must contain integers like its vocabulary"),
         (Embedding("c", dim=2), [1.0], "lists of numbers"),
     ],
 )
@@ -441,7 +444,7 @@ def test_wrong_types(feature, values, expected):
 def test_what_is_no_column_is_refused_by_name(column):
     """Arrow would take a text for its letters and a dict for its keys."""
     for encode in (Preprocessor, RawColumns):
-        with pytest.raises(ValueError, match=r"Column 'c' must hold one value per row"):
+        with pytest.raises(ValueError, match=r"Column 'c' must contain one value per row"):
             encode([Categorical("c", vocabulary=("DE", "FR"))])({"c": column})
 
 
@@ -454,7 +457,9 @@ def test_a_wrong_type_names_the_column_of_the_sequence():
     for encode in (Preprocessor(features), RawColumns(features)):
         encode(columns)
         for name, wrong in (("seen", [["1"]]), ("how", [[1]])):
-            with pytest.raises(ValueError, match=f"Column '{name}' in the given columns must hold"):
+            with pytest.raises(
+                ValueError, match=f"Column '{name}' in the given columns must contain"
+            ):
                 encode({**columns, name: wrong})
 
 
@@ -469,7 +474,7 @@ def test_schema_is_checked_before_the_first_row():
     preprocessor.check_schema(pa.schema([("n", pa.int8()), ("other", pa.string())]), Origin("f"))
     with pytest.raises(ValueError, match=r"wrong type in f\. Expected: numbers"):
         preprocessor.check_schema(pa.schema([("n", pa.string())]), Origin("f"))
-    with pytest.raises(ValueError, match="which f does not have"):
+    with pytest.raises(ValueError, match="which is missing in f"):
         preprocessor.check_schema(pa.schema([("m", pa.string())]), Origin("f"))
 
 
@@ -479,5 +484,5 @@ def test_schema_is_checked_before_the_first_row():
     ids=repr,
 )
 def test_unfitted_declarations_are_refused(feature):
-    with pytest.raises(ValueError, match=r"nothing learnt yet. Call `features = kranking"):
+    with pytest.raises(ValueError, match=r"is not fitted. Call `features = kranking"):
         Preprocessor([feature])

@@ -34,7 +34,7 @@ def test_number_that_is_not_finite_late_in_the_log(model, tmp_path):
         write(tmp_path, bad_age=450), model, batch_size=50, block_rows=100
     )
     with pytest.raises(
-        ValueError, match=r"'age' refuses null, NaN and infinity.*row 450 of .*log.parquet"
+        ValueError, match=r"'age' must not contain null, NaN or infinity.*row 450 of .*log.parquet"
     ):
         model.fit(reader, verbose=0)
     with pytest.raises(ValueError, match="row 450"):

@@ -106,16 +106,16 @@ def test_tasks(report):
     ("case", "words"),
     [
         ("preactivation", ["Cross 'cross", "preactivation='relu'", "inner_activation"]),
-        ("diag_scale", ["Cross 'cross", "diag_scale=0.5", "low rank"]),
+        ("diag_scale", ["Cross 'cross", "diag_scale=0.5", "low-rank"]),
         ("projection_dim", ["projection_dim=[2, None]"]),
         ("deep", ["GaussianNoise"]),
         ("activation", ["Dense 'dense", "activation='hard_sigmoid'"]),
         ("ending", ["Dense 'dense", "activation='softplus'", "linear or sigmoid"]),
         ("units", ["one logit per task, 1", "Received: 3"]),
-        ("order", ["differ on `rows`", "task 'save'", "order of the features"]),
+        ("order", ["predictions for `rows` differ", "task 'save'", "order of the features"]),
         ("width", ["17", "Received: 13", "'hour': 6"]),
-        ("forgotten", ["differ on `rows`"]),
-        ("bottom", ["`bottom` belongs to a DotInteraction"]),
+        ("forgotten", ["predictions for `rows` differ"]),
+        ("bottom", ["`bottom` requires a DotInteraction"]),
         ("oov", ["StringLookup", "num_oov_indices=2"]),
         ("hashing", ["feature 'city'", "'Hashing'"]),
     ],
@@ -218,7 +218,7 @@ def test_other_towers():
             lambda: built(keras.layers.Normalization(mean=[1.0, 2.0], variance=[1.0, 1.0]), 2),
             "one number per row",
         ),
-        (lambda: kr.features.Categorical("x", vocabulary=(1, 2)), "has a table, and no weights"),
+        (lambda: kr.features.Categorical("x", vocabulary=(1, 2)), "has a table but no weights"),
     ],
 )  # fmt: skip
 def test_refuses_a_tower(tower, message):
@@ -293,11 +293,11 @@ def test_interaction_of_kranking_is_taken_as_it_is():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"logits": None}, "must hold the layer that gives the logits"),
+        ({"logits": None}, "must contain the layer that outputs the logits"),
         ({"logits": {}}, "Missing: .'save'."),
         ({"logits": {"save": []}}, "layer for every task"),
         ({"sides": {"nobody": "user"}}, "Received: .'nobody'."),
-        ({"interaction": ["text"]}, "`interaction` must be of the classes"),
+        ({"interaction": ["text"]}, "`interaction` must be instances of"),
         ({"logits": keras.layers.Activation("sigmoid")}, "must be a Dense"),
     ],
 )
@@ -311,7 +311,7 @@ def test_refuses_arguments(changes, message):
 
 
 class DotInteraction(keras.layers.Layer):
-    """What is read of a TFRS DotInteraction: the class's name and two attributes."""
+    """The class name and the two attributes that are read from a TFRS DotInteraction."""
 
     self_interaction = skip_gather = False
 
@@ -319,12 +319,12 @@ class DotInteraction(keras.layers.Layer):
 @pytest.mark.parametrize(
     ("widths", "changes", "message"),
     [
-        ((4, 3), {}, r"embeddings of one width.*widths .4, 3."),
-        ((4, 1), {}, r"embeddings of one width.*numbers .'x1'., no bottom"),
-        ((4, 1), {"bottom": [keras.layers.Dense(3)]}, "the last 4 wide"),
+        ((4, 3), {}, r"embeddings of equal width.*widths .4, 3."),
+        ((4, 1), {}, r"embeddings of equal width.*numbers .'x1'., no bottom"),
+        ((4, 1), {"bottom": [keras.layers.Dense(3)]}, "the last has 4 units"),
         ((4, 1), {"bottom": [keras.layers.Dense(4), keras.layers.ReLU()]}, "must be Dense layers"),
-        ((4, 4), {"deep": keras.layers.ReLU()}, "A Dense must follow DotInteraction"),
-        ((4, 4), {"deep": keras.layers.Dense(3)}, "has the width 1 here.*a kernel of 9 rows"),
+        ((4, 4), {"deep": keras.layers.ReLU()}, "DotInteraction must be followed by a Dense"),
+        ((4, 4), {"deep": keras.layers.Dense(3)}, "has width 1. Received: a kernel of 9 rows"),
     ],
 )
 def test_refuses_dots(widths, changes, message):
@@ -348,7 +348,7 @@ def test_refuses_dots(widths, changes, message):
         (np.zeros((2, 2)), r"one prediction per row and task, \(rows, 1\)"),
         (np.zeros((3, 1)), r"one prediction per row, \(2, 1\). Received: \(3, 1\)"),
         ({"hide": np.zeros(2)}, "Missing: .'save'."),
-        (np.array([0.0, np.nan]), "differ on `rows`"),
+        (np.array([0.0, np.nan]), "predictions for `rows` differ"),
     ],
 )
 def test_refuses_predictions(predictions, message):

@@ -208,7 +208,7 @@ def test_a_loss_without_logits_is_refused():
     x, y, _ = rows()
     model.compile("sgd", weighted_metrics=None)
     with pytest.raises(
-        ValueError, match=r"no auxiliary logits: call the model with `training=True`"
+        ValueError, match=r"no auxiliary logits. Call the model with `training=True`"
     ):
         model.compute_loss(x, y, model(x))
     ordinary = ops.convert_to_numpy(model.compute_loss(x, y, model(x), training=False))

@@ -219,7 +219,7 @@ def test_what_a_block_leaves_open_is_filled_in():
 
 @pytest.mark.parametrize("view", ["ids", "numeric"])
 def test_view_without_members_is_refused(view):
-    with pytest.raises(ValueError, match=f"takes the '{view}' view, but no feature"):
+    with pytest.raises(ValueError, match=f"takes the view '{view}', but no feature"):
         seen(view, [Embedding("e", dim=2)])
 
 
@@ -342,18 +342,16 @@ def test_tokens_after_flat_are_refused_with_the_layer_to_insert():
 @pytest.mark.parametrize("view", ["ids", "linear", "embeddings", "fields"])
 def test_views_of_the_inputs_belong_first(view):
     message = (
-        f"takes '{view}', which only the first block can.*position 1.*Parallel that stands first"
+        f"takes '{view}', which is only available to the first.*position 1.*Parallel that is first"
     )
     with pytest.raises(ValueError, match=message):
         RankingModel(FEATURES, [MLP([2]), Probe(view)], TASKS)
 
 
 def test_numbers_alone_in_mid_stack_are_refused():
-    with pytest.raises(
-        ValueError, match=r"'n' takes raw numbers and nothing else.*position 1.*Ident"
-    ):
+    with pytest.raises(ValueError, match=r"'n' takes only raw numbers.*position 1.*Ident"):
         RankingModel(FEATURES, [MLP([2]), Probe("numeric", name="n")], TASKS)
-    with pytest.raises(ValueError, match=r"'numeric' view, but no feature"):
+    with pytest.raises(ValueError, match=r"view 'numeric', but no feature"):
         RankingModel(EQUAL, [MLP([2]), Probe(("flat", "numeric"))], TASKS)
 
 
@@ -409,7 +407,7 @@ def test_a_chain_of_several_inputs_is_built_with_the_model():
 
 
 def test_heads_must_give_one_logit_per_task():
-    with pytest.raises(ValueError, match=r"one logit per task, \(batch, 2\).*gives \(None, 3\)"):
+    with pytest.raises(ValueError, match=r"one logit per task, \(batch, 2\).*returns \(None, 3\)"):
         RankingModel(FEATURES, [MLP([2])], TASKS, heads=keras.layers.Dense(3))
     with pytest.raises(ValueError, match=r"`heads` must be a Keras layer\. Received: 'dense'"):
         RankingModel(FEATURES, [MLP([2])], TASKS, heads="dense")
@@ -418,7 +416,7 @@ def test_heads_must_give_one_logit_per_task():
 
 
 def test_output_of_rank_4_is_refused():
-    with pytest.raises(ValueError, match=r"'cube' must give a flat .* or tokens"):
+    with pytest.raises(ValueError, match=r"'cube' must return \(batch, width\) or tokens"):
         RankingModel(FEATURES, [MLP([8]), keras.layers.Reshape((2, 2, 2), name="cube")], TASKS)
 
 

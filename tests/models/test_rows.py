@@ -25,13 +25,13 @@ def model():
 
 def test_raw_columns_are_sent_to_preprocess(model):
     columns = {"country": np.array(["DE", "FR"]), "age": np.zeros(2)}
-    with pytest.raises(ValueError, match=r"'country'.*column of the log: call `model.preprocess"):
+    with pytest.raises(ValueError, match=r"'country'.*column of the log. Call `model.preprocess"):
         model.predict(columns, verbose=0)
 
 
 def test_ids_must_be_integers(model):
     x = {"country": np.array([0.7, 1.0]), "age": np.zeros(2)}
-    with pytest.raises(ValueError, match=r"'country' must be rows of a table, int32.*float64"):
+    with pytest.raises(ValueError, match=r"'country' must be table rows of dtype int32.*float64"):
         model.predict(x, verbose=0)
 
 
@@ -41,17 +41,19 @@ def test_numbers_must_be_finite(model, value):
     for method in (model.predict, model.evaluate, model.fit):
         arguments = () if method == model.predict else (Y,)
         with pytest.raises(
-            ValueError, match=f"Input 'age' refuses NaN and infinity.*{value} in row 2"
+            ValueError, match=f"Input 'age' must not contain NaN or infinity.*{value} in row 2"
         ):
             method(x, *arguments, verbose=0)
 
 
 def test_labels_must_be_finite_and_of_every_task(model):
     x = model.preprocess(COLUMNS)
-    with pytest.raises(ValueError, match=r"labels of every task, \['save', 'hide'\].*\['save'\]"):
+    with pytest.raises(
+        ValueError, match=r"labels of exactly the tasks \['save', 'hide'\].*\['save'\]"
+    ):
         model.fit(x, {"save": Y["save"]}, verbose=0)
     bad = {**Y, "hide": np.array([0.0, np.nan, 0.0, 1.0])}
-    with pytest.raises(ValueError, match=r"Task 'hide' refuses NaN and infinity.*row 1"):
+    with pytest.raises(ValueError, match=r"Task 'hide' must not contain NaN or infinity.*row 1"):
         model.fit(x, bad, verbose=0)
     assert np.isfinite(model.fit(x, Y, verbose=0).history["loss"][0])
 

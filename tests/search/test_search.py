@@ -122,7 +122,7 @@ def test_a_file_is_no_folder(space, log, tmp_path):
         ({"training": "short"}, "must be a kranking.search.Training"),
         ({"method": "grid"}, "Received: method='grid'"),
         ({"budget": Budget(spread=0.1)}, "needs Training"),
-        ({"budget": Budget(latency="8 ms p99")}, "must hold 'latency_p99'"),
+        ({"budget": Budget(latency="8 ms p99")}, "must contain the limited figure 'latency_p99'"),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else None,
 )
@@ -132,9 +132,9 @@ def test_bad_input(space, log, tmp_path, options, message):
 
 
 def test_a_limit_needs_a_unit():
-    with pytest.raises(ValueError, match="`latency` needs a unit"):
+    with pytest.raises(ValueError, match="`latency` must have a unit"):
         Budget(latency=8)
-    with pytest.raises(ValueError, match="`memory` needs a unit"):
+    with pytest.raises(ValueError, match="`memory` must have a unit"):
         Budget(memory="12")
 
 

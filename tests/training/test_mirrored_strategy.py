@@ -71,7 +71,7 @@ def test_two_replicas_equal_one_device(runs):
 )
 def test_options_that_break_it_are_refused(runs, position, received, alternative):
     message = runs[2]["refused"][position]
-    assert f"Received: {received} inside a strategy's scope" in message
+    assert f"Received: {received} inside the scope of a strategy" in message
     assert alternative in message
 
 

@@ -18,13 +18,15 @@ LIST_MODULES = """
 import json, sys, keras
 before = set(sys.modules)
 import kranking
-print(json.dumps(sorted(set(sys.modules) - before)))
+added = sorted(set(sys.modules) - before)
+import kranking.export, kranking.serving
+print(json.dumps([added, sorted(sys.modules)]))
 """
 
 
 @pytest.fixture(scope="module")
-def imported():
-    """Names of the modules that `import kranking` adds to Keras's, in a process of its own."""
+def modules():
+    """Returns the modules that `import kranking` adds to Keras's, and all once two rooms are there too."""
     child = subprocess.run(
         [sys.executable, "-c", LIST_MODULES],
         env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
@@ -32,7 +34,12 @@ def imported():
         text=True,
         check=True,
     )
-    return set(json.loads(child.stdout.splitlines()[-1]))
+    return [set(names) for names in json.loads(child.stdout.splitlines()[-1])]
+
+
+@pytest.fixture(scope="module")
+def imported(modules):
+    return modules[0]
 
 
 def test_import_adds_only_pyarrow(imported):
@@ -45,6 +52,10 @@ def test_import_adds_only_pyarrow(imported):
 )
 def test_import_leaves_rooms_for_later(imported, room):
     assert f"kranking.{room}" not in imported
+
+
+def test_import_of_export_and_serving_stays_cheap(modules):
+    assert {"onnx", "onnxruntime", "tf2onnx"} & modules[1] == set()
 
 
 def test_version_is_the_projects():

@@ -20,7 +20,15 @@ def test_sessions_are_paired():
     assert found.estimate == pytest.approx(0.1 + noise.mean())
 
 
-@pytest.mark.parametrize(("seeds", "most"), [(1, 0.10), (2, 0.15), (3, 0.10), (5, 0.10)])
+@pytest.mark.parametrize(
+    ("seeds", "most"),
+    [
+        (1, 0.10),
+        pytest.param(2, 0.15, marks=pytest.mark.slow),
+        (3, 0.10),
+        pytest.param(5, 0.10, marks=pytest.mark.slow),
+    ],
+)
 def test_interval_has_its_level(seeds, most):
     """Of 200 experiments without any difference, few are called one, also where seeds differ much."""
     called = 0

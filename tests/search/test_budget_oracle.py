@@ -91,6 +91,7 @@ def test_a_stopped_search_goes_on_as_if_it_had_not(kind, tmp_path):
     assert begun + run(again, tmp_path / "parts", 10, start=6) == whole
 
 
+@pytest.mark.slow
 def test_bayesian_search_gets_close_to_the_limit(tmp_path):
     """The best width within 100 bytes is 100, at depth 1: 1 of 1,000 configurations."""
     drawn = run(make(ORACLES.BayesianOptimizationOracle), tmp_path, 25)

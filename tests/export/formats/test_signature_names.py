@@ -1,7 +1,3 @@
-import subprocess
-import sys
-
-import keras
 import numpy as np
 import pytest
 
@@ -60,13 +56,3 @@ def test_a_model_too_large_for_one_file():
         RuntimeError, match=r"less than 2 GiB of weights. Received: a model of 2.00 GiB"
     ):
         check_size(2**31)
-
-
-@pytest.mark.once
-def test_import_stays_cheap():
-    heavy = {"onnx", "onnxruntime", "tf2onnx", "tensorflow"}
-    if keras.backend.backend() == "tensorflow":
-        heavy.remove("tensorflow")
-    code = f"import sys, kranking.export; print(sorted({heavy!r} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kranking.search._trial import Trial
+from kranking.search._found import Found
 
 _GROUPS = 3  # of a numeric parameter, of equal size
 _CHANCES = 2000  # permutations behind the chance
@@ -31,7 +31,7 @@ class Effect:
     trials: int
 
 
-def effects(trials: Sequence[Trial]) -> list[Effect]:
+def effects(trials: Sequence[Found]) -> list[Effect]:
     """Gives the effect of each parameter that took at least two values, the strongest first.
 
     `η² = Σ_g n_g (m_g - m)² / Σ_i (y_i - m)²` over its groups `g`, among the trials in which it is active.
@@ -42,7 +42,7 @@ def effects(trials: Sequence[Trial]) -> list[Effect]:
     return sorted((e for e in seen if e is not None), key=lambda e: (e.chance, -e.explained))
 
 
-def _effect(name: str, trials: Sequence[Trial]) -> Effect | None:
+def _effect(name: str, trials: Sequence[Found]) -> Effect | None:
     values = [one.values[name] for one in trials]
     y = np.array([one.metric for one in trials])
     labels = _labels(values)

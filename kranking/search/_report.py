@@ -27,7 +27,7 @@ def sections(result: Any) -> list[Section]:
     found = [_feasible(result, name)]
     others = [
         [o.name, o.status.lower(), o.reason, _as_text(o.values)]
-        for o in result.trials
+        for o in result.found
         if not o.feasible
     ]
     if others:
@@ -72,7 +72,7 @@ def _feasible(result: Any, name: str) -> Section:
 
 def notes(result: Any) -> list[str]:
     """Returns what a reader has to know beside the tables."""
-    drawn = len(result.trials) + len(result.rejected)
+    drawn = len(result.found) + len(result.rejected)
     lines = [
         f"{len(result.trained)} trainings finished, {100 * result.feasible_share:.0f} % of them within "
         f"the budget; {drawn:,} configurations were drawn, {len(result.rejected):,} of them refused.",

@@ -14,12 +14,12 @@ from kranking._report import write_report
 from kranking.budget import Budget
 from kranking.data import LogFiles
 from kranking.search._effects import Effect, effects
+from kranking.search._found import Found
 from kranking.search._objective import Objective
 from kranking.search._rejection import Rejection
 from kranking.search._report import markdown, page
 from kranking.search._search_space import SearchSpace
 from kranking.search._training import Training
-from kranking.search._trial import Trial
 from kranking.search._winner import retrain_winner
 
 
@@ -28,7 +28,7 @@ class SearchResult:
     """The result of `search`.
 
     Args:
-        trials: Every trial, in the order in which they were drawn.
+        found: Every trial, in the order in which they were drawn.
         rejected: Draws that were over budget and became no trial.
         budget: The limits.
         objective: What was sought.
@@ -42,7 +42,7 @@ class SearchResult:
         out: Folder of the search.
     """
 
-    trials: Sequence[Trial]
+    found: Sequence[Found]
     rejected: Sequence[Rejection]
     budget: Budget
     objective: Objective
@@ -58,7 +58,7 @@ class SearchResult:
     @classmethod
     def of(cls, oracle: Any, space: SearchSpace, row: Any, **common: Any) -> "SearchResult":
         """Reads what a `BudgetOracle` holds."""
-        trials = [Trial.of(trial, oracle) for _, trial in sorted(oracle.trials.items())]
+        trials = [Found.of(trial, oracle) for _, trial in sorted(oracle.trials.items())]
         tried = [dict(one.values) for one in trials]
         rejected = [one for one in oracle.rejected if dict(one.values) not in tried]
         times = {
@@ -68,30 +68,30 @@ class SearchResult:
         return cls(trials, rejected, oracle.budget, baseline=row, space=space, **times, **common)
 
     @property
-    def feasible(self) -> list[Trial]:
+    def feasible(self) -> list[Found]:
         """The trials that finished within the budget, the best first."""
         sign = -1 if self.objective.direction == "max" else 1
         return sorted(
-            (one for one in self.trials if one.feasible), key=lambda one: sign * one.metric
+            (one for one in self.found if one.feasible), key=lambda one: sign * one.metric
         )
 
-    def best(self) -> Trial:
+    def best(self) -> Found:
         """Gives the best trial that finished within the budget.
 
         Raises: `ValueError` if there is none, with the reasons.
         """
         if not self.feasible:
-            reasons = Counter(one.reason for one in self.trials)
+            reasons = Counter(one.reason for one in self.found)
             raise ValueError(
-                f"A trial should have finished within the budget; of {len(self.trials)} none did: "
+                f"A trial should have finished within the budget; of {len(self.found)} none did: "
                 f"{dict(reasons)}"
             )
         return self.feasible[0]
 
     @property
-    def trained(self) -> list[Trial]:
+    def trained(self) -> list[Found]:
         """The trials that finished, within the budget or not."""
-        return [one for one in self.trials if one.status == "COMPLETED"]
+        return [one for one in self.found if one.status == "COMPLETED"]
 
     @property
     def feasible_share(self) -> float:
@@ -117,7 +117,7 @@ class SearchResult:
             return math.nan
         return float(np.sqrt(np.average(np.square(spreads), weights=degrees)))
 
-    def ties(self) -> list[Trial]:
+    def ties(self) -> list[Found]:
         """Gives the trials that are no worse than the best by more than seeds alone would make them.
 
         A tie is a difference within `2 √(2 / n)` times the noise, with `n` trainings of each. The best of
@@ -128,7 +128,7 @@ class SearchResult:
         reach = 2 * math.sqrt(2 / self.training.executions) * self.noise
         return [one for one in self.feasible if abs(one.metric - self.best().metric) <= reach]
 
-    def front(self) -> list[Trial]:
+    def front(self) -> list[Found]:
         """Gives the trials that no other beats in metric, memory and latency at once, the best first."""
         sign = -1 if self.objective.direction == "max" else 1
         names = [
@@ -169,7 +169,7 @@ class SearchResult:
                 "noise": self.noise,
                 "feasible_share": self.feasible_share,
                 "oracle_time_share": self.oracle_time_share,
-                "trials": [one.to_json() for one in self.trials],
+                "trials": [one.to_json() for one in self.found],
                 "rejected": [one.to_json() for one in self.rejected],
                 "effects": [asdict(effect) for effect in self.effects()],
             }

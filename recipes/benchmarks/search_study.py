@@ -154,7 +154,7 @@ def ours(
     )
     return {
         "trained": len(result.trained),
-        "feasible_share": len(result.feasible) / len(result.trials),
+        "feasible_share": len(result.feasible) / len(result.found),
         "best": result.best().metric,
         "would_stop_at": None,
         "rejected": len(result.rejected),

@@ -19,9 +19,9 @@ from kranking.comparison import (
 )
 from kranking.comparison._experiments import Experiment, Point
 from kranking.search import SearchResult
+from kranking.search._found import Found
 from kranking.search._objective import Objective
 from kranking.search._rejection import Rejection
-from kranking.search._trial import Trial
 
 pytestmark = pytest.mark.once
 
@@ -71,7 +71,7 @@ def recurring():
 
 def search():
     values = {NAME: NAME}
-    trial = Trial("0", values, "FAILED", math.nan, {}, None, False, REASON)
+    trial = Found("0", values, "FAILED", math.nan, {}, None, False, REASON)
     rejected = Rejection(values, NAME, 1.0, 2.0, "", REASON)
     return SearchResult(
         trials=[trial],

@@ -70,7 +70,7 @@ def search_on_devices(log, out, strategy=None):
     budget = kr.budget.Budget(parameters="+0 %")
     result = kr.search.search(small_space(log), log, budget, out=out, **options)
     result.retrain()
-    found = [[dict(one.values), one.metric, one.reason] for one in result.trials]
+    found = [[dict(one.values), one.metric, one.reason] for one in result.found]
     return {"devices": Devices.counts, "found": found}
 
 

@@ -86,7 +86,7 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(undisturbed, start, space
     result = here(space, log, tmp_path / "out")
     assert [path.read_bytes() for path in ended] == before
     assert len(result.trained) == TRIALS
-    same(result.trials, undisturbed.trials)
+    same(result.found, undisturbed.found)
 
 
 def address():
@@ -107,7 +107,7 @@ def test_workers_go_on_with_a_chief_that_was_killed(undisturbed, start, space, l
     codes = (again.wait(), *(worker.wait() for worker in workers))
     assert codes == (0, 0, 0), (tmp_path / "child3.txt").read_text()[-3000:]
     result = here(space, log, tmp_path / "out")  # trains nothing: all is there
-    same(result.trials, undisturbed.trials)
+    same(result.found, undisturbed.found)
 
 
 def test_a_killed_worker_loses_no_trial(undisturbed, start, space, log, tmp_path):
@@ -125,4 +125,4 @@ def test_a_killed_worker_loses_no_trial(undisturbed, start, space, log, tmp_path
     result = here(space, log, tmp_path / "out")  # trains nothing: all is there
     assert len(result.trained) == TRIALS
     assert result.feasible_share == 1
-    same(result.trials, undisturbed.trials)
+    same(result.found, undisturbed.found)

@@ -49,9 +49,9 @@ def test_no_training_is_spent_on_what_measures_over_the_limit(wide, log, tmp_pat
         confirm="measured",
         out=tmp_path / "out",
     )
-    assert {one.values["mlp/units"] for one in result.trials} == {8}
+    assert {one.values["mlp/units"] for one in result.found} == {8}
     assert {one.fidelity for one in result.rejected} == {"measured"}
-    assert all(one.cost["latency_p50"].fidelity == "measured" for one in result.trials)
+    assert all(one.cost["latency_p50"].fidelity == "measured" for one in result.found)
     assert result.baseline["cost"]["figures"]["latency_p50"]["fidelity"] == "measured"
     assert result.confirming_seconds > 0
 
@@ -134,7 +134,7 @@ def test_another_way_of_confirming_is_noticed(counted, wide, log, tmp_path):
     call = {"trials": 1, "seed": 2, "training": Training(epochs=1, verbose=0), "out": tmp_path}
     budget = Budget(latency=f"{2 * weights(wide, 8)} ms")
     result = search(wide, log, budget, confirm="measured", **call)
-    assert [one.cost["latency_p50"].fidelity for one in result.trials] == ["measured"]
+    assert [one.cost["latency_p50"].fidelity for one in result.found] == ["measured"]
     with pytest.raises(ValueError, match="which differs in confirm"):
         search(wide, log, budget, **call)
 

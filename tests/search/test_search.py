@@ -31,7 +31,7 @@ def test_every_training_is_within_the_budget(found):
     most = most["table_parameters"]["value"] + most["dense_parameters"]["value"]
     assert len(result.trained) == 4
     assert result.feasible_share == 1
-    assert all(one.cost.parameters <= most for one in result.trials)
+    assert all(one.cost.parameters <= most for one in result.found)
     assert result.rejected
     assert all(one.received > most for one in result.rejected)
 
@@ -39,7 +39,7 @@ def test_every_training_is_within_the_budget(found):
 def test_best_and_front(found):
     result, _ = found
     best = result.best()
-    assert best.metric == max(one.metric for one in result.trials)
+    assert best.metric == max(one.metric for one in result.found)
     assert result.front()[0] is best
     assert best in result.ties()
     smallest = min(result.feasible, key=lambda one: one.cost["memory"].value)
@@ -62,11 +62,11 @@ def test_the_same_call_trains_nothing_and_more_trials_add(found, space, log):
     result, out = found
     files = {p: p.stat().st_mtime_ns for p in out.glob("tuner/trial_*/trial.json")}
     again = run(space, log, out)
-    assert [o.metric for o in again.trials] == [o.metric for o in result.trials]
+    assert [o.metric for o in again.found] == [o.metric for o in result.found]
     assert {p: p.stat().st_mtime_ns for p in files} == files
     more = run(space, log, out, trials=5)
-    assert [o.metric for o in more.trials[:4]] == [o.metric for o in result.trials]
-    assert len(more.trials) == 5
+    assert [o.metric for o in more.found[:4]] == [o.metric for o in result.found]
+    assert len(more.found) == 5
 
 
 def test_another_search_is_refused(found, space, log):
@@ -82,7 +82,7 @@ def test_changes_can_be_accepted(found, space, log, tmp_path):
     tighter = run(
         space, log, tmp_path, trials=3, budget=Budget(parameters=400), accept_changes=True
     )
-    assert len(tighter.trials) == 3
+    assert len(tighter.found) == 3
     assert all(one.cost.parameters <= 400 for one in tighter.feasible)
 
 
@@ -151,7 +151,7 @@ def test_executions_give_a_spread(space, log, tmp_path):
     training = Training(executions=2, verbose=0)
     budget = Budget(parameters="+0 %", spread=1e-9)
     result = run(space, log, tmp_path, trials=1, training=training, budget=budget)
-    assert result.trials[0].figures["spread"] > 0
+    assert result.found[0].figures["spread"] > 0
     assert not result.feasible
     with pytest.raises(ValueError, match="of 1 none did"):
         result.best()

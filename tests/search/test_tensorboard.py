@@ -23,7 +23,7 @@ def test_every_training_has_its_hyperparameters(space, log, tmp_path):
     budget = Budget(parameters=1_000)
     result = search(space, log, budget, trials=2, training=training, out=tmp_path / "out")
     assert len(result.trained) == 2
-    for one in result.trials:
+    for one in result.found:
         for execution in range(2):
             folder = tmp_path / "log" / one.name / f"execution{execution}"
             events = b"".join(file.read_bytes() for file in folder.rglob("events.*"))

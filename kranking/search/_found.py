@@ -8,7 +8,7 @@ from kranking.budget import Cost
 
 
 @dataclass(frozen=True)
-class Trial:
+class Found:
     """A configuration that became a trial.
 
     Args:
@@ -32,7 +32,7 @@ class Trial:
     reason: str = ""
 
     @classmethod
-    def of(cls, trial: Any, oracle: Any) -> "Trial":
+    def of(cls, trial: Any, oracle: Any) -> "Found":
         """Reads one of KerasTuner's trials.
 
         Args:

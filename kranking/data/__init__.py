@@ -1,4 +1,4 @@
-"""Logs: the synthetic Homefeed log, block-wise readers, and splits by time and session."""
+"""Log data: the synthetic Homefeed log, block-wise readers, and splits by time or session."""
 
 from kranking.data._log_files import LogFiles as LogFiles
 from kranking.data._log_reader import LogReader as LogReader

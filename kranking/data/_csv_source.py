@@ -1,4 +1,4 @@
-"""A log in CSV files, typed by the declarations that read it."""
+"""CSV log files, with column types taken from the feature declarations."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -13,21 +13,21 @@ from kranking.features.internal import Origin
 
 
 class CsvSource:
-    """CSV files as one table that is never in memory.
+    """CSV files as one table that is never fully in memory.
 
-    What a column holds follows from its declaration, and where that leaves it open (hashed ids)
-    from the first file. A column of lists holds strings such as `"0.1 0.2"`.
+    The type of a column follows from its declaration or, if that leaves it open (hashed ids), from
+    the first file. Columns of lists hold strings such as `"0.1 0.2"`.
 
     Args:
         paths: Path, folder, glob or a list of them.
-        features: Declarations.
+        features: Feature declarations.
         tasks: Tasks whose labels are read.
-        sample_weight: Column of weights.
-        delimiter: Between columns.
-        list_separator: Between the values of a list.
+        sample_weight: Name of the column of sample weights.
+        delimiter: Separator of columns.
+        list_separator: Separator of the values of a list.
 
     Raises:
-        ValueError: If no file matches, or one cannot be read.
+        ValueError: If no file matches or a file cannot be read.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class CsvSource:
     def read(
         self, unit: Unit, columns: Sequence[str], rows: int
     ) -> Iterator[tuple[pa.RecordBatch, Origin]]:
-        """Returns the rows of `unit` in order, at most `rows` at a time."""
+        """Yields the rows of `unit` in order, at most `rows` at a time."""
         for batch, origin in rows_of(unit, self._batches(unit.file, list(columns)), rows):
             yield self._with_lists(batch, origin), origin
 
     def _inferred(self, file):
-        """Returns names and types of the columns, as the first block of a file suggests."""
+        """Returns the names and types of the columns, inferred from the first block of a file."""
         try:
             with csv.open_csv(file, parse_options=self._parse) as reader:
                 return dict(zip(reader.schema.names, reader.schema.types))
@@ -93,14 +93,14 @@ class CsvSource:
                 columns[name] = lists.cast(self._lists[name])
             except pa.ArrowInvalid as error:
                 raise ValueError(
-                    f"Column {name!r} should hold lists of {self._lists[name].value_type}, separated "
+                    f"Column {name!r} must hold lists of {self._lists[name].value_type}, separated "
                     f"by {self._separator!r}, from {origin.at(0)} on. Arrow says: {error}"
                 ) from error
         return pa.RecordBatch.from_pydict(columns)
 
 
 def _types(features, tasks, sample_weight):
-    """Returns the types that declarations ask for: as text in the file, and of lists once split."""
+    """Returns the declared column types in the file, and the types of list columns after splitting."""
     tables = {f.name: f for f in features if isinstance(f, Categorical)}
     types, lists = {}, {}
     for feature in features:

@@ -1,4 +1,4 @@
-"""From rows of a log to what a model is trained on: inputs, labels, sample weights."""
+"""Encoding of log rows to model inputs, labels and sample weights."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,12 +13,12 @@ Encoded = dict[tuple[str, str], np.ndarray]  # ("x" | "y" | "w", name) -> values
 
 
 class RowEncoder:
-    """Encodes blocks of rows; one flat mapping holds inputs, labels and weights until batches leave.
+    """Encodes blocks of rows to a flat mapping of inputs, labels and weights.
 
     Args:
-        features: Fitted declarations.
-        tasks: Tasks whose labels are read; none for rows to score.
-        sample_weight: Column of weights, not negative.
+        features: Fitted feature declarations.
+        tasks: Tasks whose labels are read; empty to score rows without labels.
+        sample_weight: Name of the column of non-negative sample weights.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class RowEncoder:
         self.columns = tuple(dict.fromkeys([*self.preprocessor.columns, *extra]))
 
     def check_schema(self, schema: pa.Schema, origin: Origin) -> None:
-        """Raises `ValueError` if a file of this schema cannot be encoded."""
+        """Raises `ValueError` if a file with this schema cannot be encoded."""
         self.preprocessor.check_schema(schema, origin)
         for feature in self.preprocessor.features:
             if isinstance(feature, Embedding):
@@ -68,7 +68,7 @@ class RowEncoder:
         return encoded
 
     def batch(self, encoded: Encoded, start: int, stop: int) -> tuple[dict[str, Any], ...]:
-        """Cuts `(x, y, sample_weight)`, or `(x,)` without tasks, out of encoded rows."""
+        """Slices encoded rows to `(x, y, sample_weight)`, or to `(x,)` without tasks."""
         parts: dict[str, dict[str, Any]] = {"x": {}, "y": {}, "w": {}}
         for (part, name), values in encoded.items():
             parts[part][name] = values[start:stop]
@@ -97,7 +97,7 @@ def _labels(task, array, origin):
         raise ValueError(
             f"Task {task.name!r} refuses {what}. Received: {values[row]} in column "
             f"{task.column!r}, {origin.at(row)}."
-            + (" Declare `nulls='mask'` for an action not observed there." if null else "")
+            + (" Declare `nulls='mask'` if the action was not observed there." if null else "")
         )
     return np.where(missing, 0, values).astype(np.float32), ~missing
 
@@ -108,14 +108,14 @@ def _weights(array, column, origin):
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(
-            f"`sample_weight` must be finite and not negative. Received: {values[row]} in column "
+            f"`sample_weight` must be finite and non-negative. Received: {values[row]} in column "
             f"{column!r}, {origin.at(row)}"
         )
     return values
 
 
 def _numbers(array):
-    """Returns float64 values, NaN for null, and where the nulls are."""
+    """Returns float64 values, with NaN for null, and a mask of the nulls."""
     missing = np.array(array.is_null().to_numpy(zero_copy_only=False))
     if not pa.types.is_floating(array.type):
         array = array.cast(pa.float64())

@@ -1,4 +1,4 @@
-"""Rows of a log as what Keras iterates over."""
+"""Log reader as a `keras.utils.PyDataset`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,36 +15,39 @@ from kranking.data._tf_dataset import tf_dataset
 from kranking.data._unit import shard_of
 from kranking.features.internal import Origin
 
-_PEEK = 64  # rows of each file that are encoded before the first step
+_PEEK = 64  # rows of each file that are encoded as a check before the first step
 
 
 class LogReader(keras.utils.PyDataset):
-    """A log as batches `(x, y, sample_weight)`, read ahead in a thread, never in memory whole.
+    """A log as batches `(x, y, sample_weight)`, prefetched in a thread and never fully in memory.
 
-    What `read_parquet` and `read_csv` give. Pass it to `fit`, `evaluate` and `predict`, or iterate
-    over it. A complete pass is an epoch and gives every row of the shard once; the order of the
-    rows is a function of seed and epoch alone. On TensorFlow Keras makes a `tf.data.Dataset` of it,
-    which `tf.distribute` splits; an error met while reading is then `InvalidArgumentError` with the
-    same text, and `error` holds the original, which a `RankingModel` raises.
+    Returned by `read_parquet` and `read_csv`. Pass it to `fit`, `evaluate` and `predict`, or
+    iterate over it. A complete pass is an epoch, which yields every row of the shard once. The
+    order of the rows depends only on the seed and the epoch. On TensorFlow, Keras converts the
+    reader to a `tf.data.Dataset`, which `tf.distribute` can split. A reading error is then raised
+    as an `InvalidArgumentError` with the same text; the attribute `error` holds the original
+    exception, which a `RankingModel` raises.
 
     Args:
-        source: The rows.
-        model: Has `features` and `tasks`.
-        batch_size: Rows of a batch.
-        shuffle: Whether rows come in another order each epoch, instead of the order of the files.
-        seed: Seed of the order.
-        shard: `(index, count)`: which of `count` disjoint parts to read.
-        sample_weight: Column of weights.
-        labels: Whether to give labels and weights; without, batches are `(x,)`.
-        block_rows: Rows read, and shuffled, at a time.
-        drop_remainder: Whether a last, smaller batch is left out; all shards then have as many.
+        source: Source of the rows.
+        model: A `RankingModel`, or any object with `features` and `tasks`.
+        batch_size: Number of rows per batch.
+        shuffle: Whether to shuffle the rows in each epoch, instead of keeping the order of the
+            files.
+        seed: Seed of the shuffling.
+        shard: `(index, count)`; reads part `index` of `count` disjoint parts.
+        sample_weight: Name of the column of sample weights.
+        labels: Whether to yield labels and weights; otherwise batches are `(x,)`.
+        block_rows: Number of rows read and shuffled at a time.
+        drop_remainder: Whether to drop a last, smaller batch; all shards then have the same number
+            of batches.
 
     Attributes:
-        num_rows: Rows of an epoch.
-        shuffled: Whether rows come in another order each epoch.
-        files: The files.
-        counts: Per feature: rows, nulls and values out of vocabulary read so far.
-        inputs: Shape and dtype of every model input, by name.
+        num_rows: Number of rows per epoch.
+        shuffled: Whether the rows are shuffled in each epoch.
+        files: The files that are read.
+        counts: Numbers of rows, nulls and out-of-vocabulary values read so far, per feature.
+        inputs: Shape and dtype of each model input, by name.
         tasks: Names of the tasks.
 
     >>> import tempfile, types
@@ -81,12 +84,12 @@ class LogReader(keras.utils.PyDataset):
         self.files = list(source.files)
         self._source, self._units = source, shard_of(source.units, *_checked_shard(shard))
         rows = sum(unit.rows for unit in self._units)
-        # Shards differ by a row, yet hosts that train together must all take the same steps.
+        # Shard sizes can differ by a row, but all hosts of a training job must take the same steps.
         least = sum(unit.rows for unit in source.units) // shard[1]
         self._batches = least // batch_size if drop_remainder else -(-rows // batch_size)
         if not self._batches:
             raise ValueError(
-                f"`paths` should hold {batch_size if drop_remainder else 1} rows or more for shard "
+                f"`paths` must contain at least {batch_size if drop_remainder else 1} rows for shard "
                 f"{tuple(shard)}. Received: {rows} rows in {_some(self.files)}"
             )
         _check_files(source, RowEncoder(model.features, tasks, encoder.sample_weight))
@@ -101,7 +104,7 @@ class LogReader(keras.utils.PyDataset):
 
     @property
     def epoch(self) -> int:
-        """Number of the epoch that the next pass gives. Set it to resume."""
+        """The epoch number of the next pass. Set it to resume training."""
         return self._passes.epoch
 
     @epoch.setter
@@ -110,11 +113,11 @@ class LogReader(keras.utils.PyDataset):
 
     @property
     def error(self) -> BaseException | None:
-        """The last error met while reading."""
+        """The last exception raised while reading."""
         return self._passes.error
 
     def column(self, name: str) -> np.ndarray:
-        """Returns a whole column of the log in the order of the files, for the rows of this shard."""
+        """Returns a full column of the log for the rows of this shard, in the order of the files."""
         for file in self.files:
             if name not in self._source.schemas[file].names:
                 raise ValueError(
@@ -129,7 +132,7 @@ class LogReader(keras.utils.PyDataset):
         return np.concatenate(parts)[: self.num_rows]
 
     def epoch_batches(self) -> Iterator[tuple[dict[str, Any], ...]]:
-        """Returns the batches of the next epoch, without reading ahead."""
+        """Yields the batches of the next epoch, without prefetching."""
         epoch = self.epoch
         try:
             for _, batch in zip(range(self._batches), self._stream.batches(epoch)):
@@ -140,7 +143,7 @@ class LogReader(keras.utils.PyDataset):
         self.epoch = max(self.epoch, epoch + 1)
 
     def tf_dataset(self) -> Any:
-        """Returns a `tf.data.Dataset` of the same batches, for a loop of one's own."""
+        """Returns a `tf.data.Dataset` of the same batches, for custom training loops."""
         return tf_dataset(self)
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], ...]]:
@@ -151,7 +154,7 @@ class LogReader(keras.utils.PyDataset):
 
     @property
     def num_batches(self) -> int:
-        """Number of batches. Keras asks when it starts over, which is how a new pass is known."""
+        """Number of batches. Keras reads it at the start of each pass, which begins a new pass."""
         self._passes.begin()
         return self._batches
 

@@ -1,4 +1,4 @@
-"""A log in Parquet files, its rows cut into units that can be read on their own."""
+"""Parquet log files, split into units of rows that can be read independently."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,18 +9,18 @@ from kranking.data._unit import Unit, rows_of
 from kranking.features import find_files
 from kranking.features.internal import Origin, open_parquet
 
-_BUFFER = 1 << 20  # bytes of a column read at a time: no row group lies in memory whole
+_BUFFER = 1 << 20  # bytes of a column read at a time, so that no row group is fully in memory
 
 
 class ParquetSource:
-    """Parquet files as one table that is never in memory.
+    """Parquet files as one table that is never fully in memory.
 
     Args:
         paths: Path, folder, glob or a list of them.
-        unit_rows: Row groups smaller than this are read together.
+        unit_rows: Row groups with fewer rows are read together.
 
     Raises:
-        ValueError: If no file matches, or one cannot be read.
+        ValueError: If no file matches or a file cannot be read.
     """
 
     def __init__(self, paths, unit_rows: int):
@@ -37,7 +37,7 @@ class ParquetSource:
     def read(
         self, unit: Unit, columns: Sequence[str], rows: int
     ) -> Iterator[tuple[pa.RecordBatch, Origin]]:
-        """Returns the rows of `unit` in order, at most `rows` at a time."""
+        """Yields the rows of `unit` in order, at most `rows` at a time."""
         return rows_of(unit, self._batches(unit, list(columns), rows), rows)
 
     def _batches(self, unit, columns, rows):

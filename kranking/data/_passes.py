@@ -1,4 +1,4 @@
-"""Epochs of a stream for a caller that asks by index, in any order, and sometimes starts over."""
+"""Epochs of a stream for a caller that requests batches by index, in any order, and may restart."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,24 +6,24 @@ from typing import Any
 
 from kranking.data._prefetcher import Prefetcher
 
-_LOOKED_AT = 2  # batches that Keras may take before an epoch, for shapes: two on TensorFlow
+_LOOKED_AT = 2  # batches that Keras may take before an epoch to infer shapes: two on TensorFlow
 
 
 class Passes:
-    """Returns every batch of an epoch once, in the order of the stream, whatever the indices.
+    """Serves every batch of an epoch once, in the order of the stream, independent of the indices.
 
-    Keras's `fit` asks for batches in a random order unless told `shuffle=False`, which a stream
-    cannot follow. The index says only which batch has been asked for already: a pass is complete
-    when all have. Keras also looks at a batch or two to build the model, and starts over; those are
-    given again.
+    `fit` in Keras requests batches in random order unless `shuffle=False`, which a stream cannot
+    follow. The indices only show which batches have been requested: a pass is complete when all
+    have. Keras also takes one or two batches to build the model and then restarts; these batches
+    are served again.
 
     Args:
-        num_batches: Batches of an epoch.
-        open_epoch: Gives the stream of an epoch by its number.
+        num_batches: Number of batches per epoch.
+        open_epoch: Function that returns the stream of an epoch for its number.
 
     Attributes:
-        epoch: Number of the epoch that is being read, or is next.
-        error: The last error met while reading.
+        epoch: Number of the current or next epoch.
+        error: The last exception raised while reading.
     """
 
     def __init__(self, num_batches: int, open_epoch: Callable[[int], Iterator[Any]]):
@@ -36,7 +36,7 @@ class Passes:
         self._reset()
 
     def begin(self) -> None:
-        """Makes the next `take` the first of a pass."""
+        """Starts a new pass with the next `take`."""
         self._begins = True
 
     def take(self, index: int) -> Any:
@@ -56,7 +56,9 @@ class Passes:
         return batch
 
     def _start_over(self):
-        if len(self._served) > len(self._first):  # more than a look: read from the start again
+        if len(self._served) > len(
+            self._first
+        ):  # more than the first batches were taken: reread from the start
             self._reset()
         self._again = [*self._first, *self._again]
         self._first, self._served, self._begins = [], set(), False

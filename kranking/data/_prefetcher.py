@@ -1,4 +1,4 @@
-"""Reading ahead in a thread, so that training never waits for the disk."""
+"""Prefetching in a thread, so that training does not wait for the disk."""
 
 import queue
 import threading
@@ -8,13 +8,13 @@ from typing import Any
 
 
 class Prefetcher:
-    """Iterates over what `make` gives, a few items ahead; errors come out as they were raised.
+    """Prefetches an iterator in a thread, and reraises its exceptions.
 
-    `close()` ends the thread and waits for it.
+    `close()` stops the thread and waits for it.
 
     Args:
-        make: Makes the iterator; called in the thread.
-        ahead: Items held ready.
+        make: Function that creates the iterator; called in the thread.
+        ahead: Number of prefetched items.
     """
 
     def __init__(self, make: Callable[[], Iterator[Any]], ahead: int = 4):
@@ -23,8 +23,8 @@ class Prefetcher:
         thread = threading.Thread(
             target=_produce, args=(make, self._queue, self._stop), daemon=True
         )
-        # The thread does not hold `self`: an iterator that is abandoned is collected, and that
-        # ends the thread; so does the end of the program.
+        # The thread does not reference `self`: an abandoned iterator is garbage-collected, which
+        # stops the thread, as does the exit of the program.
         self.close = weakref.finalize(self, _end, thread, self._stop)
         thread.start()
 
@@ -49,13 +49,13 @@ def _produce(make, items, stop):
             if not _put(items, ("item", value), stop):
                 return
         _put(items, ("end", None), stop)
-    except BaseException as error:  # whatever it is, the reader must hear of it and not wait
+    except BaseException as error:  # pass on any exception, or the reader would wait forever
         _put(items, ("error", error), stop)
 
 
 def _end(thread, stop):
     stop.set()
-    if thread is not threading.current_thread():  # garbage is collected in any thread
+    if thread is not threading.current_thread():  # garbage collection can run in any thread
         thread.join()
 
 

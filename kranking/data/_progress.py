@@ -1,14 +1,14 @@
-"""A progress bar for what takes long."""
+"""Progress bar for long operations."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_LONG = 500_000  # rows; less is done before anybody wonders
+_LONG = 500_000  # rows; below this, no bar is needed
 
 
 @contextmanager
 def progress(title: str, rows: int) -> Iterator[Callable[[int], None]]:
-    """Shows a bar over `rows` if there are many; gives the function that moves it on."""
+    """Shows a progress bar if there are many `rows`; yields a function that advances it."""
     if rows < _LONG:
         yield lambda _: None
         return

@@ -1,4 +1,4 @@
-"""Reading a log block by block into `fit`, `evaluate` and `predict`."""
+"""Block-wise reading of logs for `fit`, `evaluate` and `predict`."""
 
 import os
 from collections.abc import Iterable
@@ -25,33 +25,33 @@ def read_parquet(
     block_rows: int = 65_536,
     drop_remainder: bool = False,
 ) -> LogReader:
-    """Reads Parquet files, block by block, as batches for `fit`, `evaluate` and `predict`.
+    """Reads Parquet files block by block as batches for `fit`, `evaluate` and `predict`.
 
-    Memory holds a few blocks. With `shuffle` an epoch mixes four files or row groups at a time and
-    permutes `block_rows` rows: a log sorted by time wants many row groups, or files. A task not
-    observed on a row has weight 0 there.
+    Only a few blocks are in memory at a time. With `shuffle`, an epoch mixes four files or row
+    groups at a time and permutes `block_rows` rows at a time, so a log sorted by time should have
+    many row groups or files. A task that is not observed in a row has weight 0 there.
 
     Args:
         paths: Path, folder, glob, or a list of them.
-        model: A `RankingModel`, or anything with `features` and `tasks`.
-        batch_size: Rows of a batch.
-        shuffle: Whether rows come in another order each epoch, a function of seed and epoch.
-            Leave it off for `evaluate` and `predict`.
-        seed: Seed of the order.
-        shard: `(index, count)`: reads one of `count` disjoint parts that cover the log.
-        sample_weight: Column of weights, finite and not negative.
-        labels: `False` gives `(x,)`, for a log to score that has no labels.
-        block_rows: Rows read, and shuffled, at a time.
-        drop_remainder: Whether a last, smaller batch is left out, as `tf.distribute` wants it; all
-            shards then have the same number of batches.
+        model: A `RankingModel`, or any object with `features` and `tasks`.
+        batch_size: Number of rows per batch.
+        shuffle: Whether to shuffle the rows in each epoch, depending on seed and epoch only. Keep it
+            off for `evaluate` and `predict`.
+        seed: Seed of the shuffling.
+        shard: `(index, count)`; reads part `index` of `count` disjoint parts that cover the log.
+        sample_weight: Name of the column of sample weights, finite and non-negative.
+        labels: Whether to yield labels; `False` yields `(x,)`, to score a log without labels.
+        block_rows: Number of rows read and shuffled at a time.
+        drop_remainder: Whether to drop a last, smaller batch, as `tf.distribute` requires; all shards
+            then have the same number of batches.
 
     Returns:
-        A `LogReader`: a `keras.utils.PyDataset` that also has `column(name)`, a whole column in the
-        order of the files, `num_rows` and `tf_dataset()`.
+        A `LogReader`, which is a `keras.utils.PyDataset` with the additional members
+        `column(name)`, a full column in the order of the files, `num_rows` and `tf_dataset()`.
 
     Raises:
-        ValueError: For a file that is missing, damaged, without rows, or lacks a column, for a
-            column of the wrong type or width, for a label or number that is not finite.
+        ValueError: If a file is missing, damaged, empty or lacks a column, if a column has the
+            wrong type or width, or if a label or number is not finite.
 
     >>> import tempfile, types
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -93,25 +93,25 @@ def read_csv(
     block_rows: int = 65_536,
     drop_remainder: bool = False,
 ) -> LogReader:
-    """Reads CSV files with a header, like `read_parquet`.
+    """Reads CSV files with a header as batches, like `read_parquet`.
 
-    What a column holds follows from its declaration, or for hashed ids from the first file. Rows
-    are counted in a pass over the files before the first step. A shuffled epoch mixes four files at
-    a time.
+    The type of a column follows from its declaration or, for hashed ids, from the first file. The
+    rows are counted in a pass over the files before the first step. A shuffled epoch mixes four
+    files at a time.
 
     Args:
         paths: Path, folder, glob, or a list of them.
-        model: A `RankingModel`, or anything with `features` and `tasks`.
-        batch_size: Rows of a batch.
-        delimiter: Between columns.
-        list_separator: Between the values of a list, in columns of vectors and sequences.
-        shuffle: As in `read_parquet`, as are all that follow.
-        seed: Seed of the order.
+        model: A `RankingModel`, or any object with `features` and `tasks`.
+        batch_size: Number of rows per batch.
+        delimiter: Separator of columns.
+        list_separator: Separator of the values of a list, in columns of vectors and sequences.
+        shuffle: Whether to shuffle; this and the following arguments are as in `read_parquet`.
+        seed: Seed of the shuffling.
         shard: `(index, count)`.
-        sample_weight: Column of weights.
-        labels: Whether to give labels.
-        block_rows: Rows read, and shuffled, at a time.
-        drop_remainder: Whether a last, smaller batch is left out.
+        sample_weight: Name of the column of sample weights.
+        labels: Whether to yield labels.
+        block_rows: Number of rows read and shuffled at a time.
+        drop_remainder: Whether to drop a last, smaller batch.
 
     >>> import pathlib, tempfile, types
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Splitting a log in parts by time or by session, file by file."""
+"""Splits of a log by time or by session."""
 
 import hashlib
 import os
@@ -31,18 +31,20 @@ def split_by_time(
     session: str | None = None,
     rows_per_file: int = 1_000_000,
 ) -> dict[str, int]:
-    """Writes the earliest rows of a log to the first part, the latest ones to the last.
+    """Splits a log by time: the earliest rows go to the first part, the latest to the last.
 
-    Two passes: one over the times (and sessions), one that writes. Rows keep their order.
+    The log is read twice: once for the times (and sessions), once to write the parts. Rows keep
+    their order.
 
     Args:
         paths: Parquet files: path, folder, glob, or a list of them.
-        column: Column of times, numbers or time stamps, without nulls.
+        column: Name of the time column: numbers or timestamps, without nulls.
         out: Folder for one folder for each part; the parts must not exist.
-        shares: Parts in the order of time and their shares of the rows, which sum to 1.
-        cutoffs: Instead of the sizes of `shares`: the first time of every part but the first, in
-            the unit of the column (microseconds for time stamps).
-        session: Column of session ids: all rows of a session go where its first row goes.
+        shares: Part names in order of time, and their shares of the rows, which sum to 1.
+        cutoffs: First time of every part except the first, in the unit of the column (microseconds
+            for timestamps). If set, the values of `shares` are ignored.
+        session: Name of the session id column. If set, all rows of a session go to the part of its
+            first row.
         rows_per_file: A file is closed once it has this many rows.
 
     Returns:
@@ -86,16 +88,16 @@ def split_by_session(
     seed: int = 0,
     rows_per_file: int = 1_000_000,
 ) -> dict[str, int]:
-    """Writes whole sessions to parts chosen by a hash of the session's id and the seed.
+    """Splits a log by session, using a hash of the session id and the seed.
 
-    One pass; a session goes to the same part whatever else the log holds, so that the shares are
-    met on average. With a column of users, it splits by user.
+    The log is read once. The part of a session does not depend on the rest of the log, so the
+    shares are met on average. Use the column of user ids to split by user.
 
     Args:
         paths: Parquet files: path, folder, glob, or a list of them.
-        column: Column of session ids, integers or strings, without nulls.
+        column: Name of the session id column: integers or strings, without nulls.
         out: Folder for one folder for each part; the parts must not exist.
-        shares: Parts and their shares of the sessions, which sum to 1.
+        shares: Part names and their shares of the sessions, which sum to 1.
         seed: Seed of the hash.
         rows_per_file: A file is closed once it has this many rows.
 
@@ -123,7 +125,7 @@ def split_by_session(
 def _write(source, names, choose: Callable, out: Path, rows_per_file):
     for name in names:
         if (out / name).exists():
-            raise ValueError(f"`out` must not hold {name!r} yet. Received: {out}")
+            raise ValueError(f"`out` must not contain {name!r} yet. Received: {out}")
     out.mkdir(parents=True, exist_ok=True)
     total = sum(unit.rows for unit in source.units)
     # Parts appear whole, at the end, or not at all.
@@ -142,7 +144,7 @@ def _write(source, names, choose: Callable, out: Path, rows_per_file):
 
 
 class _Part:
-    """Files of one part, each closed when it is full."""
+    """Writer of the files of one part, each closed when it is full."""
 
     def __init__(self, folder: Path, rows_per_file: int):
         folder.mkdir(parents=True)
@@ -189,7 +191,7 @@ def _without_nulls(batch, column, origin):
     if array.null_count:
         row = int(np.argmax(array.is_null().to_numpy(zero_copy_only=False)))
         raise ValueError(
-            f"Column {column!r} must not hold nulls, to split by it. Received: null in "
+            f"Column {column!r} must not contain nulls to split by it. Received: null in "
             f"{origin.at(row)}"
         )
     return array.to_numpy(zero_copy_only=False)
@@ -204,17 +206,17 @@ def _times(source, column):
             values = values.astype("datetime64[us]").astype(np.int64)
         if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
             raise ValueError(
-                f"Column {column!r} should hold finite numbers or time stamps. "
+                f"Column {column!r} must contain finite numbers or timestamps. "
                 f"Received: {batch.schema.field(column).type} in {origin.file}"
             )
         parts.append(values)
     if not parts:
-        raise ValueError(f"`paths` should hold rows. Received: none in {source.files[0]!r}")
+        raise ValueError(f"`paths` must contain rows. Received: none in {source.files[0]!r}")
     return np.concatenate(parts)
 
 
 def _ids(source, column):
-    """Numbers the sessions, so that no more than an integer a row is held."""
+    """Returns an integer per row that numbers its session, to save memory."""
     _check_column(source, column)
     numbers: dict = {}
     parts = []
@@ -240,7 +242,7 @@ def _checked_shares(shares):
     values = list(shares.values())
     if len(values) < 2 or min(values) <= 0 or abs(sum(values) - 1) > 1e-6:
         raise ValueError(
-            f"`shares` must be two or more parts whose positive shares sum to 1. "
+            f"`shares` must have at least two parts, with positive shares that sum to 1. "
             f"Received: shares={dict(shares)}"
         )
     return values

@@ -1,4 +1,4 @@
-"""One epoch of a log as a stream of batches, in order or shuffled, with bounded memory."""
+"""Epochs of a log as streams of batches, in order or shuffled, with bounded memory."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -13,19 +13,19 @@ _OPEN = 4  # files or row groups that a shuffled epoch mixes at a time
 
 
 class EpochStream:
-    """Reads units, encodes them and cuts batches; a pure function of its arguments and the epoch.
+    """Reads and encodes units, and yields batches that depend only on the arguments and the epoch.
 
-    In order: pieces of `block_rows` rows, one after the other. Shuffled: the units in an order
-    drawn for the epoch, four of them open at a time, a piece of each in turn; every `block_rows`
-    rows are permuted and leave as batches.
+    In order, it reads pieces of `block_rows` rows one after the other. If shuffled, the units are
+    visited in a random order per epoch, four of them open at a time, taking a piece of each in
+    turn; every `block_rows` rows are permuted and yielded as batches.
 
     Args:
-        source: Has `read(unit, columns, rows)`.
-        units: What to read.
-        encoder: Makes inputs, labels and weights of rows.
-        batch_size: Rows of a batch.
-        block_rows: Rows read, and shuffled, at a time.
-        seed: Seed of the order; `None` keeps the order of rows.
+        source: Object with a method `read(unit, columns, rows)`.
+        units: Units to read.
+        encoder: Encoder of rows to inputs, labels and weights.
+        batch_size: Number of rows per batch.
+        block_rows: Number of rows read and shuffled at a time.
+        seed: Seed of the shuffling; `None` keeps the order of the rows.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class EpochStream:
         self.batch_size, self.block_rows, self.seed = batch_size, block_rows, seed
 
     def batches(self, epoch: int) -> Iterator[tuple[dict[str, Any], ...]]:
-        """Returns the batches of an epoch; the last one may be smaller."""
+        """Yields the batches of an epoch; the last one may be smaller."""
         rest: Encoded | None = None
         for block in self._ordered() if self.seed is None else self._shuffled(epoch):
             block = block if rest is None else _joined([rest, block])

@@ -1,10 +1,10 @@
-"""A reader as a `tf.data.Dataset`."""
+"""Conversion of a reader to a `tf.data.Dataset`."""
 
 from typing import Any
 
 
 def tf_dataset(reader: Any) -> Any:
-    """Returns a `tf.data.Dataset` of a reader's batches, of known cardinality, read ahead."""
+    """Returns a prefetching `tf.data.Dataset` of a reader's batches, with known cardinality."""
     import tensorflow as tf
 
     floats = tf.TensorSpec((None,), tf.float32)

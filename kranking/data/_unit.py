@@ -1,4 +1,4 @@
-"""Consecutive rows of a file, and how sources and shards cut them."""
+"""Units of consecutive rows of a file, and their division into shards."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ class Unit:
 
     Args:
         file: The file.
-        groups: Row groups that hold the rows; empty for a file that has none.
-        first_row: Row of the file at which the stream begins.
-        skip: Rows of the stream that come before the unit's.
-        rows: Rows of the unit.
+        groups: Row groups that contain the rows; empty for files without row groups.
+        first_row: Row of the file at which the stream starts.
+        skip: Number of rows of the stream before those of the unit.
+        rows: Number of rows of the unit.
     """
 
     file: str
@@ -28,7 +28,7 @@ class Unit:
 
 
 def shard_of(units: Sequence[Unit], index: int, count: int) -> list[Unit]:
-    """Cuts the rows into `count` consecutive parts whose sizes differ by one, and gives one."""
+    """Returns one of `count` consecutive parts of the rows, whose sizes differ by at most one."""
     total = sum(unit.rows for unit in units)
     begin, end = total * index // count, total * (index + 1) // count
     kept, position = [], 0
@@ -43,10 +43,11 @@ def shard_of(units: Sequence[Unit], index: int, count: int) -> list[Unit]:
 def rows_of(
     unit: Unit, batches: Iterable[pa.RecordBatch], rows: int
 ) -> Iterator[tuple[pa.RecordBatch, Origin]]:
-    """Cuts the rows of `unit` out of the batches of its stream, at most `rows` at a time.
+    """Yields the rows of `unit` from the batches of its stream, at most `rows` at a time.
 
     Raises:
-        ValueError: If the stream cannot be read or ends early, naming the file and the row.
+        ValueError: If the stream cannot be read or ends early; the message names the file and the
+            row.
     """
     position, end = 0, unit.skip + unit.rows
     try:

@@ -1,6 +1,6 @@
-"""Interactions, gates, pooling, adapters and heads: tensors in, tensors out, no feature names.
+"""Layers for feature interaction, gating, pooling and heads, independent of feature names.
 
-Each folder is a family of layers and lists what is public of it; this page only joins the lists.
+Each subpackage is a family of layers with its own `__all__`; this module concatenates them.
 """
 
 from kranking.layers import (

@@ -129,7 +129,7 @@ def test_memonet_reads_all_fields_but_remembers_pairs_of_single_values():
 
 
 def test_memonet_needs_a_pair():
-    with pytest.raises(ValueError, match="needs two fields or more, to have pairs"):
+    with pytest.raises(ValueError, match="needs at least two fields"):
         architectures.memonet(categoricals((4,)) + numbers(), TASK, units=(7,))
 
 

@@ -82,7 +82,9 @@ def test_the_final_logit_is_the_mean_of_the_networks_logits():
 
 
 def test_too_few_fields_are_refused():
-    with pytest.raises(ValueError, match=r"masks half of its input's width and needs at least 4"):
+    with pytest.raises(
+        ValueError, match=r"masks half of its input and needs a width of at least 4"
+    ):
         architectures.sdcn_v3(fields((1, 1)), TASKS)
 
 

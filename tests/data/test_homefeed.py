@@ -159,7 +159,7 @@ def test_writing_again_leaves_a_complete_log_and_refuses_another(tmp_path):
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")}
     write_homefeed(tmp_path, **SMALL)
     assert before == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")}
-    with pytest.raises(ValueError, match="`directory` should be empty or hold this very log"):
+    with pytest.raises(ValueError, match="`directory` must be empty or contain this log"):
         write_homefeed(tmp_path, **{**SMALL, "seed": 1})
 
 

@@ -76,7 +76,7 @@ def test_delimiter(tmp_path):
     ("old", "new", "text"),
     [
         ("price,", "prize,", r"Feature 'price' needs column 'price', which is missing in .*1.csv"),
-        ("45.5 -1", "45.5 x", r"Column 'cover' should hold lists of float.*row 0 of .*1.csv"),
+        ("45.5 -1", "45.5 x", r"Column 'cover' must hold lists of float.*row 0 of .*1.csv"),
         ("45.5 -1", "45.5", r"Feature 'cover' needs vectors of width 2.*row 15 of .*1.csv"),
         ("\n45,", "\nx,", r"1.csv' cannot be read.*conversion error to double: invalid value 'x'"),
         (
@@ -103,5 +103,5 @@ def test_no_file_and_no_rows(tmp_path):
     with pytest.raises(ValueError, match=r"a.csv' cannot be read as CSV.*[Ee]mpty"):
         read_csv(tmp_path, MODEL)
     (tmp_path / "a.csv").write_text(HEADER)
-    with pytest.raises(ValueError, match=r"should hold 1 rows or more.*a.csv"):
+    with pytest.raises(ValueError, match=r"must contain at least 1 rows.*a.csv"):
         read_csv(tmp_path, MODEL)

@@ -350,7 +350,7 @@ def test_nan_is_masked_like_null(tmp_path):
 @pytest.mark.parametrize("value", [-1.0, float("nan"), None])
 def test_bad_sample_weights(tmp_path, value):
     file = changed(tmp_path, "weight", spoilt(value))
-    with pytest.raises(ValueError, match=r"`sample_weight` must be finite and not neg.*row 33 of"):
+    with pytest.raises(ValueError, match=r"`sample_weight` must be finite and non-neg.*row 33 of"):
         read_parquet(file, MODEL, sample_weight="weight")
 
 
@@ -367,7 +367,7 @@ def test_empty_file(tmp_path):
 
 def test_no_rows(tmp_path):
     pq.write_table(table(0), tmp_path / "0.parquet")
-    with pytest.raises(ValueError, match=r"should hold 1 rows or more.*0 rows in .*0.parquet"):
+    with pytest.raises(ValueError, match=r"must contain at least 1 rows.*0 rows in .*0.parquet"):
         read_parquet(tmp_path, MODEL)
     write(tmp_path, sizes=(0, 30))  # an empty file beside others is no harm
     assert len(rows_of(read_parquet(tmp_path, MODEL))) == 30
@@ -425,7 +425,7 @@ def test_damage_met_in_fit_stops_it_with_the_same_text(damaged):
         ({"block_rows": 0}, "`block_rows` must be a positive integer"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
         ({"shard": (2, 2)}, r"`shard` must be \(index, count\), index < count. Received: shard="),
-        ({"batch_size": 10_000, "drop_remainder": True}, "should hold 10000 rows or more"),
+        ({"batch_size": 10_000, "drop_remainder": True}, "must contain at least 10000 rows"),
     ],
 )
 def test_rejects(folder, arguments, text):

@@ -88,14 +88,16 @@ def test_nothing_is_left_of_a_split_that_fails(log):
     sessions[-1] = None
     table = table.set_column(2, "session", pa.array(sessions))
     pq.write_table(table, log / "2.parquet")
-    with pytest.raises(ValueError, match=r"'session' must not hold nulls.*row 2989 of .*2.parquet"):
+    with pytest.raises(
+        ValueError, match=r"'session' must not contain nulls.*row 2989 of .*2.parquet"
+    ):
         split_by_session(log, "session", log / "out")
     assert not list((log / "out").iterdir())
 
 
 def test_existing_parts_are_not_touched(log):
     (log / "out" / "valid").mkdir(parents=True)
-    with pytest.raises(ValueError, match="`out` must not hold 'valid' yet"):
+    with pytest.raises(ValueError, match="`out` must not contain 'valid' yet"):
         split_by_time(log, "time", log / "out")
 
 
@@ -103,10 +105,10 @@ def test_existing_parts_are_not_touched(log):
     ("arguments", "text"),
     [
         ({"column": "nope"}, "`column` must be a column of every file. Received: 'nope'"),
-        ({"column": "name"}, "Column 'name' should hold finite numbers or time stamps"),
+        ({"column": "name"}, "Column 'name' must contain finite numbers or timestamps"),
         ({"session": "nope"}, "`column` must be a column of every file. Received: 'nope'"),
-        ({"shares": {"a": 1.0}}, "`shares` must be two or more parts"),
-        ({"shares": {"a": 0.5, "b": 0.6}}, "`shares` must be two or more parts"),
+        ({"shares": {"a": 1.0}}, "`shares` must have at least two parts"),
+        ({"shares": {"a": 0.5, "b": 0.6}}, "`shares` must have at least two parts"),
         ({"cutoffs": [5]}, r"`cutoffs` must be 2 times in ascending order.*cutoffs=\[5\]"),
         ({"cutoffs": [5, 4]}, "`cutoffs` must be 2 times in ascending order"),
     ],

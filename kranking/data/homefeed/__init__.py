@@ -1,4 +1,4 @@
-"""The synthetic Homefeed log: a home feed's impressions with a documented ground truth."""
+"""The synthetic Homefeed log: home-feed impressions with a documented ground truth."""
 
 from kranking.data.homefeed._declarations import bayes_optimal as bayes_optimal
 from kranking.data.homefeed._declarations import homefeed_declarations as homefeed_declarations

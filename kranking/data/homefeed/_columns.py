@@ -15,7 +15,7 @@ from kranking.data.homefeed._population import (
 
 
 def record_batch(p: Population, rows: Impressions, outcomes: dict) -> pa.RecordBatch:
-    """Makes the columns of impressions; `outcomes` holds each task's probabilities and labels."""
+    """Returns the columns of impressions; `outcomes` holds the probabilities and labels of each task."""
     row, user = rows.session, rows.user[rows.session]
     columns = {
         "session_id": rows.first + row,
@@ -47,7 +47,7 @@ def _names(names, index):
 
 
 def _lists(values, counts, names=None):
-    """Makes an array of lists of the first `counts[i]` values of each row."""
+    """Returns an array of lists with the first `counts[i]` values of each row."""
     flat = values[np.arange(values.shape[1]) < counts[:, None]]
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     return pa.ListArray.from_arrays(offsets, pa.array(flat if names is None else names[flat]))

@@ -1,4 +1,4 @@
-"""Declarations of the synthetic Homefeed log, and what the truth itself would score on it."""
+"""Declarations of the synthetic Homefeed log, and the metrics of its ground truth."""
 
 from collections.abc import Iterable
 from os import PathLike
@@ -22,7 +22,7 @@ _PARTS = {
 
 
 def homefeed_declarations() -> tuple[list[Feature], list[Task]]:
-    """Returns the features and tasks of the Homefeed log, vocabularies and moments not learnt yet.
+    """Returns the features and tasks of the Homefeed log, not fitted yet.
 
     >>> features, tasks = homefeed_declarations()
     >>> [task.name for task in tasks]
@@ -62,7 +62,7 @@ def homefeed_declarations() -> tuple[list[Feature], list[Task]]:
 def bayes_optimal(
     paths: str | PathLike | Iterable[str | PathLike],
 ) -> dict[str, dict[str, float]]:
-    """Returns AUC, NE and HIT@3 of the true probabilities: nobody does better, but for chance.
+    """Computes AUC, NE and HIT@3 of the true probabilities, the best achievable except by chance.
 
     Args:
         paths: Parquet files of a Homefeed log: path, folder, glob or a list of them.
@@ -87,9 +87,9 @@ def bayes_optimal(
 
 
 def truth_table(log: HomefeedLog) -> dict[str, dict[str, dict[str, float]]]:
-    """Returns the scores of parts of the truth, from additive terms only to all of them.
+    """Computes the metrics of parts of the ground truth, from additive terms only to all terms.
 
-    A part keeps the terms of the orders it names, and gets the best bias and scale for NE.
+    A part keeps the terms of the named orders, with the best bias and scale for NE.
 
     Args:
         log: The log whose impressions are scored; all of them are held in memory.
@@ -127,7 +127,7 @@ def _scores(y, logits, session):
 
 
 def _calibrated(score, y):
-    """Returns `a + b · score`, the two numbers fitted by Newton's method."""
+    """Returns `a + b · score`, with `a` and `b` fitted by Newton's method."""
     design = np.stack([np.ones_like(score), score], 1)
     solution = np.array([np.log(max(y.mean(), 1e-6)), 1.0])
     for _ in range(30):

@@ -1,4 +1,4 @@
-"""The synthetic Homefeed log: written as Parquet, with the best result that anybody can reach."""
+"""The synthetic Homefeed log, written as Parquet files."""
 
 import hashlib
 import json
@@ -25,21 +25,22 @@ _BLOCK_SESSIONS = 1024
 
 @dataclass(frozen=True)
 class HomefeedLog:
-    """A seeded log of a home feed: who was shown which pin, and saved it, looked closer or hid it.
+    """A seeded, synthetic log of a home feed: impressions of pins with saves, closeups and hides.
 
-    The truth behind the labels is written down, term by term, in the module
-    `kranking/data/homefeed/_truth.py`: additive terms, products and gates of order 2 and 3, products of
-    order 4, and a term that is no product. It is frozen under `HOMEFEED_VERSION`; `seed` draws the
-    users, the pins and the impressions. Columns `p_save`, `p_closeup` and `p_hide` hold the true
-    probabilities: they give the Bayes-optimal metrics and are never features.
+    The ground truth of the labels is documented, term by term, in the module
+    `kranking/data/homefeed/_truth.py`: additive terms, products and gates of order 2 and 3,
+    products of order 4, and a term that is not a product. It is frozen under `HOMEFEED_VERSION`;
+    `seed` determines the users, the pins and the impressions. The columns `p_save`, `p_closeup` and
+    `p_hide` hold the true probabilities, which yield the Bayes-optimal metrics and must not be used
+    as features.
 
     Args:
-        num_rows: Impressions, in sessions of 10 to 25 pins.
-        seed: Seed of everything that is drawn.
-        num_users: Users.
-        num_pins: Pins.
-        valid: Share of the sessions, the last ones but `test`, in the folder `valid`.
-        test: Share of the sessions, the last ones, in the folder `test`.
+        num_rows: Number of impressions, in sessions of 10 to 25 pins.
+        seed: Seed of all random draws.
+        num_users: Number of users.
+        num_pins: Number of pins.
+        valid: Share of the sessions in the folder `valid`, the last ones before `test`.
+        test: Share of the sessions in the folder `test`, the last ones.
 
     >>> log = HomefeedLog(num_rows=1_000, num_users=50, num_pins=60)
     >>> sum(batch.num_rows for batch in log.blocks())
@@ -63,21 +64,21 @@ class HomefeedLog:
 
     @property
     def hash(self) -> str:
-        """Hash of the version, the truth's numbers and the arguments: equal hashes, equal rows."""
+        """Hash of the version, the truth's constants and the arguments; equal hashes mean equal rows."""
         content = [HOMEFEED_VERSION, WEIGHTS, RATES, asdict(self)]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def write(self, directory: str | os.PathLike, rows_per_file: int = 100_000) -> "HomefeedLog":
-        """Writes `train`, `valid` and `test` folders of Parquet files, in bounded memory.
+        """Writes the log as Parquet files to folders `train`, `valid` and `test`, in bounded memory.
 
-        A folder that holds this very log already is left as it is.
+        If the folder already contains this log, nothing is written.
 
         Args:
-            directory: Folder to write; made if need be.
+            directory: Folder to write to; created if necessary.
             rows_per_file: A file is closed once it has this many rows.
 
         Raises:
-            ValueError: If the folder holds another log.
+            ValueError: If the folder contains another log.
         """
         directory = Path(directory)
         if _holds(directory, self.hash):
@@ -96,12 +97,12 @@ class HomefeedLog:
         return self
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
-        """Returns the log in blocks of 1,024 sessions, in the order of time."""
+        """Yields the log in blocks of 1,024 sessions, in order of time."""
         for first in range(0, len(self._session_sizes), _BLOCK_SESSIONS):
             yield self._batch(first)
 
     def terms(self) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Returns session ids, the truth's terms `(8, rows)` and the labels of all impressions."""
+        """Returns the session ids, the terms of the truth `(8, rows)` and the labels of all impressions."""
         parts = [self._block(f) for f in range(0, len(self._session_sizes), _BLOCK_SESSIONS)]
         sessions = np.concatenate([rows.first + rows.session for rows, _, _ in parts])
         terms = np.concatenate([terms for _, terms, _ in parts], axis=1)
@@ -110,7 +111,7 @@ class HomefeedLog:
 
     @cached_property
     def truth(self) -> HomefeedTruth:
-        """Terms, logits and probabilities behind the labels."""
+        """The terms, logits and probabilities from which the labels are drawn."""
         rng = np.random.default_rng([HOMEFEED_VERSION, self.seed, 2])
         population = Population(self.seed, self.num_users, self.num_pins)
         sizes = rng.integers(10, 26, PILOT_SESSIONS)
@@ -124,7 +125,7 @@ class HomefeedLog:
         ends = np.cumsum(sizes)
         count = int(np.searchsorted(ends, self.num_rows)) + 1
         sizes = sizes[:count]
-        sizes[-1] -= ends[count - 1] - self.num_rows  # the last session makes the rows exact
+        sizes[-1] -= ends[count - 1] - self.num_rows  # shorten the last session to match `num_rows`
         return sizes
 
     def _block(self, first):
@@ -145,7 +146,9 @@ class HomefeedLog:
 
     def _write_split(self, folder, first, last, rows_per_file, advance):
         folder.mkdir(parents=True, exist_ok=True)
-        for stale in folder.glob("*.parquet"):  # of a run that was killed: it has no homefeed.json
+        for stale in folder.glob(
+            "*.parquet"
+        ):  # left by a run that was killed before it wrote homefeed.json
             stale.unlink()
         batches = self._batches_between(first, last)
         batch = next(batches, None)
@@ -173,12 +176,12 @@ class HomefeedLog:
 def write_homefeed(
     directory: str | os.PathLike, num_rows: int = 200_000, seed: int = 0, **arguments
 ) -> HomefeedLog:
-    """Writes the synthetic Homefeed log and gives its description.
+    """Writes the synthetic Homefeed log and returns its description.
 
     Args:
-        directory: Folder to write `train`, `valid` and `test` in.
+        directory: Folder in which `train`, `valid` and `test` are written.
         num_rows: Impressions.
-        seed: Seed of everything that is drawn.
+        seed: Seed of all random draws.
         **arguments: Further arguments of `HomefeedLog`.
 
     >>> import tempfile
@@ -197,7 +200,7 @@ def _holds(directory, wanted):
     found = json.loads(description.read_text())["hash"]
     if found != wanted:
         raise ValueError(
-            f"`directory` should be empty or hold this very log. Received: {directory}, which holds "
+            f"`directory` must be empty or contain this log. Received: {directory}, which contains "
             f"the Homefeed log {found[:12]} and not {wanted[:12]}"
         )
     return True

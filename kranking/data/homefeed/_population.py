@@ -1,6 +1,7 @@
-"""Users, pins and impressions of the synthetic Homefeed log: who meets what, when.
+"""Users, pins and impressions of the synthetic Homefeed log.
 
-What they then do is the business of the truth. All of it is frozen under `HOMEFEED_VERSION`.
+The actions on the impressions are defined in the truth module. Everything is frozen under
+`HOMEFEED_VERSION`.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ _EVENTS = 48  # engagements of a user between ten days before the log and its en
 
 @dataclass(frozen=True)
 class Constants:
-    """What the truth draws once and for all, from the version alone."""
+    """Constants of the truth, which depend only on the version."""
 
     topics: np.ndarray
     countries: np.ndarray
@@ -58,7 +59,7 @@ class Constants:
 
 
 class Population:
-    """The users and pins of one seed: their factors, their columns, the users' engagements."""
+    """The users and pins for one seed: their factors and columns, and the engagements of the users."""
 
     def __init__(self, seed: int, num_users: int, num_pins: int):
         self.constants = Constants.draw()
@@ -104,11 +105,13 @@ class Population:
         self.popularity /= self.popularity[-1]
 
     def _draw_engagements(self, rng, num_users, num_pins):
-        """Draws each event as the best of 8 random pins for its user; a hide is the worst of 8."""
+        """Draws the pin of each event as the user's best of 8 random pins, or the worst of 8 for a hide."""
         begin = START - 10 * DAY
         times = rng.integers(begin, START + DAYS * DAY, (num_users, _EVENTS))
         self.event_time = np.sort(times, axis=1)
-        self.event_time[rng.random(num_users) < 0.05] = 2**60  # these never engaged: empty history
+        self.event_time[rng.random(num_users) < 0.05] = (
+            2**60
+        )  # users without engagements, with an empty history
         self.event_action = rng.choice(len(ACTIONS), (num_users, _EVENTS), p=ACTION_SHARES)
         self.event_pin = np.empty((num_users, _EVENTS), np.int64)
         sign = np.where(self.event_action == ACTIONS.index("hide"), -1.0, 1.0)
@@ -122,7 +125,7 @@ class Population:
     def impressions(self, rng, first: int, sizes: np.ndarray, num_sessions: int) -> "Impressions":
         """Draws the impressions of sessions `first`, `first + 1`, … of `sizes` pins each.
 
-        Sessions are spread evenly over the days of the log, in order; a session shows no pin twice.
+        Sessions are spread evenly over the days of the log, in order; no session shows a pin twice.
         """
         count = len(sizes)
         user = np.searchsorted(self.visiting, rng.random(count))
@@ -141,18 +144,18 @@ class Population:
 
 @dataclass(frozen=True)
 class Impressions:
-    """Consecutive sessions: some fields have an entry for each session, others for each row.
+    """Impressions of consecutive sessions, with one entry per session or per row in each field.
 
     Args:
-        first: Number of the first session.
+        first: Index of the first session.
         user: User of each session.
         device: Device of each session.
         time: Request time of each session, in epoch seconds.
         session: Session of each row, counted from `first`.
         pin: Pin of each row.
-        age: Days since the pin was made, for each row.
+        age: Days since the pin was created, for each row.
         events: Indices `(sessions, 20)` of the user's last events before `time`, newest last.
-        event_mask: Which of `events` are real.
+        event_mask: Mask of the valid entries of `events`.
     """
 
     first: int

@@ -1,8 +1,8 @@
 """The documented ground truth of the synthetic Homefeed log.
 
-Frozen under `HOMEFEED_VERSION`: change a number here, and the version changes.
+Frozen under `HOMEFEED_VERSION`: changing a number here requires a new version.
 
-Factors. Each has mean 0 and variance near 1, and can be seen in some column (bold: linearly).
+Factors. Each has mean 0 and variance near 1, and is visible in some column (bold: linearly).
 
 | factor | size | meaning | seen in |
 |---|---|---|---|
@@ -33,11 +33,13 @@ the weights are standard deviations in units of the logit. Indices j count from 
     nonlinear  =  |r1| + sin(2 r2), both of unit variance,       |.| and sin of a
                   r = D [u, v, h, s, n]                          projection of rank 2
 
-Logit of a task: `z = bias + sum(weight · term)`, weights in `WEIGHTS`; `bias` puts the pilot's mean
-probability at `RATES`. The label is 1 with probability `sigmoid(z)`, independently.
+Logit of a task: `z = bias + sum(weight · term)`, weights in `WEIGHTS`; `bias` is chosen such that
+the mean probability on the pilot is `RATES`. The label is 1 with probability `sigmoid(z)`,
+independently.
 
-What can be reached, on all 200,000 rows of the default log: `truth_table(HomefeedLog())`, AUC / NE.
-A part keeps the terms it names, with the best bias and scale. Random HIT@3 is .087, .299, .015.
+The best achievable metrics, on all 200,000 rows of the default log: `truth_table(HomefeedLog())`,
+AUC / NE. A part keeps the named terms, with the best bias and scale. Random HIT@3 is .087, .299,
+.015.
 
 | part | save | closeup | hide | HIT@3 save, closeup, hide |
 |---|---|---|---|---|
@@ -74,11 +76,11 @@ PILOT_SESSIONS = 1024
 
 
 class HomefeedTruth:
-    """Terms, logits and probabilities of impressions, as this module's page defines them.
+    """Terms, logits and probabilities of impressions, as documented in the module docstring.
 
     Args:
         population: Users and pins.
-        pilot: Impressions on which terms are centered and scaled and biases are set.
+        pilot: Impressions used to center and scale the terms and to set the biases.
     """
 
     def __init__(self, population: Population, pilot: Impressions):
@@ -96,7 +98,7 @@ class HomefeedTruth:
         }
 
     def factors(self, rows: Impressions) -> dict[str, np.ndarray]:
-        """Returns the factors of the module's table, one row for each impression."""
+        """Returns the factors of the table in the module docstring, one row per impression."""
         p, users = self.population, rows.user
         value = ACTION_VALUES[p.event_action[users[:, None], rows.events]] * rows.event_mask
         style = p.s[p.event_pin[users[:, None], rows.events]]
@@ -145,7 +147,7 @@ class HomefeedTruth:
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Returns probabilities."""
+    """Returns the probabilities for `logits`."""
     return 1 / (1 + np.exp(-logits))
 
 
@@ -154,7 +156,7 @@ def _gates(f):
 
 
 def _bias_for(logits, rate):
-    """Finds by bisection the bias at which the mean probability is `rate`."""
+    """Finds the bias for which the mean probability is `rate`, by bisection."""
     low, high = -30.0, 30.0
     for _ in range(60):
         middle = (low + high) / 2

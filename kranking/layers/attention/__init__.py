@@ -1,4 +1,4 @@
-"""Attention over tokens: AutoInt, Transformers, Hiformer, TransAct."""
+"""Attention layers: AutoInt, Transformer, Hiformer, TransAct."""
 
 from kranking.layers.attention._heterogeneous_transformer_layer import (
     HeterogeneousTransformerLayer as HeterogeneousTransformerLayer,

@@ -1,4 +1,4 @@
-"""Projection of all tokens at once."""
+"""Joint projection of all tokens."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from kranking.layers.core._stacked_mlp import StackedDense
 
 
 class CompositeProjection(keras.layers.Layer):
-    """Internal: every token becomes a linear function of all tokens, `vec(Y) = vec(X) K̂`.
+    """Internal: maps every token to a linear function of all tokens, `vec(Y) = vec(X) K̂`.
 
     Args:
-        num_heads: Number of heads; each has its own factors.
-        rank: Inner size of each head's factored kernel, `K̂ = L R`. `None` keeps it full.
+        num_heads: Number of heads, each with its own factors.
+        rank: Rank of each head's factored kernel, `K̂ = L R`. `None` uses the full kernel.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
@@ -38,7 +38,7 @@ class CompositeProjection(keras.layers.Layer):
             self.factors.append(layer)
 
     def call(self, inputs):
-        """Projects the tokens side by side."""
+        """Projects all tokens jointly."""
         tokens, dim = inputs.shape[1:]
         outputs = self.factors[0](ops.reshape(inputs, (-1, tokens * dim)))
         if self.rank is not None:
@@ -53,7 +53,7 @@ class CompositeProjection(keras.layers.Layer):
         return input_shape
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts `n²d²` parameters, or `heads · r · n(d + d/heads)`, and twice as many FLOPs."""
+        """Counts `n²d²` parameters, or `heads · r · n(d + d/heads)` with a rank, and twice the FLOPs."""
         return sum((work_of(*part) for part in self._parts(input_shape)), Work())
 
     def _parts(self, input_shape):

@@ -1,4 +1,4 @@
-"""Transformer layer with weights of its own for every token."""
+"""Transformer layer with separate weights for every token."""
 
 from kranking._core import fresh, serializable
 from kranking.layers.attention._per_token_transformer import PerTokenTransformer
@@ -7,13 +7,14 @@ from kranking.layers.core._stacked_mlp import StackedDense
 
 @serializable
 class HeterogeneousTransformerLayer(PerTokenTransformer):
-    """Lets every token read every token, through projections that belong to each token.
+    """Transformer layer with separate projections and feed-forward networks for every token.
 
-    The score of tokens i and j in head h is `(e_i Q_i^h) · (e_j K_j^h) / √(dim / num_heads)`: a feature of
-    a user and one of an item need not live in the same space. With `norm_first`, `e_i = LN₁(x_i)`,
-    `u_i = x_i + (Σ_j softmax_j(score_ij) e_j V_j) O_i` over all heads, and `y_i = u_i + F_i(LN₂(u_i))`;
-    without, the norms follow the sums. `F_i(u) = g(u W₁ᵢ + c₁ᵢ) W₂ᵢ + c₂ᵢ`. Attention has no biases; the
-    tokens share both norms. With equal weights for all tokens this is a plain Transformer layer.
+    The score of tokens i and j in head h is `(e_i Q_i^h) · (e_j K_j^h) / √(dim / num_heads)`: user
+    features and item features need not share an embedding space. With `norm_first`,
+    `e_i = LN₁(x_i)`, `u_i = x_i + (Σ_j softmax_j(score_ij) e_j V_j) O_i` over all heads, and
+    `y_i = u_i + F_i(LN₂(u_i))`; otherwise each norm follows its residual sum.
+    `F_i(u) = g(u W₁ᵢ + c₁ᵢ) W₂ᵢ + c₂ᵢ`. Attention has no biases, and all tokens share both norms.
+    If all tokens have equal weights, this is a standard Transformer layer.
 
     Implemented from secondary descriptions of the paper: the placement of the norms and `g` are
     unverified.
@@ -22,7 +23,7 @@ class HeterogeneousTransformerLayer(PerTokenTransformer):
         num_heads: Number of attention heads; divides the tokens' dim.
         feedforward_dim: Hidden width of each `F_i`.
         norm_first: Whether to normalize before attention and before `F` rather than after.
-        activation: Activation `g`.
+        activation: Activation function `g`.
         num_queries: Number of tokens to return, the last ones; all tokens are read. `None` returns all.
         epsilon: Epsilon of both norms.
         kernel_initializer: Initializer of every kernel, drawn separately for each token.

@@ -1,4 +1,4 @@
-"""Layer of Hiformer: keys and values that are made of all tokens."""
+"""Hiformer layer, whose keys and values are computed from all tokens jointly."""
 
 from kranking._core import check_positive_int, fresh, serializable
 from kranking.layers.attention._composite_projection import CompositeProjection
@@ -7,16 +7,16 @@ from kranking.layers.attention._per_token_transformer import PerTokenTransformer
 
 @serializable
 class HiformerLayer(PerTokenTransformer):
-    """Lets every token read combinations of tokens, where a Transformer reads one at a time.
+    """Transformer layer whose keys and values are computed from all tokens jointly.
 
-    `[k₁ ‖ … ‖ k_n] = [e₁ ‖ … ‖ e_n] K̂` in each head, likewise the values with `V̂`; queries `e_i Q_i`,
-    output projections `O_i` and feed-forward networks `F_i` belong to each token. Otherwise as
-    `HeterogeneousTransformerLayer`, which this is where `K̂` and `V̂` are block-diagonal. For n tokens of dim
-    d, `K̂` has `n²d²` weights in all heads together; `rank` r replaces it by `L R` in each head, which has
-    `r·n(d + d / num_heads)`.
+    `[k₁ ‖ … ‖ k_n] = [e₁ ‖ … ‖ e_n] K̂` in each head, and likewise the values with `V̂`. Queries
+    `e_i Q_i`, output projections `O_i` and feed-forward networks `F_i` are separate for every
+    token. The rest is as in `HeterogeneousTransformerLayer`, to which this layer reduces if `K̂`
+    and `V̂` are block-diagonal. For n tokens of dim d, `K̂` has `n²d²` weights over all heads. A
+    `rank` r replaces it by `L R` in each head, with `r·n(d + d / num_heads)` weights.
 
-    Where only some tokens feed the tasks, as the last layer of Hiformer does, `num_queries` leaves the rest
-    out of the work, and loses nothing.
+    If only some tokens feed the tasks, as in the last layer of Hiformer, `num_queries` avoids
+    computing the others, without changing the result.
 
     Implemented from secondary descriptions of the paper: the placement of the norms and the
     activation are unverified.
@@ -24,7 +24,7 @@ class HiformerLayer(PerTokenTransformer):
     Args:
         num_heads: Number of attention heads; divides the tokens' dim.
         feedforward_dim: Hidden width of each `F_i`.
-        rank: Inner size of each head's factored `K̂` and `V̂`. `None` keeps them full.
+        rank: Rank of each head's factored `K̂` and `V̂`. `None` uses the full kernels.
         norm_first: Whether to normalize before attention and before `F` rather than after.
         activation: Activation of `F`.
         num_queries: Number of tokens to return, the last ones; all tokens are read. `None` returns all.
@@ -72,7 +72,8 @@ class HiformerLayer(PerTokenTransformer):
         return {**super().get_config(), "rank": self.rank}
 
     def _readers(self, tokens, dim):
-        apart = 1 + self.num_heads  # a kernel, or two factors, the second drawn for each head
+        # One seed for the kernel or the first factor, and one per head for the second factor.
+        apart = 1 + self.num_heads
         return [
             CompositeProjection(
                 self.num_heads,

@@ -1,4 +1,4 @@
-"""Interacting layer of AutoInt."""
+"""Interacting layer (AutoInt)."""
 
 import keras
 from keras import ops
@@ -22,26 +22,28 @@ _EPSILON = 1e-5
 
 @serializable
 class InteractingLayer(keras.layers.Layer):
-    """Lets every field attend to every field, and rectifies what it finds beside what it was.
+    """Multi-head self-attention over fields with a residual projection and ReLU (AutoInt).
 
     `Q, K, V = X W_Q, X W_K, X W_V` for each head; `Y = relu(‖_heads softmax(Q Kᵀ / √a) V + X W_R)`,
-    where `a` is `head_dim`. There is no output projection, no feed-forward network and no positional
-    encoding: a permutation of the fields permutes the output. A stack of these layers is AutoInt.
+    where `a` is `head_dim`. There is no output projection, no feed-forward network and no
+    positional encoding, so a permutation of the fields permutes the output. AutoInt is a stack of
+    these layers.
 
-    Code that is called AutoInt differs. The paper's projections are linear; the authors' later code has
-    `projection_activation="relu", layer_norm="after"`. FuxiCTR, whose `attention_dim` is `num_heads ·
-    head_dim`, has `residual="identity", use_scale=False`, and `layer_norm="before"` as an option. Whether
-    the paper scales the scores is unverified; large heads saturate without it.
+    Implementations of AutoInt differ. The projections of the paper are linear; the authors' later
+    code uses `projection_activation="relu", layer_norm="after"`. FuxiCTR, whose `attention_dim` is
+    `num_heads · head_dim`, uses `residual="identity", use_scale=False`, and offers
+    `layer_norm="before"`. Whether the paper scales the scores is unverified; without scaling, large
+    heads saturate the softmax.
 
     Args:
         num_heads: Number of attention heads.
-        head_dim: Width `a` of each head; the output's dim is `num_heads · head_dim`.
-        use_scale: Divides the scores by `√a`.
-        residual: `"projection"` adds `X W_R`; `"identity"` adds `X` where the output has its dim, and
-            `X W_R` where it has not; `"none"` adds nothing.
-        layer_norm: `"before"` or `"after"` the rectifier, or `"none"`.
+        head_dim: Width `a` of each head; the output dim is `num_heads · head_dim`.
+        use_scale: Whether to divide the scores by `√a`.
+        residual: `"projection"` adds `X W_R`; `"identity"` adds `X` if the output has the same dim,
+            otherwise `X W_R`; `"none"` adds nothing.
+        layer_norm: `"before"` or `"after"` the ReLU, or `"none"`.
         dropout: Fraction of attention weights dropped in training.
-        projection_activation: Activation of all projections, which then have a bias.
+        projection_activation: Activation of all projections. If set, the projections have a bias.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
@@ -109,7 +111,7 @@ class InteractingLayer(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: fields, 2: dim})
 
     def call(self, inputs, training=None):
-        """Attends, adds the residual, rectifies."""
+        """Computes attention, the residual and the ReLU."""
         outputs = self._attend(inputs)
         if "residual" in self.projections:
             outputs = outputs + self.projections["residual"](inputs)
@@ -160,7 +162,7 @@ class InteractingLayer(keras.layers.Layer):
         return self.projection_activation is not keras.activations.linear
 
     def _names(self, dim):
-        """Returns the names of the projections: the residual has none where it is the input itself."""
+        """Returns the names of the projections; an identity residual has none."""
         same = self.residual == "identity" and dim == self._width
         without = same or self.residual == "none"
         return ("query", "key", "value") + (() if without else ("residual",))

@@ -1,4 +1,4 @@
-"""What the transformers whose tokens have weights of their own share."""
+"""Base class of Transformer layers with separate weights for every token."""
 
 from typing import Any
 
@@ -13,16 +13,17 @@ from kranking.layers.core._stacked_mlp import StackedDense
 
 
 class PerTokenTransformer(keras.layers.Layer):
-    """Base: attention from per-token queries, and a feed-forward network per token.
+    """Base class: attention with per-token queries, and a feed-forward network per token.
 
-    A subclass says in `_readers` how keys and values come from the tokens.
+    Subclasses define in `_readers` how keys and values are computed from the tokens.
 
     Args:
         num_heads: Number of attention heads; divides the tokens' dim.
         feedforward_dim: Hidden width of the feed-forward networks.
         norm_first: Whether to normalize before attention and before the networks rather than after.
         activation: Activation of the feed-forward networks.
-        num_queries: Number of tokens, the last ones, that are transformed. `None` for all.
+        num_queries: Number of tokens to return, the last ones; all tokens are read. `None` returns
+            all.
         epsilon: Epsilon of both norms.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -73,7 +74,7 @@ class PerTokenTransformer(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens, 2: dim})
 
     def call(self, inputs):
-        """Attends and transforms."""
+        """Applies attention and the feed-forward networks."""
         if self.norm_first:
             tokens = self._last(inputs) + self._attend(self.norm_attention(inputs))
             return tokens + self.contract(self.expand(self.norm_feedforward(tokens)))
@@ -110,7 +111,7 @@ class PerTokenTransformer(keras.layers.Layer):
         }
 
     def _readers(self, tokens: int, dim: int) -> list[keras.layers.Layer]:
-        """Returns the layers called key and value, from (batch, tokens, dim) to the same shape."""
+        """Returns the layers named key and value, which keep the shape (batch, tokens, dim)."""
         raise NotImplementedError
 
     def _check(self, input_shape: Shape) -> tuple[int, int, int]:
@@ -130,7 +131,7 @@ class PerTokenTransformer(keras.layers.Layer):
         return tokens, dim, queries
 
     def _parts(self, tokens: int, dim: int, queries: int) -> list[tuple[Any, Shape]]:
-        """Returns the layers with weights, not built, each with its input's shape."""
+        """Returns the unbuilt layers with weights, each with its input shape."""
 
         def dense(name, inputs, units, offset, activation=None, use_bias=False):
             layer = StackedDense(
@@ -154,7 +155,7 @@ class PerTokenTransformer(keras.layers.Layer):
         ]
 
     def _last(self, tokens):
-        """Returns the tokens that are transformed."""
+        """Returns the tokens that the layer outputs."""
         count = tokens.shape[1]
         return tokens if self.num_queries is None else tokens[:, count - self.num_queries :]
 

@@ -1,4 +1,4 @@
-"""Self-attention over tokens, with its feed-forward network."""
+"""Transformer encoder layer."""
 
 import keras
 from keras import ops
@@ -18,27 +18,27 @@ from kranking.ops.internal import mask_bias
 
 @serializable
 class TransformerEncoderLayer(keras.layers.Layer):
-    """Lets every token read every valid token, then transforms each token alone.
+    """Transformer encoder layer: self-attention followed by a feed-forward network.
 
-    With `norm_first`, `u = x + A(LN₁(x))` and `y = u + F(LN₂(u))`; without, `u = LN₁(x + A(x))` and
-    `y = LN₂(u + F(u))`. `A` is multi-head attention, `softmax(Q Kᵀ / sqrt(dim / num_heads)) V`
+    With `norm_first`, `u = x + A(LN₁(x))` and `y = u + F(LN₂(u))`; otherwise `u = LN₁(x + A(x))`
+    and `y = LN₂(u + F(u))`. `A` is multi-head attention, `softmax(Q Kᵀ / sqrt(dim / num_heads)) V`
     between linear projections, and `F(u) = activation(u W₁ + c₁) W₂ + c₂`. There is no positional
-    encoding: a permutation of the tokens permutes the output.
+    encoding, so a permutation of the tokens permutes the output.
 
     Args:
         num_heads: Number of attention heads; divides the tokens' dim.
         feedforward_dim: Hidden width of `F`.
-        dropout: Share dropped in training: of attention weights, of the hidden layer of `F`, and
-            of what is added to the residual.
+        dropout: Dropout rate of the attention weights, of the hidden layer of `F`, and of both
+            residual branches.
         norm_first: Whether to normalize before attention and before `F` rather than after.
         activation: Activation of `F`.
         epsilon: Epsilon of both norms.
-        seed: Seed of the dropouts.
+        seed: Seed of the dropout layers.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, tokens, dim)`, or a list of it and a mask `(batch, tokens)`, true where
-        a token may be read.
+    Input shape: `(batch, tokens, dim)`, or a list of it and a mask `(batch, tokens)`, true where a
+        token may be attended to.
     Output shape: `(batch, tokens, dim)`.
 
     >>> layer = kr.layers.TransformerEncoderLayer(num_heads=2, feedforward_dim=16)
@@ -79,7 +79,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
-        """Builds six projections, two norms and the dropouts."""
+        """Builds six projections, two norms and the dropout layers."""
         tokens, dim = self._check(input_shape)
         names = ("query", "key", "value", "attention_output")
         sizes = [(dim, dim)] * len(names)
@@ -104,7 +104,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
         self.dropouts = [self._dropout(index) for index in range(4)] if self.dropout else []
 
     def call(self, inputs, training=None):
-        """Attends and transforms; Keras passes `training` to the dropouts."""
+        """Applies attention and the feed-forward network; Keras passes `training` to dropout."""
         tokens, mask = inputs if isinstance(inputs, list | tuple) else (inputs, None)
         if self.norm_first:
             tokens = tokens + self._attend(self.norm_attention(tokens), mask)
@@ -113,7 +113,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
         return self.norm_feedforward(tokens + self._feed_forward(tokens))
 
     def compute_output_shape(self, input_shape):
-        """Returns the tokens' shape."""
+        """Returns the shape of the tokens."""
         return shapes_of(input_shape)[0]
 
     def work(self, input_shape) -> Work:
@@ -181,7 +181,7 @@ class TransformerEncoderLayer(keras.layers.Layer):
         context = ops.transpose(ops.matmul(self._drop(weights, 0), value), (0, 2, 1, 3))
         context = ops.reshape(context, (-1, count, dim))
         if mask is not None:
-            # Without a valid token the weights are even: there is nothing to attend to.
+            # Without a valid token the weights are uniform, so the context is set to 0.
             some = ops.any(ops.cast(mask, "bool"), axis=1)
             context = context * ops.cast(some, context.dtype)[:, None, None]
         return self._drop(self.attention_output(context), 1)

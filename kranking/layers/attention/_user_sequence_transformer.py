@@ -1,4 +1,4 @@
-"""Transformer over a user's recent actions, pooled into one vector."""
+"""Transformer over a user's recent actions (TransAct)."""
 
 import keras
 from keras import ops
@@ -12,29 +12,29 @@ from kranking.layers.attention._transformer_encoder_layer import TransformerEnco
 
 @serializable
 class UserSequenceTransformer(keras.layers.Layer):
-    """Encodes a user's actions, newest first, and keeps their maximum and the newest few.
+    """Encodes a user's recent actions with a Transformer and pools them to one vector (TransAct).
 
-    `O = encoder(S)` in `num_layers` post-norm layers without positional encoding, then
-    `z = dense(max over valid s of O_s) ‖ O_0 ‖ … ‖ O_{first_k - 1}`. Invalid positions are never
-    read: their output is 0. Position 0 counts as valid always, so a user without actions gets a
-    finite vector.
+    The actions are ordered newest first. `O = encoder(S)` in `num_layers` post-norm layers without
+    positional encoding, then `z = dense(max over valid s of O_s) ‖ O_0 ‖ … ‖ O_{first_k - 1}`.
+    Invalid positions are masked out, and their output is 0. Position 0 is always treated as valid,
+    so that the output is finite for a user without actions.
 
     In training with a `time_window`, each call draws `T ~ U(0, time_window)` seconds, the same for
-    the whole batch, and hides the actions younger than `T`, so that the model does not live on the
-    last few minutes alone. Outside training only actions from the future (`age < 0`) are hidden.
+    the whole batch, and masks actions younger than `T`, so that the model does not rely only on the
+    last few minutes. At inference only actions from the future (`age < 0`) are masked.
 
     Args:
         num_layers: Number of encoder layers.
         num_heads: Number of attention heads; divides the tokens' dim.
         feedforward_dim: Hidden width of each layer's feed-forward network.
-        dropout: Share dropped in training.
-        first_k: Number of newest positions kept beside the maximum; at most the length.
-        time_window: Largest random window in seconds; the paper's is 86,400. 0 ignores ages.
-        seed: Seed of the windows and of the dropouts.
+        dropout: Dropout rate.
+        first_k: Number of newest positions concatenated with the maximum; at most the length.
+        time_window: Largest random window in seconds; 86,400 in the paper. 0 ignores the ages.
+        seed: Seed of the time windows and of the dropout layers.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: a list of tokens `(batch, length, dim)`, mask `(batch, length)`, true where there
-        is an action, and, with a `time_window`, age `(batch, length)`: seconds from the action to
+    Input shape: a list of tokens `(batch, length, dim)`, a mask `(batch, length)`, true where there
+        is an action, and, with a `time_window`, ages `(batch, length)`: seconds from the action to
         the request.
     Output shape: `(batch, (first_k + 1) · dim)`.
 
@@ -128,14 +128,14 @@ class UserSequenceTransformer(keras.layers.Layer):
             feedforward_dim=self.feedforward_dim,
             dropout=self.dropout,
             norm_first=False,
-            # Each layer has four dropouts; the window draws with the seed itself.
+            # Each layer has four dropout layers; the time window uses the seed itself.
             seed=None if self.seed is None else self.seed + 1 + 4 * index,
             name=f"encoder_{index}",
             dtype=self.dtype_policy,
         )
 
     def _check(self, input_shape):
-        """Returns the shapes of the inputs, or raises."""
+        """Returns the shapes of the inputs; raises `ValueError` unless they are valid."""
         shapes = shapes_of(input_shape)
         needed = 3 if self.time_window else 2
         if not needed <= len(shapes) <= 3:
@@ -154,7 +154,7 @@ class UserSequenceTransformer(keras.layers.Layer):
         return shapes
 
     def _valid(self, inputs, training):
-        """Returns the mask of the positions to read, (batch, length)."""
+        """Returns the mask of the positions to attend to, (batch, length)."""
         valid = ops.cast(inputs[1], "bool")
         if self.time_window:
             youngest = 0.0

@@ -1,4 +1,4 @@
-"""What `MLP` and `FactorizedNetwork` share: a chain of layers for each of several widths."""
+"""Base class of `MLP` and `FactorizedNetwork`."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,9 +12,10 @@ _MOMENTUM = 0.9
 
 
 class LayerChain(keras.layers.Layer):
-    """Abstract: a projection, then batch norm, activation and dropout, for each entry of `units`.
+    """Base class: a projection, batch norm, activation and dropout for each entry of `units`.
 
-    A subclass creates the layers of one entry in `_steps` and calls `_chain` at the end of `__init__`.
+    Subclasses create the layers of one entry in `_steps` and call `_chain` at the end of
+    `__init__`.
     """
 
     takes = "flat"

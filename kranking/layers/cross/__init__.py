@@ -1,4 +1,4 @@
-"""Cross networks: products of a vector with projections of itself, from DCN to SDCNv3."""
+"""Cross networks, which multiply a vector by projections of itself: DCN to SDCNv3."""
 
 from kranking.layers.cross._cross_network import CrossNetwork as CrossNetwork
 from kranking.layers.cross._exponential_cross_network import (

@@ -1,4 +1,4 @@
-"""Cross network of DCN-V2, with full kernels."""
+"""Cross network of DCN-V2 with full kernels."""
 
 import keras
 from keras import ops
@@ -11,11 +11,12 @@ from kranking.layers.cross._cross_steps import CrossSteps
 
 @serializable
 class CrossNetwork(CrossSteps):
-    """Multiplies features with each other, one polynomial degree per step.
+    """Cross network of DCN-V2: each step adds explicit interactions of one degree more.
 
-    Step `l` computes `x[l+1] = x[0] ⊙ (x[l] A[l] + b[l]) + x[l]`, so the output is a polynomial of
-    degree `depth + 1` in the input. Products and sums are computed in float32 under mixed
-    precision, since they grow with the degree; only the matrix products run in the compute dtype.
+    Step `l` computes `x[l+1] = x[0] ⊙ (x[l] A[l] + b[l]) + x[l]`, so that the output is a
+    polynomial of degree `depth + 1` in the input. Products and sums are computed in float32 under
+    mixed precision, since they grow with the degree; only the matrix products run in the compute
+    dtype.
 
     Args:
         depth: Number of cross steps.
@@ -43,7 +44,7 @@ class CrossNetwork(CrossSteps):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
 
     def call(self, inputs):
-        """Crosses the inputs with themselves, `depth` times."""
+        """Applies `depth` cross steps."""
         wide = kops.wide(self.compute_dtype)
         first = outputs = ops.cast(inputs, wide)
         for kernel, bias in zip(self.kernels, self.biases, strict=True):

@@ -1,4 +1,4 @@
-"""What cross networks share: steps with a bias each, and an output of the input's shape."""
+"""Base class of cross networks."""
 
 import keras
 
@@ -6,7 +6,7 @@ from kranking._core import Shape, check_positive_int, fresh
 
 
 class CrossSteps(keras.layers.Layer):
-    """Abstract: crosses the input `depth` times; every step has kernels and a bias of its own."""
+    """Base class: `depth` cross steps, each with its own kernels and bias."""
 
     takes = "flat"
     gives = "flat"
@@ -38,7 +38,7 @@ class CrossSteps(keras.layers.Layer):
         }
 
     def _add_kernel(self, shape: tuple[int, ...], name: str, index: int):
-        """Creates one of the layer's kernels; each has an `index` of its own."""
+        """Creates a kernel; a unique `index` offsets its seed."""
         initializer = fresh(self.kernel_initializer, index)
         return self.add_weight(shape=shape, initializer=initializer, name=name)
 

@@ -1,4 +1,4 @@
-"""Exponential cross network of SDCNv3."""
+"""Exponential cross network (ECN) of SDCNv3."""
 
 from kranking._core import serializable
 from kranking.layers.cross._self_mask_cross import SelfMaskCross
@@ -6,34 +6,35 @@ from kranking.layers.cross._self_mask_cross import SelfMaskCross
 
 @serializable
 class ExponentialCrossNetwork(SelfMaskCross):
-    """Multiplies the current features by a projection of themselves, so that each step doubles the degree.
+    """Exponential cross network (ECN) of SDCNv3: each step doubles the degree of the interactions.
 
-    Step `l` computes `x[l+1] = x[l] ⊙ (c ‖ c ⊙ mask + b[l]) + x[l]` with `c = x[l] A[l]`, half as wide, and
-    `mask = ReLU(LN(c))`: ECN, the deep half of SDCNv3. Without mask it is a polynomial of degree
-    `2^depth`. Put `FieldHalves` before it, so that every field meets `c` with and without its mask.
+    Step `l` computes `x[l+1] = x[l] ⊙ (c ‖ c ⊙ mask + b[l]) + x[l]` with `c = x[l] A[l]`, half as
+    wide as `x`, and `mask = ReLU(LN(c))`. It is the deep part of SDCNv3. Without the mask it is a
+    polynomial of degree `2^depth`. Place `FieldHalves` before it, so that every field is multiplied
+    by `c` both with and without the mask.
 
     The bias is added after the concatenation, as in the authors' code and parameter counts; the
-    paper prints a bias half as wide inside `c`. Of an odd width, `c` is the larger half, and its
+    paper has a bias of half the width inside `c`. For an odd width, `c` is the larger half, and its
     last column has no masked copy. Products and sums are computed in float32 under mixed precision,
-    or the high degree would overflow.
+    since the high degree would overflow float16.
 
-    The degree multiplies what is large: inputs should be well below 1, as embeddings are at first. Plain
-    numbers of unit variance, if they are most of the input, give values of hundreds and thousands on
-    average after four steps, most of it from few rows.
+    A high degree amplifies large inputs: they should be well below 1, as embeddings are at
+    initialization. If most of the input consists of numeric features of unit variance, the outputs
+    average hundreds to thousands after four steps, dominated by a few rows.
 
     Args:
         depth: Number of cross steps.
         dropout: Fraction of each step's output dropped in training.
-        layer_norm: Normalizes `c` before its mask; without, `mask = ReLU(c)`.
+        layer_norm: Whether to normalize `c` for the mask; otherwise `mask = ReLU(c)`.
         epsilon: Epsilon of the norms.
-        seed: Seed of the dropouts.
+        seed: Seed of the dropout layers.
         kernel_initializer: Initializer of every kernel.
         bias_initializer: Initializer of every bias. The authors' code uses `RandomUniform(0, 1)`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, ..., width)`, where `width` is known at build time, at least 4.
     Output shape: the input shape.
-    Raises: `ValueError` at build if the width is below 4.
+    Raises: `ValueError` at build time if the width is below 4.
 
     >>> tuple(kr.layers.ExponentialCrossNetwork(depth=2)(np.ones((8, 16), "float32")).shape)
     (8, 16)

@@ -1,4 +1,4 @@
-"""The order of a vector that SDCNv3's cross networks read."""
+"""The input order of the cross networks of SDCNv3."""
 
 from itertools import groupby
 
@@ -12,16 +12,16 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class FieldHalves(keras.layers.Layer):
-    """Reorders a flat vector: the first half of every field, then the second half of every field.
+    """Reorders a flat vector: the first halves of all fields, then the second halves.
 
-    `y = e₁[:d₁/2] ‖ … ‖ e_F[:d_F/2] ‖ e₁[d₁/2:] ‖ … ‖ e_F[d_F/2:]`. The networks of SDCNv3 multiply one
-    half of their input by a plain projection and the other by a masked one: in this order every field
-    meets both.
+    `y = e₁[:d₁/2] ‖ … ‖ e_F[:d_F/2] ‖ e₁[d₁/2:] ‖ … ‖ e_F[d_F/2:]`. The cross networks of SDCNv3
+    multiply one half of their input by a projection and the other half by a masked projection; in
+    this order, every field is multiplied by both.
 
-    A field of odd width, such as a number, has a half that is one wider: the first half for the first
-    such field, the second for the next, by turns. So the first halves together are never more than
-    one wider than the second ones, nothing is padded, and a number meets one of the two projections. The
-    paper has only even widths.
+    The halves of a field of odd width, such as a scalar, differ by one: the first half is larger
+    for the first such field, the second half for the next, and so on alternately. So the total
+    widths of the two parts differ by at most one, nothing is padded, and a scalar is multiplied by
+    one of the two projections. The paper only uses even widths.
 
     Args:
         field_dims: Width of each field, in order. `None` lets `RankingModel` fill it in; required
@@ -30,7 +30,7 @@ class FieldHalves(keras.layers.Layer):
 
     Input shape: `(batch, width)`, with `width = sum(field_dims)`.
     Output shape: the input shape.
-    Raises: `ValueError` at build if `field_dims` is missing or does not sum to the width.
+    Raises: `ValueError` at build time if `field_dims` is missing or does not sum to the width.
 
     >>> layer = kr.layers.FieldHalves(field_dims=(4, 1, 1))
     >>> keras.ops.convert_to_numpy(layer(np.array([[1, 2, 3, 4, 5, 6]], "float32"))).tolist()
@@ -49,7 +49,7 @@ class FieldHalves(keras.layers.Layer):
         )
 
     def build(self, input_shape: Shape):
-        """Checks that the fields make up the vector."""
+        """Checks that the field widths sum to the width of the input."""
         width = check_known_width(self, input_shape)
         dims = required_argument(self, "field_dims", "fields")
         if sum(dims) != width:
@@ -60,7 +60,7 @@ class FieldHalves(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: width})
 
     def call(self, inputs):
-        """Splits runs of equally wide fields together, so 40 fields cost a few operations."""
+        """Splits consecutive fields of equal width together, to use few operations."""
         first, second = [], []
         start, longer_first = 0, True
         for dim, run in groupby(self.field_dims or ()):
@@ -76,7 +76,7 @@ class FieldHalves(keras.layers.Layer):
                 second.append(inputs[:, middle : position + dim])
                 longer_first = not longer_first
             start += count * dim
-        # A number leaves one of its halves empty.
+        # One half of a scalar is empty.
         return ops.concatenate([part for part in first + second if part.shape[1]], axis=-1)
 
     def compute_output_shape(self, input_shape: Shape):

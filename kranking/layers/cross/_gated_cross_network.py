@@ -1,4 +1,4 @@
-"""Gated cross network of GDCN."""
+"""Gated cross network (GDCN)."""
 
 import keras
 from keras import ops
@@ -11,15 +11,15 @@ from kranking.layers.cross._cross_steps import CrossSteps
 
 @serializable
 class GatedCrossNetwork(CrossSteps):
-    """Multiplies features with each other and lets a gate choose which products pass.
+    """Gated cross network of GDCN: a learned gate filters the interactions of each step.
 
     Step `l` computes `c[l+1] = c[0] ⊙ (c[l] Wc[l] + b[l]) ⊙ σ(c[l] Wg[l]) + c[l]`. The gate has no
-    bias. It bounds what each step adds, so more steps are stable than in a `CrossNetwork`, at twice
-    the parameters each. Products and sums are computed in float32 under mixed precision.
+    bias. It bounds the update of each step, which keeps deeper stacks stable, at twice the
+    parameters of a `CrossNetwork`. Products and sums are computed in float32 under mixed precision.
 
     Args:
         depth: Number of cross steps.
-        kernel_initializer: Initializer of the kernels of crosses and gates.
+        kernel_initializer: Initializer of the cross and gate kernels.
         bias_initializer: Initializer of every bias. The authors' code uses `RandomUniform(0, 1)`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
@@ -33,7 +33,7 @@ class GatedCrossNetwork(CrossSteps):
     """
 
     def build(self, input_shape: Shape):
-        """Creates a kernel, a bias and a gate's kernel per step."""
+        """Creates a kernel, a bias and a gate kernel per step."""
         width = check_known_width(self, input_shape)
         self.kernels, self.biases, self.gates = [], [], []
         for step in range(self.depth):
@@ -43,7 +43,7 @@ class GatedCrossNetwork(CrossSteps):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
 
     def call(self, inputs):
-        """Crosses the inputs with themselves, `depth` times."""
+        """Applies `depth` gated cross steps."""
         wide = kops.wide(self.compute_dtype)
         first = outputs = ops.cast(inputs, wide)
         for kernel, bias, gate in zip(self.kernels, self.biases, self.gates, strict=True):
@@ -57,7 +57,7 @@ class GatedCrossNetwork(CrossSteps):
         """Counts `depth · (2W² + W)` parameters and `depth · 4W²` FLOPs per vector."""
         width, count = check_known_width(self, input_shape), rows(input_shape)
         step = dense_work(width, width, count) + dense_work(width, width, count, bias=False)
-        # The product and what the step gives.
+        # The product and the output of the step.
         step += Work(saved_elements=2 * width * count)
         total = Work()
         for _ in range(self.depth):

@@ -1,4 +1,4 @@
-"""Cross network of DCN-V2, with factored kernels."""
+"""Cross network of DCN-V2 with low-rank kernels."""
 
 import keras
 from keras import ops
@@ -11,19 +11,19 @@ from kranking.layers.cross._cross_steps import CrossSteps
 
 @serializable
 class LowRankCrossNetwork(CrossSteps):
-    """Multiplies features with each other through kernels of low rank.
+    """Cross network of DCN-V2 with low-rank kernels.
 
     Step `l` computes `x[l+1] = x[0] ⊙ (g(x[l] V[l]) U[l] + b[l]) + x[l]`, where `V` (the weights
     `down`) has shape `(width, rank)`, `U` (the weights `up`) has shape `(rank, width)` and `g` is
-    `inner_activation`. It saves work below a rank of `width / 2`; the paper advises `width / 4`.
-    Products and sums are computed in float32 under mixed precision.
+    `inner_activation`. It costs less than full kernels for ranks below `width / 2`; the paper
+    recommends `width / 4`. Products and sums are computed in float32 under mixed precision.
 
     Args:
         depth: Number of cross steps.
-        rank: Inner size of the factored kernels.
-        inner_activation: Activation *between* the two factors, such as Pinterest's `"relu"`;
-            `None` is the paper's plain product. (The `pre_activation` of other libraries acts
-            after the second factor.)
+        rank: Rank of the factored kernels.
+        inner_activation: Activation *between* the two factors, such as `"relu"` at Pinterest;
+            `None` for the plain product of the paper. (The `pre_activation` of other libraries is
+            applied after the second factor.)
         kernel_initializer: Initializer of every factor.
         bias_initializer: Initializer of every bias.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -63,7 +63,7 @@ class LowRankCrossNetwork(CrossSteps):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
 
     def call(self, inputs):
-        """Crosses the inputs with themselves, `depth` times."""
+        """Applies `depth` cross steps."""
         wide = kops.wide(self.compute_dtype)
         first = outputs = ops.cast(inputs, wide)
         for down, up, bias in zip(self.downs, self.ups, self.biases, strict=True):

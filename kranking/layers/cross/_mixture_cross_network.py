@@ -1,4 +1,4 @@
-"""Cross network of DCN-Mix: a mixture of experts of low rank."""
+"""Cross network of DCN-Mix: a mixture of low-rank experts."""
 
 from functools import partial
 
@@ -23,30 +23,30 @@ _KERNELS_PER_EXPERT = 3
 
 @serializable
 class MixtureCrossNetwork(CrossSteps):
-    """Multiplies features with each other through several small subspaces, weighted by gates.
+    """Cross network of DCN-Mix: a gated mixture of low-rank cross experts per step.
 
     Step `l` computes
     `x[l+1] = Σ_k G_k(x[l]) (x[0] ⊙ (U[l,k] · g(C[l,k] · g(V[l,k]ᵀ x[l])) + b[l])) + x[l]` with `V`
     and `U` of shape `(width, rank)`, `C` of shape `(rank, rank)` and gates `G(x) = softmax(x W)` or
-    `sigmoid(x W)`, without bias. The gates scale the experts' small inner vectors, so that one
-    product with `x[0]`, and one with all `U` side by side, serves every expert; the bias is scaled
-    by the gates' sum, which is 1 for `"softmax"`. Products and sums are computed in float32 under
-    mixed precision.
+    `sigmoid(x W)`, without bias. The gates are applied to the low-rank vectors of the experts, so
+    that all experts share one product with the concatenated `U` and one with `x[0]`. The bias is
+    scaled by the sum of the gates, which is 1 for `"softmax"`. Products and sums are computed in
+    float32 under mixed precision.
 
     Args:
         depth: Number of cross steps.
-        num_experts: Number of experts of each step. One expert has no gate under `"softmax"`, where
+        num_experts: Number of experts per step. A single expert has no gate with `"softmax"`, where
             it would always be 1.
-        rank: Inner size of every expert.
-        inner_activation: Activation `g`, before and after `C`; `None` for none.
+        rank: Rank of every expert.
+        inner_activation: Activation function `g`, applied before and after `C`; `None` for linear.
         gate: `"softmax"` or `"sigmoid"`.
-        gate_per_layer: Gives each step gates of its own. Public implementations share one `W` among
-            the steps; the paper leaves it open.
+        gate_per_layer: Whether each step has its own gates. Public implementations share one `W`
+            among all steps; the paper does not specify it.
         kernel_initializer: Initializer of every kernel, drawn separately for each expert.
         bias_initializer: Initializer of every bias.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, ..., width)`, with all axes but the batch known when built.
+    Input shape: `(batch, ..., width)`, where all axes except the batch are known at build time.
     Output shape: the input shape.
 
     >>> layer = kr.layers.MixtureCrossNetwork(depth=2, num_experts=2, rank=4)
@@ -79,9 +79,9 @@ class MixtureCrossNetwork(CrossSteps):
         self.gate_per_layer = bool(gate_per_layer)
 
     def build(self, input_shape: Shape):
-        """Creates the experts' kernels side by side, a bias per step, and the gates."""
+        """Creates the concatenated kernels of the experts, a bias per step, and the gates."""
         width = check_known_width(self, input_shape)
-        rows(input_shape)  # every axis but the batch is known
+        rows(input_shape)  # raises unless all axes except the batch are known
         self.downs, self.cores, self.ups, self.biases = [], [], [], []
         for step in range(self.depth):
             self._add_experts(step, width)
@@ -98,9 +98,9 @@ class MixtureCrossNetwork(CrossSteps):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
 
     def call(self, inputs):
-        """Crosses the inputs with themselves, `depth` times."""
+        """Applies `depth` cross steps."""
         wide = kops.wide(self.compute_dtype)
-        # One axis for all vectors: (n, width).
+        # Flatten to (n, width).
         first = outputs = ops.cast(ops.reshape(inputs, (-1, inputs.shape[-1])), wide)
         for step in range(self.depth):
             current = ops.cast(outputs, self.compute_dtype)
@@ -116,13 +116,14 @@ class MixtureCrossNetwork(CrossSteps):
     def work(self, input_shape: Shape) -> Work:
         """Counts `L(K(2Wr + r²) + W) + WK` parameters and `L(K(4Wr + 2r²) + 2WK)` FLOPs per vector.
 
-        The second `WK` counts once per step with `gate_per_layer`, and neither if there is no gate.
+        The last `WK` parameters count once per step with `gate_per_layer`; without gates, both `WK`
+        terms vanish.
         """
         width, count = check_known_width(self, input_shape), rows(input_shape)
         inner, gated = self.num_experts * self.rank, self._num_gates() > 0
         step = dense_work(width, inner, count, bias=False) + dense_work(inner, width, count)
         step += Work(inner * self.rank, 2 * inner * self.rank * count, inner * count)
-        # The step's output; the gates, and the vectors that they scale; the activations.
+        # The output of the step; the gates and the vectors that they scale; the activations.
         step += Work(saved_elements=width * count)
         if gated:
             step += Work(
@@ -152,7 +153,7 @@ class MixtureCrossNetwork(CrossSteps):
         return self.depth if self.gate_per_layer else 1
 
     def _gates_of(self, current, step, wide):
-        """Returns the experts' weights (n, experts), or `None` if there is nothing to weigh."""
+        """Returns the gates of the experts (n, experts), or `None` if there are none."""
         if not self.gates:
             return None
         kernel = self.gates[step if self.gate_per_layer else 0]
@@ -160,7 +161,7 @@ class MixtureCrossNetwork(CrossSteps):
         return ops.softmax(scores, axis=-1) if self.gate == "softmax" else ops.sigmoid(scores)
 
     def _experts(self, current, gates, step):
-        """Returns the weighted sum of what the experts give, without bias: (n, width)."""
+        """Returns the gated sum of the expert outputs, without bias: (n, width)."""
         inner = self.inner_activation(ops.matmul(current, self.downs[step]))
         inner = ops.reshape(inner, (-1, self.num_experts, self.rank))
         core = ops.cast(self.cores[step], self.compute_dtype)
@@ -170,7 +171,7 @@ class MixtureCrossNetwork(CrossSteps):
         return ops.matmul(ops.reshape(inner, (-1, self.num_experts * self.rank)), self.ups[step])
 
     def _add_experts(self, step, width):
-        """Adds the experts' kernels of one step."""
+        """Adds the expert kernels of one step."""
         count, rank, beside = self.num_experts, self.rank, partial(ops.concatenate, axis=1)
         first = step * count * _KERNELS_PER_EXPERT
         for offset, (kind, kernels, shape, joined, join) in enumerate(
@@ -184,14 +185,14 @@ class MixtureCrossNetwork(CrossSteps):
             kernels.append(self._add_kernels(name, first + offset, shape, joined, join))
 
     def _add_kernels(self, name, first, shape, joined, join):
-        """Adds one kernel of `shape` per expert, joined to one weight."""
+        """Adds one weight that concatenates a kernel of `shape` per expert."""
         draws = [
             fresh(self.kernel_initializer, first + expert * _KERNELS_PER_EXPERT)
             for expert in range(self.num_experts)
         ]
 
         def initialize(_, dtype=None):
-            # One by one: the variance that suits the joined shape is not the expert's.
+            # One by one: the fan-in of the concatenated shape differs from that of an expert.
             return join([draw(shape, dtype=dtype) for draw in draws])
 
         return self.add_weight(shape=joined, initializer=initialize, name=name)

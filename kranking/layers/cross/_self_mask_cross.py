@@ -1,4 +1,4 @@
-"""What the two cross networks of SDCNv3 share: a projection to half the width, and its self-mask."""
+"""Base class of the cross networks of SDCNv3: a projection to half the width with a self-mask."""
 
 import keras
 from keras import ops
@@ -8,11 +8,11 @@ from kranking._core import Shape, check_known_width, check_number, check_positiv
 from kranking.layers._contract._work import Work, dense_work, rows
 from kranking.layers.cross._cross_steps import CrossSteps
 
-_LEAST_WIDTH = 4  # The mask is the norm of half of it; the norm of one value is a constant.
+_LEAST_WIDTH = 4  # The mask normalizes half of it, and normalizing one value gives a constant.
 
 
 class SelfMaskCross(CrossSteps):
-    """Abstract: `x[l+1] = dropout(m ⊙ (c ‖ c ⊙ mask + b[l]) + x[l])`, where `m` is `x[0]` or `x[l]`."""
+    """Base class: `x[l+1] = dropout(m ⊙ (c ‖ c ⊙ mask + b[l]) + x[l])`, where `m` is `x[0]` or `x[l]`."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class SelfMaskCross(CrossSteps):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
 
     def call(self, inputs, training=None):
-        """Crosses the inputs, `depth` times; Keras passes `training` to the dropouts."""
+        """Applies `depth` cross steps; Keras passes `training` to dropout."""
         first = outputs = ops.cast(inputs, self._wide)
         for step, bias in enumerate(self.biases):
             factor = self._factor(outputs, step) + ops.cast(bias, self._wide)
@@ -69,7 +69,7 @@ class SelfMaskCross(CrossSteps):
         masked = width // 2
         step = dense_work(width, width - masked, count, bias=False)
         step += Work(width + 2 * masked * self.layer_norm)
-        # The norm, the mask, both halves side by side, the step's output, and its dropout.
+        # The norm, the mask, both concatenated halves, the output of the step, and its dropout.
         kept = masked * self.layer_norm + masked + 2 * width + width * bool(self.dropout)
         total = Work()
         for _ in range(self.depth):
@@ -88,17 +88,17 @@ class SelfMaskCross(CrossSteps):
 
     @property
     def _wide(self) -> str:
-        # The dropouts and norms as well: they stand between sums that grow with the degree.
+        # Dropout and norms too: they sit between sums that grow with the degree.
         return kops.wide(self.compute_dtype)
 
     def _multiplied(self, first, current):
-        """Returns what a step multiplies: the first input or the current one."""
+        """Returns the factor `m` of a step: the first input or the current one."""
         raise NotImplementedError
 
     def _factor(self, current, step):
-        """Returns `c ‖ c ⊙ mask`; of an odd width, the mask leaves the last of `c` out."""
+        """Returns `c ‖ c ⊙ mask`; for an odd width, the last column of `c` has no mask."""
         kernel = self.kernels[step]
-        # In float32 as well: the current values double their degree per step and leave half precision.
+        # In float32 too: the degree doubles with each step, so that values overflow half precision.
         half = ops.matmul(ops.cast(current, self._wide), ops.cast(kernel, self._wide))
         masked = half[..., : current.shape[-1] // 2]
         mask = ops.relu(self.norms[step](masked) if self.layer_norm else masked)
@@ -108,7 +108,7 @@ class SelfMaskCross(CrossSteps):
         width = check_known_width(self, input_shape)
         if width < _LEAST_WIDTH:
             raise ValueError(
-                f"`{self.name}` masks half of its input's width and needs at least {_LEAST_WIDTH}. "
+                f"`{self.name}` masks half of its input and needs a width of at least {_LEAST_WIDTH}. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
         return width

@@ -1,4 +1,4 @@
-"""Cross network of the first DCN, with one vector per step."""
+"""Cross network of the original DCN, with one weight vector per step."""
 
 import keras
 from keras import ops
@@ -11,11 +11,12 @@ from kranking.layers.cross._cross_steps import CrossSteps
 
 @serializable
 class VectorCrossNetwork(CrossSteps):
-    """Scales the features by one number per step, itself a weighted sum of them.
+    """Cross network of the original DCN, with one weight vector per step.
 
-    Step `l` computes `x[l+1] = x[0] (x[l] · w[l]) + b[l] + x[l]`: the bias stands outside the
-    product, unlike in `CrossNetwork`. Without biases it is a `CrossNetwork` whose kernels have
-    equal columns. Products and sums are computed in float32 under mixed precision.
+    Step `l` computes `x[l+1] = x[0] (x[l] · w[l]) + b[l] + x[l]`: each step scales `x[0]` by one
+    scalar. The bias is outside the product, unlike in `CrossNetwork`. Without biases it is a
+    `CrossNetwork` whose kernels have equal columns. Products and sums are computed in float32 under
+    mixed precision.
 
     Args:
         depth: Number of cross steps.
@@ -42,7 +43,7 @@ class VectorCrossNetwork(CrossSteps):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
 
     def call(self, inputs):
-        """Crosses the inputs with themselves, `depth` times."""
+        """Applies `depth` cross steps."""
         wide = kops.wide(self.compute_dtype)
         first = outputs = ops.cast(inputs, wide)
         for kernel, bias in zip(self.kernels, self.biases, strict=True):

@@ -1,4 +1,4 @@
-"""Inner products of tokens: DLRM, and DCNv2-style compressions of them."""
+"""Dot-product interactions of tokens: DLRM and compressed dot products."""
 
 from kranking.layers.dot._advanced_dlrm import AdvancedDLRM as AdvancedDLRM
 from kranking.layers.dot._attentive_dot_compression import (

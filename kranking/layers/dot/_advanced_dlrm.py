@@ -1,4 +1,4 @@
-"""A DLRM whose products are compressed and whose output is tokens."""
+"""DLRM-style interaction with compressed dot products and token outputs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,32 +16,34 @@ from kranking.layers.dot._dot_compression import DotCompression
 
 @serializable
 class AdvancedDLRM(keras.layers.Layer):
-    """Compresses the inner products of all tokens, and turns them into tokens through an MLP.
+    """Maps compressed dot products of all tokens to new tokens through an MLP.
 
-    `v = MLP(vec(X Xᵀ Y) [‖ numbers])` and `u = reshape(v W_m)`, with `Y` of shape `(tokens, rank)` and
-    `W_m` without bias.
+    `v = MLP(vec(X Xᵀ Y) [‖ numeric])` and `u = reshape(v W_m)`, with `Y` of shape `(tokens, rank)`
+    and `W_m` without bias.
 
-    This is this package's reading and **not Meta's module** of the same name, which is unpublished. DHEN
-    says no more than that it is in the style of DLRM, gives a vector, and is followed by `W_m`.
+    This is an interpretation and **not Meta's module** of the same name, which is unpublished. The
+    DHEN paper only states that it is in the style of DLRM, outputs a vector, and is followed by
+    `W_m`.
 
     Args:
         num_tokens: Number of output tokens, l. `None` keeps the number of input tokens; a `DHEN`
             layer fills it in.
-        rank: Number of sums that every token is multiplied with.
-        units: Widths of the MLP.
-        use_numeric: Takes raw numbers beside the tokens.
+        rank: Number of weighted sums with which every token is multiplied.
+        units: Layer widths of the MLP.
+        use_numeric: Whether to take raw numeric features in addition to the tokens.
         activation: Activation of every layer of the MLP.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, tokens, dim)`; with `use_numeric` a list of it and numbers `(batch, n)`.
+    Input shape: `(batch, tokens, dim)`; with `use_numeric`, a list of it and numeric features
+        `(batch, n)`.
     Output shape: `(batch, num_tokens, dim)`.
 
     >>> layer = kr.layers.AdvancedDLRM(num_tokens=2, rank=3, units=[16])
     >>> tuple(layer(np.ones((2, 5, 4), "float32")).shape)
     (2, 2, 4)
 
-    Reference: [Zhang et al., 2022, which names it](https://arxiv.org/abs/2203.11014)
+    Reference: [Zhang et al., 2022, which mentions it](https://arxiv.org/abs/2203.11014)
     """
 
     gives = "tokens"
@@ -69,7 +71,7 @@ class AdvancedDLRM(keras.layers.Layer):
 
     @property
     def takes(self):
-        """`"tokens"`, with `"numeric"` beside them if it takes numbers."""
+        """`"tokens"`, or `("tokens", "numeric")` with `use_numeric`."""
         return ("tokens", "numeric") if self.use_numeric else "tokens"
 
     def build(self, input_shape):
@@ -81,7 +83,7 @@ class AdvancedDLRM(keras.layers.Layer):
         self.projection.build((None, self.units[-1]))
 
     def call(self, inputs, training=None):
-        """Multiplies, transforms and cuts into tokens."""
+        """Computes the products, applies the MLP and reshapes to tokens."""
         tokens, *numbers = inputs if isinstance(inputs, list | tuple) else [inputs]
         dots = self.compression(tokens)
         hidden = self.mlp(ops.concatenate([dots, *numbers], axis=-1) if numbers else dots)
@@ -94,7 +96,7 @@ class AdvancedDLRM(keras.layers.Layer):
         return (batch, self.num_tokens or tokens, dim)
 
     def work(self, input_shape) -> Work:
-        """Counts `n·k` parameters, the MLP's and `h·l·D`; `4·n·D·k` FLOPs and those of both kernels."""
+        """Counts `n·k + mlp + h·l·D` parameters, and `4·n·D·k` FLOPs plus those of both kernels."""
         shape, width = self._split(input_shape)
         compression, mlp, projection = self._steps(shape)
         total = compression.work(shape) + mlp.work((None, width))
@@ -115,12 +117,14 @@ class AdvancedDLRM(keras.layers.Layer):
         }
 
     def _split(self, input_shape):
-        """Returns the tokens' shape and the width that the MLP reads."""
+        """Returns the shape of the tokens and the input width of the MLP."""
         tokens, *numbers = shapes_of(input_shape)
         check_tokens(self, tokens)
         good = len(numbers) == self.use_numeric and all(len(shape) == 2 for shape in numbers)
         if not good or any(shape[1] is None for shape in numbers):
-            wanted = "a list of tokens and numbers (batch, n)" if self.use_numeric else "tokens"
+            wanted = (
+                "a list of tokens and numeric features (batch, n)" if self.use_numeric else "tokens"
+            )
             raise ValueError(
                 f"`{self.name}` takes {wanted}, since use_numeric={self.use_numeric}. "
                 f"Received: input_shape={shapes_of(input_shape)}"

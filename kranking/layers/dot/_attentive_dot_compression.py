@@ -1,4 +1,4 @@
-"""Inner products of tokens with sums of them whose weights depend on the row."""
+"""Dot products of tokens with input-dependent weighted sums of the tokens."""
 
 from collections.abc import Sequence
 
@@ -20,16 +20,17 @@ from kranking.layers.dot._dot_compression import compressed_dots, compressed_dot
 
 @serializable
 class AttentiveDotCompression(keras.layers.Layer):
-    """Computes inner products of every token with `rank` sums whose weights depend on the tokens.
+    """Dot products of every token with `rank` weighted sums, whose weights depend on the input.
 
-    `Y(X) = reshape(MLP(vec(W X)))`, of shape `(tokens, rank)`, and `Z = X (Xᵀ Y(X))`, flattened row by row.
-    `W` sums the tokens to `num_sums` first, which keeps the MLP small; the MLP's last layer is linear.
-    The paper names no softmax, and there is none; how deep its MLP is, is unverified.
+    `Y(X) = reshape(MLP(vec(W X)))`, of shape `(tokens, rank)`, and `Z = X (Xᵀ Y(X))`, flattened row
+    by row. `W` first reduces the tokens to `num_sums` weighted sums, which keeps the MLP small. The
+    last layer of the MLP is linear. There is no softmax, since the paper mentions none; the depth
+    of the MLP in the paper is unverified.
 
     Args:
-        rank: Number of sums that the tokens are multiplied with, k.
-        num_sums: Number of sums that the MLP reads, c.
-        units: Hidden widths of the MLP; none makes it linear.
+        rank: Number of weighted sums with which the tokens are multiplied, k.
+        num_sums: Number of weighted sums that the MLP reads, c.
+        units: Hidden widths of the MLP. If empty, the MLP is linear.
         activation: Activation of the hidden layers.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -78,7 +79,7 @@ class AttentiveDotCompression(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens, 2: dim})
 
     def call(self, inputs):
-        """Computes the weights of the sums, then multiplies all tokens with the sums."""
+        """Computes the weights of the sums, then the dot products of all tokens with the sums."""
         tokens, dim = inputs.shape[1:]
         weights = ops.reshape(self.compression(inputs), (-1, self.num_sums * dim))
         for dense in self.mlp:
@@ -91,7 +92,7 @@ class AttentiveDotCompression(keras.layers.Layer):
         return (input_shape[0], check_tokens(self, input_shape)[0] * self.rank)
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts `n·c` parameters and those of the MLP; `2·n·c·D + 4·n·D·k` FLOPs and the MLP's."""
+        """Counts `n·c + mlp` parameters, and `2·n·c·D + 4·n·D·k` FLOPs plus those of the MLP."""
         tokens, dim = check_tokens(self, input_shape)
         compression, *mlp = self._steps(tokens)
         total = compression.work(input_shape) + work_of_chain(mlp, (None, self.num_sums * dim))
@@ -109,7 +110,7 @@ class AttentiveDotCompression(keras.layers.Layer):
         }
 
     def _steps(self, tokens):
-        """Returns the layers from the tokens to the weights, not built."""
+        """Returns the unbuilt layers that compute the weights from the tokens."""
         initializer, shared = self.kernel_initializer, {"dtype": self.dtype_policy}
         steps = [TokenLinear(self.num_sums, fresh(initializer), name="compression", **shared)]
         last = len(self.units)

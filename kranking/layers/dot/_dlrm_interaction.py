@@ -1,4 +1,4 @@
-"""The interaction of DLRM: numbers become one more embedding."""
+"""Feature interaction of DLRM."""
 
 from collections.abc import Sequence
 
@@ -23,21 +23,22 @@ INTERACTIONS = ("dot", "cat")
 
 @serializable
 class DLRMInteraction(keras.layers.Layer):
-    """Makes one token of all numbers, and multiplies it and the embeddings with each other.
+    """Feature interaction of DLRM: pairwise dot products of the embeddings and a bottom MLP's output.
 
-    `d₀ = MLP(numbers)`, of the embeddings' dim, `T = [d₀; E]`, and `y = d₀ ‖ (⟨T_i, T_j⟩ for i > j)`, the
-    pairs row by row as in `DotInteraction`. Both orders are those of the authors' code; others put `d₀`
-    last.
+    `d₀ = MLP(numeric)`, which has the dim of the embeddings, `T = [d₀; E]`, and
+    `y = d₀ ‖ (⟨T_i, T_j⟩ for i > j)`, with the pairs row by row as in `DotInteraction`. Both orders
+    are those of the authors' code; other implementations put `d₀` last.
 
     Args:
-        bottom_units: Hidden widths of the MLP. A last layer, as wide as the embeddings, is added.
+        bottom_units: Hidden widths of the bottom MLP. A last layer with the dim of the embeddings
+            is added.
         interaction_op: `"dot"`, or `"cat"` for `y = d₀ ‖ E₁ ‖ … ‖ E_n`.
-        self_interaction: Takes `⟨T_i, T_i⟩` as well, at the end of each row.
-        activation: Activation of every layer of the MLP, the last one included.
-        kernel_initializer: Initializer of the MLP's kernels.
+        self_interaction: Whether to include `⟨T_i, T_i⟩`, at the end of each row.
+        activation: Activation of every layer of the MLP, including the last.
+        kernel_initializer: Initializer of the kernels of the MLP.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: a list of numbers `(batch, n)` and embeddings `(batch, tokens, dim)`.
+    Input shape: a list of numeric features `(batch, n)` and embeddings `(batch, tokens, dim)`.
     Output shape: `(batch, dim + t(t − 1) / 2)` with `t = tokens + 1`; with `self_interaction`,
         `(batch, dim + t(t + 1) / 2)`; for `"cat"`, `(batch, t · dim)`.
 
@@ -80,7 +81,7 @@ class DLRMInteraction(keras.layers.Layer):
             self.dots.build((None, tokens + 1, dim))
 
     def call(self, inputs, training=None):
-        """Embeds the numbers and crosses them with the embeddings."""
+        """Embeds the numeric features and computes their interactions with the embeddings."""
         numbers, embeddings = inputs
         first = self.bottom(numbers)
         tokens, dim = embeddings.shape[1:]
@@ -98,7 +99,7 @@ class DLRMInteraction(keras.layers.Layer):
         return (batch, dim + self._dots().compute_output_shape((batch, tokens + 1, dim))[1])
 
     def work(self, input_shape) -> Work:
-        """Counts the MLP's work, and `2(n + 1)²D` FLOPs of the products."""
+        """Counts the work of the MLP and `2(n + 1)²D` FLOPs of the products."""
         numbers, (batch, tokens, dim) = self._split(input_shape)
         total = self._bottom(dim).work(numbers)
         if self.interaction_op == "dot":
@@ -118,11 +119,11 @@ class DLRMInteraction(keras.layers.Layer):
         }
 
     def _split(self, input_shape):
-        """Returns the shapes of the numbers and of the embeddings."""
+        """Returns the shapes of the numeric features and of the embeddings."""
         shapes = shapes_of(input_shape)
         if len(shapes) != 2 or len(shapes[0]) != 2:
             raise ValueError(
-                f"`{self.name}` takes a list of numbers (batch, n) and embeddings (batch, tokens, dim). "
+                f"`{self.name}` takes numeric features (batch, n) and embeddings (batch, tokens, dim). "
                 f"Received: input_shape={shapes}"
             )
         check_known_width(self, shapes[0])

@@ -1,4 +1,4 @@
-"""Inner products of tokens with weighted sums of them."""
+"""Dot products of tokens with weighted sums of the tokens."""
 
 import keras
 from keras import ops
@@ -11,13 +11,13 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class DotCompression(keras.layers.Layer):
-    """Returns the inner products of every token with `rank` weighted sums of the tokens.
+    """Dot products of every token with `rank` learned weighted sums of the tokens.
 
-    `Z = (X Xᵀ) Y = X (Yᵀ X)ᵀ`, flattened row by row, with a learned `Y` of shape `(tokens, rank)`. The
-    second form costs no square of the number of tokens. `X Xᵀ` has at most the rank `dim`, above which a
-    `rank` gains nothing in theory; the identity for `Y` gives `X Xᵀ` itself.
+    `Z = (X Xᵀ) Y = X (Yᵀ X)ᵀ`, flattened row by row, with a learned `Y` of shape `(tokens, rank)`.
+    The second form is linear in the number of tokens. `X Xᵀ` has a rank of at most `dim`, so in
+    theory a larger `rank` gains nothing. If `Y` is the identity, the result is `X Xᵀ`.
 
-    The output is flat: the `rank` products of a token are no token of the input's dim any more.
+    The output is flat, since the `rank` products per token no longer have the dim of the input.
 
     Args:
         rank: Number of weighted sums, k.
@@ -52,7 +52,7 @@ class DotCompression(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens})
 
     def call(self, inputs):
-        """Sums the tokens `rank` times and multiplies all with the sums."""
+        """Computes the weighted sums and their dot products with all tokens."""
         return ops.cast(compressed_dots(inputs, self.kernel), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
@@ -74,9 +74,10 @@ class DotCompression(keras.layers.Layer):
 
 
 def compressed_dots(tokens, kernel):
-    """Returns `X (Xᵀ Y)`, flattened, for `Y` of shape `(tokens, rank)` or one such per row of the batch.
+    """Returns `X (Xᵀ Y)`, flattened, for `Y` of shape `(tokens, rank)` or `(batch, tokens, rank)`.
 
-    In float32 at least: it is of the second degree in the tokens, and the sums grow with their number.
+    Computed in at least float32: the result is of degree two in the tokens, and the sums grow with
+    their number.
     """
     wide = kops.wide(tokens.dtype)
     tokens, kernel = ops.cast(tokens, wide), ops.cast(kernel, wide)
@@ -86,5 +87,5 @@ def compressed_dots(tokens, kernel):
 
 
 def compressed_dots_work(tokens: int, dim: int, rank: int) -> Work:
-    """Returns the work of `compressed_dots`: two products."""
+    """Returns the work of `compressed_dots`, which has two matrix products."""
     return Work(0, 4 * tokens * dim * rank, (dim + tokens) * rank)

@@ -1,4 +1,4 @@
-"""Inner products of all pairs of tokens."""
+"""Pairwise dot products of tokens."""
 
 import keras
 import numpy as np
@@ -12,13 +12,14 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class DotInteraction(keras.layers.Layer):
-    """Returns the inner product of every pair of tokens.
+    """Pairwise dot products of all tokens.
 
-    `Z = X Xᵀ` and `y = (Z_ij)` for `i > j`, row by row: `Z_10, Z_20, Z_21, Z_30, …`, as DLRM's authors
-    order them. There are no weights. All of `Z` is computed: one product is faster than many small ones.
+    `Z = X Xᵀ` and `y = (Z_ij)` for `i > j`, row by row: `Z_10, Z_20, Z_21, Z_30, …`, in the order
+    of the DLRM authors' code. There are no weights. The full `Z` is computed, since one matrix
+    product is faster than many small ones.
 
     Args:
-        self_interaction: Takes `Z_ii` as well, at the end of each row.
+        self_interaction: Whether to include `Z_ii`, at the end of each row.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, tokens, dim)`.
@@ -40,7 +41,7 @@ class DotInteraction(keras.layers.Layer):
         self.self_interaction = bool(self_interaction)
 
     def build(self, input_shape: Shape):
-        """Finds where the pairs stand in the flattened `Z`."""
+        """Computes the indices of the pairs in the flattened `Z`."""
         self._num_pairs(input_shape)
         tokens, _ = check_tokens(self, input_shape)
         rows, columns = np.tril_indices(tokens, 0 if self.self_interaction else -1)
@@ -48,9 +49,9 @@ class DotInteraction(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens})
 
     def call(self, inputs):
-        """Multiplies the tokens with each other and takes the lower triangle."""
+        """Computes all dot products and selects the lower triangle."""
         tokens = inputs.shape[1]
-        wide = kops.wide(self.compute_dtype)  # a sum may leave half precision and come back
+        wide = kops.wide(self.compute_dtype)  # partial sums may overflow half precision
         values = ops.cast(inputs, wide)
         products = ops.matmul(values, ops.transpose(values, (0, 2, 1)))  # (B, n, n)
         pairs = ops.take(ops.reshape(products, (-1, tokens * tokens)), self._places, axis=1)
@@ -74,7 +75,7 @@ class DotInteraction(keras.layers.Layer):
         pairs = tokens * (tokens + (1 if self.self_interaction else -1)) // 2
         if not pairs:
             raise ValueError(
-                f"`{self.name}` needs two tokens or more, or `self_interaction`. "
+                f"`{self.name}` needs at least two tokens, or `self_interaction=True`. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
         return pairs

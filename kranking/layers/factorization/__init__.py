@@ -1,4 +1,4 @@
-"""Factorized interactions: FM and its field-weighted form, FINAL, and the CIN of xDeepFM."""
+"""Factorized interactions: FM, FwFM, FINAL, and the CIN of xDeepFM."""
 
 from kranking.layers.factorization._compressed_interaction_network import (
     CompressedInteractionNetwork as CompressedInteractionNetwork,

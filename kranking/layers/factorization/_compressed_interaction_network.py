@@ -1,4 +1,4 @@
-"""Compressed interaction network of xDeepFM."""
+"""Compressed interaction network (CIN) of xDeepFM."""
 
 from collections.abc import Sequence
 
@@ -13,28 +13,31 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class CompressedInteractionNetwork(keras.layers.Layer):
-    """Multiplies fields with each other channel by channel, one degree per layer, and compresses.
+    """Compressed interaction network (CIN) of xDeepFM.
 
-    `X⁰` are the tokens. Layer `k` gives `X^k_h = g(Σ_ij A^k_(ij),h (X⁰_i ⊙ X^(k-1)_j) + b^k_h)` for each of
-    its `units[k]` feature maps h, and its part of the output is `Σ_d X^k_hd`. The same kernel serves every
-    channel d. Of the pairs (i, j), the field i of `X⁰` varies slowest.
+    `X⁰` are the tokens. Layer `k` computes `X^k_h = g(Σ_ij A^k_(ij),h (X⁰_i ⊙ X^(k-1)_j) + b^k_h)`
+    for each of its `units[k]` feature maps h, and contributes `Σ_d X^k_hd` to the output. All
+    channels d share the kernel, and the degree grows by one per layer. In the order of the pairs
+    (i, j), the field i of `X⁰` varies slowest.
 
-    The products `X⁰_i ⊙ X^(k-1)_j` of one layer, `F · H` vectors per row, are what this layer costs in
-    memory. Their degree grows with each layer, so they stay in float32 under mixed precision.
+    The products `X⁰_i ⊙ X^(k-1)_j` of one layer, `F · H` vectors per row, dominate the memory. They
+    are computed in float32 under mixed precision, since their degree grows with each layer.
 
     Args:
         units: Number of feature maps of each layer.
-        split_half: The first half of a layer's maps goes to the next layer, the second to the output,
-            as in the authors' code; the last layer's all go to the output. Otherwise all go to both.
-        activation: Activation `g`. The paper leaves it out.
-        use_bias: Adds `b`.
+        split_half: Whether the first half of the maps of a layer goes to the next layer and the
+            second half to the output, as in the authors' code. All maps of the last layer go to the
+            output. Otherwise all maps go to both.
+        activation: Activation function `g`; linear in the paper.
+        use_bias: Whether to add `b`.
         kernel_initializer: Initializer of every kernel.
         bias_initializer: Initializer of every bias.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, fields, dim)`.
     Output shape: `(batch, Σ units)`; with `split_half`, only half of each entry but the last.
-    Raises: `ValueError` if `split_half` meets an odd number of maps.
+    Raises: `ValueError` if `split_half` is set and a layer except the last has an odd number of
+        maps.
 
     >>> layer = kr.layers.CompressedInteractionNetwork([8, 4])
     >>> tuple(layer(np.ones((2, 5, 16), "float32")).shape)
@@ -59,7 +62,7 @@ class CompressedInteractionNetwork(keras.layers.Layer):
         units = check_positive_ints("units", units)
         if split_half and any(size % 2 for size in units[:-1]):
             raise ValueError(
-                "`units` must be even, but for the last, to be split in halves. "
+                "`units` except the last must be even to be split in halves. "
                 f"Received: units={units}, split_half=True"
             )
         super().__init__(**kwargs)
@@ -71,7 +74,7 @@ class CompressedInteractionNetwork(keras.layers.Layer):
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape: Shape):
-        """Creates a kernel, and a bias, per layer."""
+        """Creates a kernel and a bias per layer."""
         fields, dim = check_tokens(self, input_shape)
         self.kernels, self.biases = [], []
         for index, (pairs, size) in enumerate(self._sizes(fields)):
@@ -89,7 +92,7 @@ class CompressedInteractionNetwork(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: fields, 2: dim})
 
     def call(self, inputs):
-        """Crosses and compresses, layer by layer, with the channels before the maps."""
+        """Applies all layers, with the channel axis before the feature maps."""
         wide = kops.wide(self.compute_dtype)
         first = ops.transpose(ops.cast(inputs, wide), (0, 2, 1))  # (B, D, F)
         maps, outputs = first, []
@@ -109,7 +112,7 @@ class CompressedInteractionNetwork(keras.layers.Layer):
         return (input_shape[0], self.units[-1] + (inner // 2 if self.split_half else inner))
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts `Σ (F·H'·H + H)` parameters and `Σ 2·F·H'·H·D` FLOPs, H' maps being read."""
+        """Counts `Σ (F·H'·H + H)` parameters and `Σ 2·F·H'·H·D` FLOPs, for H' input and H output maps."""
         fields, dim = check_tokens(self, input_shape)
         total = Work(saved_elements=self.compute_output_shape(input_shape)[1] + fields * dim)
         smooth = self.activation not in (keras.activations.linear, keras.activations.relu)
@@ -138,11 +141,11 @@ class CompressedInteractionNetwork(keras.layers.Layer):
             read = size // 2 if self.split_half else size
 
     def _layer(self, first, maps, index):
-        """Returns (batch, dim, maps) from the fields and the maps before, both in float32."""
+        """Returns the maps of one layer, (batch, dim, maps), from the float32 fields and previous maps."""
         dim, fields = first.shape[1:]
         products = ops.expand_dims(first, 3) * ops.expand_dims(maps, 2)  # (B, D, F, H')
         products = ops.reshape(products, (-1, dim, fields * maps.shape[2]))
-        # The product with the kernel too: what it brings back into range has to reach it first.
+        # The product with the kernel too: its inputs may exceed half precision even if its result does not.
         projected = ops.matmul(products, ops.cast(self.kernels[index], first.dtype))
         if self.use_bias:
             projected = projected + ops.cast(self.biases[index], first.dtype)

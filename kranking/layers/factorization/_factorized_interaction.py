@@ -1,4 +1,4 @@
-"""A dense layer whose halves are multiplied: FINAL's factorized interaction."""
+"""Factorized interaction of FINAL."""
 
 import keras
 from keras import ops
@@ -19,17 +19,18 @@ MERGES = ("concat", "sum")
 
 @serializable
 class FactorizedInteraction(keras.layers.Layer):
-    """Multiplies two linear maps of its input with each other, and keeps the first of them beside.
+    """Factorized interaction of FINAL: the product of two linear maps, combined with the first of them.
 
-    `[u ‖ v] = x A + b`, and `y = u ‖ u ⊙ φ(v)` with `merge="concat"`, `y = u + u ⊙ φ(v)` with `"sum"`,
-    where `φ` is the identity or an activation. Each layer doubles the degree of what it is given;
-    `"concat"` has the parameters of a dense layer of the same width, `"sum"` twice as many. The paper
-    (read in secondary sources) prints the sum; its authors' code has both and takes `"concat"`.
+    `[u ‖ v] = x A + b`, and `y = u ‖ u ⊙ φ(v)` with `merge="concat"` or `y = u + u ⊙ φ(v)` with
+    `"sum"`, where `φ` is the identity or an activation. Each layer doubles the degree of its input.
+    `"concat"` has as many parameters as a dense layer of the same width, `"sum"` twice as many. The
+    paper (according to secondary sources) uses the sum; the authors' code has both and defaults to
+    `"concat"`.
 
     Args:
-        units: Width of the output; even for `"concat"`.
+        units: Output width; even for `"concat"`.
         merge: `"concat"` or `"sum"`.
-        activation: Activation `φ` of the second factor.
+        activation: Activation function `φ` of the second factor.
         kernel_initializer: Initializer of the kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
@@ -79,7 +80,7 @@ class FactorizedInteraction(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: width})
 
     def call(self, inputs):
-        """Projects, multiplies, merges; the products in float32, since they grow with every layer."""
+        """Projects, multiplies and merges; products are in float32, since their degree grows per layer."""
         halves = ops.split(self.projection(inputs), 2, axis=-1)
         first, second = (ops.cast(half, kops.wide(self.compute_dtype)) for half in halves)
         product = first * self.activation(second)
@@ -88,14 +89,14 @@ class FactorizedInteraction(keras.layers.Layer):
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape):
-        """Returns the input shape with `units` last."""
+        """Returns the input shape with the last axis replaced by `units`."""
         return (*input_shape[:-1], self.units)
 
     def work(self, input_shape: Shape) -> Work:
         """Counts `W·units + units` parameters with `"concat"`, twice that with `"sum"`."""
         width = check_known_width(self, input_shape)
         vectors = rows(input_shape)
-        # The halves are the projection's; beside them stand the output and, activated, the second.
+        # In addition to the projection: the output and, with an activation, the activated second half.
         saved = self.units * vectors
         if self.activation is not keras.activations.linear:
             saved += self._inner // 2 * vectors
@@ -113,5 +114,5 @@ class FactorizedInteraction(keras.layers.Layer):
 
     @property
     def _inner(self) -> int:
-        """Width of `[u ‖ v]`."""
+        """The width of `[u ‖ v]`."""
         return self.units if self.merge == "concat" else 2 * self.units

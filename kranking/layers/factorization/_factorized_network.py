@@ -1,4 +1,4 @@
-"""Stack of factorized interactions: a FINAL block."""
+"""Stack of factorized interactions (FINAL block)."""
 
 from collections.abc import Sequence
 
@@ -15,18 +15,19 @@ from kranking.layers.factorization._factorized_interaction import MERGES, Factor
 
 @serializable
 class FactorizedNetwork(LayerChain):
-    """Stacks factorized interactions, as `MLP` stacks dense layers: a FINAL block.
+    """FINAL block: a stack of factorized interactions with optional batch norm and dropout.
 
     `h[j] = dropout(activation(BN(F_j(h[j-1]))))` for each entry of `units`, where `F_j` is a
-    `FactorizedInteraction`. Without activation and at prediction, when batch norm is linear, `n` layers
-    are a polynomial of degree `2ⁿ`.
+    `FactorizedInteraction`. Without activations, `n` layers are a polynomial of degree `2ⁿ` at
+    inference, where batch norm is linear.
 
     Args:
         units: Width of each layer; even for `merge="concat"`.
-        merge: How a factorized interaction keeps its first factor: `"concat"` or `"sum"`.
+        merge: How a factorized interaction is combined with its first factor: `"concat"` or
+            `"sum"`.
         activation: Activation of every layer.
         dropout: Fraction of activations dropped in training, after every layer.
-        batch_norm: Normalizes what every interaction gives over the batch, with momentum 0.9.
+        batch_norm: Whether to batch-normalize every interaction, with momentum 0.9.
         epsilon: Epsilon of the batch norm.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -66,7 +67,7 @@ class FactorizedNetwork(LayerChain):
         }
 
     def _steps(self, index):
-        """Returns the layers of one entry of `units`; those that would do nothing are left out."""
+        """Yields the layers for one entry of `units`, omitting those that are disabled."""
         yield FactorizedInteraction(
             self.units[index],
             merge=self.merge,

@@ -1,4 +1,4 @@
-"""The second-order part of a field-weighted factorization machine."""
+"""Second-order term of a field-weighted factorization machine."""
 
 import keras
 import numpy as np
@@ -13,24 +13,25 @@ from kranking.layers.factorization._factorization_machine import tokens_shape
 
 @serializable
 class FieldWeightedFactorizationMachine(keras.layers.Layer):
-    """Sums the inner products of all pairs of fields, each pair with a weight of its own: FwFM.
+    """Second-order term of a field-weighted factorization machine (FwFM).
 
-    `y_t = Σ_{i<j} r_ijt ⟨E_i, E_j⟩`, one vector of `F(F−1)/2` weights per task, in the order
-    (0, 1), (0, 2), …, (1, 2), …. All products are one matrix product `E Eᵀ`, which every task weighs. With
-    weights of 1 it is the second-order part of a factorization machine. The first order and the bias are
-    layers of their own: `LinearTerm`, or a `keras.layers.Dense` on the flat fields.
+    `y_t = Σ_{i<j} r_ijt ⟨E_i, E_j⟩`, one vector of `F(F−1)/2` weights per task, in the order (0,
+    1), (0, 2), …, (1, 2), …. All dot products are computed as one matrix product `E Eᵀ`, which all
+    tasks share. With weights of 1 the layer equals `FactorizationMachine`. The first-order term and
+    the bias are separate layers: `LinearTerm`, or a `keras.layers.Dense` on the flat fields.
 
     Args:
         num_tasks: Number of outputs. `None` lets `RankingModel` fill it in; required if the layer
             is used on its own.
-        initializer: Initializer of the weights `r`, of shape `(pairs, tasks)`. The default's
-            deviation falls with the number of pairs, so that the sum starts at the size of one product.
+        initializer: Initializer of the weights `r`, of shape `(pairs, tasks)`. The standard
+            deviation of the default decreases with the number of pairs, so that the initial sum has
+            the magnitude of a single product.
         regularizer: Regularizer of the weights.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, fields, dim)`, at least two fields.
     Output shape: `(batch, num_tasks)`.
-    Raises: `ValueError` at build unless the input is tokens of one width, two or more.
+    Raises: `ValueError` at build time unless the input has at least two fields of known width.
 
     >>> fields = np.array([[[1.0, 2.0], [3.0, 4.0]]], "float32")
     >>> layer = kr.layers.FieldWeightedFactorizationMachine(num_tasks=1, initializer="ones")
@@ -62,18 +63,18 @@ class FieldWeightedFactorizationMachine(keras.layers.Layer):
             regularizer=self.regularizer,
             name="pair_weights",
         )
-        # Where each entry of the square matrix of pairs comes from; below the diagonal it is 0.
+        # Index of the weight of each entry of the square pair matrix; masked on and below the diagonal.
         self._place = np.zeros((fields, fields), "int32")
         self._place[left, right] = np.arange(len(left))
         self._above = np.triu(np.ones((fields, fields), "float32"), 1)
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: fields, 2: dim})
 
     def call(self, inputs):
-        """Multiplies every field with every other and weighs the products."""
-        wide = kops.wide(self.compute_dtype)  # products of embeddings leave half precision soon
+        """Computes the weighted sum of all pairwise dot products."""
+        wide = kops.wide(self.compute_dtype)  # products of embeddings easily exceed half precision
         fields = ops.cast(inputs, wide)
         size = self._place.size
-        # Spreading the weights costs nothing per row, picking the pairs would cost a gather.
+        # Expanding the weights costs nothing per row; selecting the pairs would need a gather.
         spread = ops.cast(ops.take(self.pair_weights, self._place.reshape(-1), axis=0), wide)
         spread = spread * ops.cast(self._above.reshape(-1, 1), wide)  # (fields², tasks)
         gram = ops.matmul(fields, ops.transpose(fields, (0, 2, 1)))  # (batch, fields, fields)
@@ -101,11 +102,11 @@ class FieldWeightedFactorizationMachine(keras.layers.Layer):
         }
 
     def _sizes(self, input_shape):
-        """Returns the numbers of fields, of their width, and of tasks."""
+        """Returns the number of fields, their width and the number of tasks."""
         fields, dim = tokens_shape(self, input_shape)
         if fields < 2:
             raise ValueError(
-                f"`{self.name}` weighs pairs of fields and needs two fields or more. "
+                f"`{self.name}` weights pairs of fields and needs at least two fields. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
         return fields, dim, required_argument(self, "num_tasks", "tasks")

@@ -1,4 +1,4 @@
-"""The first-order part of a logit."""
+"""First-order term of a logit."""
 
 import keras
 from keras import ops
@@ -10,20 +10,20 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class LinearTerm(keras.layers.Layer):
-    """Sums the first-order terms of all fields: logistic regression, as a part of a logit.
+    """First-order term of a logit, as in logistic regression: the sum of the terms of all fields.
 
-    `y_t = Σ_f x_ft + b_t`, where `x_ft = w_ft[value]` for a categorical field, one weight per value,
-    and `x_ft = w_ft · value` for a number. In a `RankingModel` the builder keeps these weights, in tables
-    as wide as there are tasks, apart from the embeddings. The sum is taken in float32.
+    `y_t = Σ_f x_ft + b_t`, where `x_ft = w_ft[value]` for a categorical field, one weight per
+    value, and `x_ft = w_ft · value` for a number. In a `RankingModel`, the builder creates these
+    weights in separate tables whose width is the number of tasks. The sum is computed in float32.
 
     Args:
-        use_bias: Adds `b`. Without it, the layer has no weights of its own.
+        use_bias: Whether to add `b`. Without it, the layer has no weights.
         bias_initializer: Initializer of the bias.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, fields, tasks)`, the terms.
+    Input shape: `(batch, fields, tasks)`, the first-order terms.
     Output shape: `(batch, tasks)`.
-    Raises: `ValueError` at build unless the input has three axes.
+    Raises: `ValueError` at build time unless the input has three axes.
 
     >>> terms = np.array([[[1.0], [2.0], [4.0]]], "float32")  # one row, three fields, one task
     >>> keras.ops.convert_to_numpy(kr.layers.LinearTerm()(terms)).tolist()
@@ -51,7 +51,7 @@ class LinearTerm(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: tasks})
 
     def call(self, inputs):
-        """Sums over the fields."""
+        """Sums the terms over the fields."""
         wide = kops.wide(self.compute_dtype)
         outputs = ops.sum(ops.cast(inputs, wide), axis=1)
         if self.bias is not None:
@@ -63,7 +63,7 @@ class LinearTerm(keras.layers.Layer):
         return (input_shape[0], self._check(input_shape))
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts the bias; a sum is no matrix product."""
+        """Counts the bias parameters; a sum has no matrix product."""
         tasks = self._check(input_shape)
         return Work(tasks * self.use_bias, 0, tasks)
 

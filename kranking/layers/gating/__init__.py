@@ -1,4 +1,4 @@
-"""Gates and masks: MaskNet, and gates over features and fields."""
+"""Gating layers: MaskNet masks, and feature and field gates."""
 
 from kranking.layers.gating._feature_gate import FeatureGate as FeatureGate
 from kranking.layers.gating._field_gate import FieldGate as FieldGate

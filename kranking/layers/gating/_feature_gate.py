@@ -1,4 +1,4 @@
-"""Weights per feature from a context: FinalMLP's feature selection."""
+"""Feature selection of FinalMLP."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,33 +17,35 @@ from kranking.layers.core._mlp import MLP
 
 @serializable
 class FeatureGate(keras.layers.Layer):
-    """Weighs every element of the flat fields before a block, by what a context asks for.
+    """Feature selection of FinalMLP: context-dependent gates on a flat vector, before a block.
 
-    `h = 2σ(g) ⊙ e` and `y = block(h)`. Without a context `g` is a learned vector of the width of
-    `e`, the same for every row. With one, `g = MLP(c) A + b`, where `c` joins the embeddings of the
-    context's columns of ids, from tables of their own. `g` starts at 0, so that the gate starts at
-    1.
+    `h = 2σ(g) ⊙ e` and `y = block(h)`. Without a context, `g` is a learned vector of the width of
+    `e`, the same for every row. With a context, `g = MLP(c) A + b`, where `c` concatenates the
+    embeddings of the context columns, from separate tables. `g` is initialized to 0, so that the
+    gates start at 1.
 
-    FuxiCTR, whose code this follows elsewhere, draws `A` at random, and gives a gate without context an
-    MLP over a vector that starts at zero; of that MLP only the last bias can ever learn.
+    In contrast, FuxiCTR, which this layer otherwise follows, initializes `A` randomly and computes
+    a gate without context by an MLP of a zero-initialized vector, of which only the last bias can
+    ever be trained.
 
     Args:
-        block: Layer that reads the gated fields, such as one stream of FinalMLP. `None` gives `h` itself.
-        context: Positions of the context's columns in the ids.
-        context_dims: Width of the table of each column of the context, in the order of `context`.
-        hidden_units: Widths of the hidden layers between context and gate.
-        id_sizes: Number of table rows of each column of the ids. `None` waits for `RankingModel`.
+        block: Layer that reads the gated fields, such as one stream of FinalMLP. `None` returns
+            `h`.
+        context: Positions of the context columns in the ids.
+        context_dims: Embedding width of each context column, in the order of `context`.
+        hidden_units: Hidden widths of the MLP between context and gate.
+        id_sizes: Number of table rows of each id column. `None` lets `RankingModel` fill it in.
         kernel_initializer: Initializer of the hidden kernels.
-        embeddings_initializer: Initializer of the context's tables, or a list of one for each.
-        embeddings_regularizer: Regularizer of the context's tables, or a list of one for each. Tables that
-            are not held as short as the fields' own learn every user by heart.
+        embeddings_initializer: Initializer of the context tables, or a list of one per table.
+        embeddings_regularizer: Regularizer of the context tables, or a list of one per table.
+            Tables that are regularized less than those of the fields can overfit to single users.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Attributes:
         takes: `"flat"`, or `("flat", "ids")` with a context.
 
     Input shape: `(batch, width)`; with a context, a list of it and of ids `(batch, columns)`.
-    Output shape: `(batch, width)`, or what `block` makes of it.
+    Output shape: `(batch, width)`, or the output shape of `block`.
 
     >>> gate = kr.layers.FeatureGate(context=(1,), context_dims=(4,), id_sizes=(10, 20))
     >>> e, ids = np.ones((2, 6), "float32"), np.array([[3, 0], [4, 19]])
@@ -71,7 +73,7 @@ class FeatureGate(keras.layers.Layer):
         context_dims = check_positive_ints("context_dims", context_dims, empty=True)
         if len(context_dims) != len(context):
             raise ValueError(
-                "`context_dims` must have one width for each column of `context`. "
+                "`context_dims` must have one width per column of `context`. "
                 f"Received: context={context}, context_dims={context_dims}"
             )
         super().__init__(**kwargs)
@@ -88,21 +90,21 @@ class FeatureGate(keras.layers.Layer):
 
     @property
     def takes(self):
-        """The fields, and the ids if there is a context."""
+        """`"flat"`, or `("flat", "ids")` with a context."""
         return ("flat", "ids") if self.context else "flat"
 
     @property
     def gives(self):
-        """What the block gives."""
+        """The kind of tensor that the block outputs."""
         return "flat" if self.block is None else gives_of(self.block)
 
     @property
     def inner_layers(self):
-        """The block: what a builder fills in reaches it."""
+        """The block, in which a model builder fills in attributes too."""
         return () if self.block is None else (self.block,)
 
     def build(self, input_shape):
-        """Builds the tables, the gate's layers and the block."""
+        """Builds the tables, the layers of the gate and the block."""
         shape, _ = self._check(input_shape)
         self.tables, self.hidden, self.gate, self.logits = [], None, None, None
         if self.context:
@@ -113,7 +115,7 @@ class FeatureGate(keras.layers.Layer):
             self.block.build(shape)
 
     def call(self, inputs, training=None):
-        """Gates the fields and runs the block."""
+        """Gates the fields and applies the block."""
         fields, ids = inputs if self.context else (inputs, None)
         if ids is None:
             gate = self.logits
@@ -122,18 +124,18 @@ class FeatureGate(keras.layers.Layer):
             gate = ops.concatenate([table(ids[:, column]) for table, column in pairs], axis=-1)
             for layer in (self.hidden, self.gate):
                 gate = gate if layer is None else layer(gate)
-        wide = kops.wide(self.compute_dtype)  # a gate may leave half precision where h does not
+        wide = kops.wide(self.compute_dtype)  # a gate may exceed half precision even if h does not
         gated = 2 * ops.sigmoid(ops.cast(gate, wide)) * ops.cast(fields, wide)
         gated = ops.cast(gated, self.compute_dtype)
         return gated if self.block is None else self.block(gated)
 
     def compute_output_shape(self, input_shape):
-        """Returns the fields' shape, or the block's output shape."""
+        """Returns the shape of the fields, or the output shape of the block."""
         shape, _ = self._check(input_shape)
         return shape if self.block is None else self.block.compute_output_shape(shape)
 
     def work(self, input_shape) -> Work:
-        """Counts `W` parameters without a context; with one its tables and `mlp(Σ dims; hidden, W)`."""
+        """Counts `W` parameters without a context, otherwise its tables and `mlp(Σ dims; hidden, W)`."""
         shape, sizes = self._check(input_shape)
         width, inner = shape[-1], sum(self.context_dims)
         total = Work(0 if self.context else width, 0, 3 * width)
@@ -170,7 +172,7 @@ class FeatureGate(keras.layers.Layer):
         return cls(**{**config, "block": keras.saving.deserialize_keras_object(config["block"])})
 
     def _check(self, input_shape):
-        """Returns the fields' shape and the number of rows of each table of the context."""
+        """Returns the shape of the fields and the number of rows of each context table."""
         shapes = shapes_of(input_shape)
         if len(shapes) != 1 + bool(self.context):
             wanted = "a list of fields and ids" if self.context else "the fields alone"
@@ -181,7 +183,7 @@ class FeatureGate(keras.layers.Layer):
         sizes = required_argument(self, "id_sizes", "features")
         if shapes[1][-1] != len(sizes) or max(self.context) >= len(sizes):
             raise ValueError(
-                f"`{self.name}` needs `id_sizes` of every column of the ids, and `context` among them. "
+                f"`{self.name}` needs `id_sizes` for every id column, and `context` must index them. "
                 f"Received: ids {shapes[1]}, {len(sizes)} sizes, context={self.context}"
             )
         return shapes[0], tuple(sizes[column] for column in self.context)
@@ -216,12 +218,12 @@ class FeatureGate(keras.layers.Layer):
 
 
 def _each(name, given, context):
-    """Returns one value for each table, or raises if a list has another length."""
+    """Returns one value per table; raises `ValueError` if a list has a different length."""
     if not isinstance(given, list | tuple):
         return [given] * len(context)
     if len(given) != len(context):
         raise ValueError(
-            f"`{name}` must be one, or a list of one for each column of `context`. "
+            f"`{name}` must be a single value or a list with one per column of `context`. "
             f"Received: {len(given)} for context={context}"
         )
     return list(given)
@@ -231,7 +233,7 @@ def _check_context(context) -> tuple[int, ...]:
     good = isinstance(context, list | tuple) and len(set(context)) == len(context)
     if not good or any(type(column) is not int or column < 0 for column in context):
         raise ValueError(
-            "`context` must be a list of different positions in the ids, from 0. "
+            "`context` must be a list of distinct, non-negative positions in the ids. "
             f"Received: context={context!r}"
         )
     return tuple(context)

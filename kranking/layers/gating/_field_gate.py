@@ -1,4 +1,4 @@
-"""Fields weighted by each other, channel by channel: FINAL's field gate."""
+"""Field gate of FINAL."""
 
 import keras
 from keras import ops
@@ -11,11 +11,11 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class FieldGate(keras.layers.Layer):
-    """Puts beside the fields their products with gates that are linear in all fields.
+    """Field gate of FINAL: concatenates the fields and their products with linear gates.
 
-    `G_f = Σ_g A_gf E_g + b_f` for every channel alike, and `Y = E ‖ E ⊙ G` along the token axis. At the
-    start `A = 0` and `b = 1`, as in the authors' code, so that the fields stand there twice. There is no
-    sigmoid: a gate may turn a sign.
+    `G_f = Σ_g A_gf E_g + b_f` for every channel, and `Y = E ‖ E ⊙ G` along the token axis. As in
+    the authors' code, `A = 0` and `b = 1` initially, so that the output is the fields twice. There
+    is no sigmoid, so a gate may change a sign.
 
     Args:
         kernel_initializer: Initializer of `A`.
@@ -52,8 +52,8 @@ class FieldGate(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens})
 
     def call(self, inputs):
-        """Gates every field and joins both."""
-        wide = kops.wide(self.compute_dtype)  # gated fields are of the second degree
+        """Concatenates the fields and the gated fields."""
+        wide = kops.wide(self.compute_dtype)  # gated fields are of degree two
         values, kernel, bias = (ops.cast(x, wide) for x in (inputs, self.kernel, self.bias))
         gates = ops.matmul(ops.transpose(values, (0, 2, 1)), kernel) + bias  # (B, D, F)
         gated = values * ops.transpose(gates, (0, 2, 1))

@@ -1,4 +1,4 @@
-"""Mask block of MaskNet."""
+"""MaskNet mask block."""
 
 import keras
 from keras import ops
@@ -17,20 +17,21 @@ from kranking.layers.gating._mask_settings import MaskSettings
 
 @serializable
 class MaskBlock(MaskSettings):
-    """Multiplies a vector by a mask that is computed from the embeddings, then projects it.
+    """Mask block of MaskNet: multiplies a vector by an instance-guided mask, then projects it.
 
     `mask = ReLU(v A₁ + b₁) A₂ + b₂` from the raw embeddings `v`, and
-    `y = activation(LN((mask ⊙ h) A₃))`, where `h` is the second input, or `LN_emb(v)` when there is
-    only one. The mask is neither bounded nor positive; the norm is what keeps deep stacks stable.
+    `y = activation(LN((mask ⊙ h) A₃))`, where `h` is the second input, or `LN_emb(v)` if there is
+    only one input. The mask is neither bounded nor positive; the norm keeps deep stacks stable.
 
     Args:
-        block_dim: Width of the output.
-        reduction_ratio: Width of the mask's hidden layer over the width of `h`, MaskNet's ratio:
-            2.0 makes it *wider*. Defaults to 1.0 if neither this nor `aggregation_dim` is given.
+        block_dim: Output width.
+        reduction_ratio: Width of the mask's hidden layer divided by the width of `h`. As in
+            MaskNet, 2.0 makes it *wider*. Defaults to 1.0 if neither this nor `aggregation_dim` is
+            given.
         aggregation_dim: Width of the mask's hidden layer, instead of the ratio.
-        ln_emb: Norm of the embeddings when they are masked: `"per_field"` (the paper's),
-            `"whole"` or `"none"`. With two inputs none is applied.
-        layer_norm: Whether the output has its norm `LN`.
+        ln_emb: Normalization of the embeddings if they are masked: `"per_field"` (as in the paper),
+            `"whole"` or `"none"`. Ignored with two inputs.
+        layer_norm: Whether to normalize the output by `LN`.
         use_bias: Whether to add a bias to `A₃`.
         activation: Activation of the output.
         field_dims: Width of each field, for `"per_field"`. `None` lets `RankingModel` fill it in.
@@ -79,7 +80,7 @@ class MaskBlock(MaskSettings):
         self.block_dim = block_dim
 
     def build(self, input_shape):
-        """Builds the mask's two projections, the output's projection, and the norms."""
+        """Builds the two projections of the mask, the output projection and the norms."""
         emb_shape, masked_shape = self._split(input_shape)
         width, masked = emb_shape[-1], masked_shape[-1]
         hidden = self._hidden_dim(masked)
@@ -100,7 +101,7 @@ class MaskBlock(MaskSettings):
             self.norm.build((None, self.block_dim))
 
     def call(self, inputs):
-        """Masks the second input, or the normalized embeddings, and projects it."""
+        """Masks the second input, or the normalized embeddings, and projects the result."""
         if isinstance(inputs, list | tuple):
             embeddings, masked = inputs
         else:
@@ -115,13 +116,13 @@ class MaskBlock(MaskSettings):
         return (self._split(input_shape)[0][0], self.block_dim)
 
     def work(self, input_shape) -> Work:
-        """Counts `Wt + t + tz + z + zO + 2O` parameters, and those of a bias and of LN_emb."""
+        """Counts `Wt + t + tz + z + zO + 2O` parameters, plus those of a bias and of LN_emb."""
         emb_shape, masked_shape = self._split(input_shape)
         width, masked = emb_shape[-1], masked_shape[-1]
         hidden, output = self._hidden_dim(masked), self.block_dim
         total = dense_work(width, hidden) + dense_work(hidden, masked)
         total += dense_work(masked, output, bias=self.use_bias)
-        # The masked vector, the activation, the norm with its scale and offset.
+        # The masked vector, the activation and the norm.
         total += Work(saved_elements=masked + output)
         if self.layer_norm:
             total += Work(2 * output, 0, output)
@@ -134,7 +135,7 @@ class MaskBlock(MaskSettings):
         return {**super().get_config(), "block_dim": self.block_dim}
 
     def _split(self, input_shape):
-        """Returns the shapes of the embeddings and of what is masked."""
+        """Returns the shapes of the embeddings and of the vector to mask."""
         shapes = list(input_shape) if is_many(input_shape) else [input_shape, input_shape]
         if len(shapes) != 2:
             raise ValueError(

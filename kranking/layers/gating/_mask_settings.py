@@ -1,4 +1,4 @@
-"""The arguments that a mask block and the networks made of such blocks share."""
+"""Arguments shared by the mask block and the MaskNets."""
 
 import keras
 
@@ -8,7 +8,7 @@ LN_EMB = ("per_field", "whole", "none")
 
 
 class MaskSettings(keras.layers.Layer):
-    """Abstract: checks, holds and serializes the settings of mask blocks."""
+    """Base class: validates, stores and serializes the settings of mask blocks."""
 
     takes = "flat"
     gives = "flat"
@@ -43,7 +43,7 @@ class MaskSettings(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def get_config(self):
-        """Returns the constructor arguments that all of them share."""
+        """Returns the shared constructor arguments."""
         return {
             **super().get_config(),
             "reduction_ratio": self.reduction_ratio,
@@ -59,11 +59,11 @@ class MaskSettings(keras.layers.Layer):
 
 
 def _check_aggregation(reduction_ratio, aggregation_dim) -> None:
-    """Raises `ValueError` unless at most one of the two is given, and is a size."""
+    """Raises `ValueError` if both arguments are set or either is invalid."""
     check_number("reduction_ratio", reduction_ratio, low=1e-6, optional=True)
     check_positive_int("aggregation_dim", aggregation_dim, optional=True)
     if reduction_ratio is not None and aggregation_dim is not None:
         raise ValueError(
-            "`reduction_ratio` and `aggregation_dim` both size the mask's hidden layer: give one. "
+            "`reduction_ratio` and `aggregation_dim` both set the mask's hidden width: pass one. "
             f"Received: reduction_ratio={reduction_ratio}, aggregation_dim={aggregation_dim}"
         )

@@ -1,4 +1,4 @@
-"""What the serial and the parallel MaskNet share: their settings and their blocks."""
+"""Base class of the serial and the parallel MaskNet."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _KERNELS_PER_BLOCK = 3
 
 
 class MaskStack(MaskSettings):
-    """Abstract: holds `blocks`, one `MaskBlock` per entry of `block_dims`, with equal settings.
+    """Base class: `blocks` holds one `MaskBlock` per entry of `block_dims`, with equal settings.
 
     Args:
         block_dims: Width of each block's output.
@@ -23,7 +23,7 @@ class MaskStack(MaskSettings):
         self.blocks = [self._block(dim, index) for index, dim in enumerate(block_dims)]
 
     def build(self, input_shape: Shape):
-        """Builds every block; those that mask the embeddings learn the fields' widths first."""
+        """Builds all blocks, after setting the field widths of those that mask the embeddings."""
         check_known_width(self, input_shape)
         for block, shape in zip(self.blocks, self._shapes(input_shape), strict=True):
             block.field_dims = self.field_dims

@@ -1,4 +1,4 @@
-"""MaskNet with its blocks side by side."""
+"""MaskNet with parallel mask blocks."""
 
 from keras import ops
 
@@ -9,18 +9,19 @@ from kranking.layers.gating._mask_stack import MaskStack
 
 @serializable
 class ParallelMaskNet(MaskStack):
-    """Masks the embeddings several times side by side and concatenates the results.
+    """MaskNet with parallel mask blocks, whose outputs are concatenated.
 
-    `y = MaskBlock₁(v) ‖ … ‖ MaskBlock_K(v)`. The network that follows in the paper is a block of
-    its own: add an `MLP`.
+    `y = MaskBlock₁(v) ‖ … ‖ MaskBlock_K(v)`. The MLP that follows in the paper is not included: add
+    an `MLP`.
 
     Args:
         num_blocks: Number of mask blocks `K`.
         block_dim: Width of each block's output.
-        reduction_ratio: Width of a mask's hidden layer over the input's width. Defaults to 1.0 if
-            neither this nor `aggregation_dim` is given.
+        reduction_ratio: Width of a mask's hidden layer divided by the width of the input. Defaults
+            to 1.0 if neither this nor `aggregation_dim` is given.
         aggregation_dim: Width of every mask's hidden layer, instead of the ratio.
-        ln_emb: Norm of the embeddings, one per block: `"per_field"`, `"whole"` or `"none"`.
+        ln_emb: Normalization of the embeddings, separate in each block: `"per_field"`, `"whole"` or
+            `"none"`.
         layer_norm: Whether to normalize each block's output.
         use_bias: Whether to add a bias to each block's output projection.
         activation: Activation of each block's output.
@@ -73,7 +74,7 @@ class ParallelMaskNet(MaskStack):
         self.block_dim = block_dim
 
     def call(self, inputs):
-        """Runs every block on the same embeddings."""
+        """Applies every block to the same embeddings."""
         outputs = [block(inputs) for block in self.blocks]
         return outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
 

@@ -1,4 +1,4 @@
-"""MaskNet with its blocks one after the other."""
+"""MaskNet with serial mask blocks."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,18 @@ from kranking.layers.gating._mask_stack import MaskStack
 
 @serializable
 class SerialMaskNet(MaskStack):
-    """Masks the embeddings, then each block's output, every time with a mask of the embeddings.
+    """MaskNet with serial mask blocks, each of which masks the output of the previous block.
 
-    `y[1] = MaskBlock(v)` and `y[k] = MaskBlock(v, y[k-1])`, where `v` are the raw embeddings.
+    `y[1] = MaskBlock(v)` and `y[k] = MaskBlock(v, y[k-1])`. All masks are computed from the raw
+    embeddings `v`.
 
     Args:
         block_dims: Width of each block's output.
-        reduction_ratio: Width of a mask's hidden layer over the width of what it masks. Defaults to
-            1.0 if neither this nor `aggregation_dim` is given.
+        reduction_ratio: Width of a mask's hidden layer divided by the width of the masked vector.
+            Defaults to 1.0 if neither this nor `aggregation_dim` is given.
         aggregation_dim: Width of every mask's hidden layer, instead of the ratio.
-        ln_emb: Norm of the embeddings in the first block: `"per_field"`, `"whole"` or `"none"`.
+        ln_emb: Normalization of the embeddings in the first block: `"per_field"`, `"whole"` or
+            `"none"`.
         layer_norm: Whether to normalize each block's output.
         use_bias: Whether to add a bias to each block's output projection.
         activation: Activation of each block's output.
@@ -67,7 +69,7 @@ class SerialMaskNet(MaskStack):
         self.block_dims = tuple(block_dims)
 
     def call(self, inputs):
-        """Runs the blocks; each sees the raw embeddings."""
+        """Applies the blocks, each with the raw embeddings as first input."""
         outputs = self.blocks[0](inputs)
         for block in self.blocks[1:]:
             outputs = block([inputs, outputs])

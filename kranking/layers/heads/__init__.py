@@ -1,4 +1,4 @@
-"""Heads: from one vector or several to a logit per task."""
+"""Heads, which map feature vectors to one logit per task."""
 
 from kranking.layers.heads._bilinear_fusion import BilinearFusion as BilinearFusion
 from kranking.layers.heads._mean_heads import MeanHeads as MeanHeads

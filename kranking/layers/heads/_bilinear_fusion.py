@@ -1,4 +1,4 @@
-"""Logits from two vectors and their products: FinalMLP's aggregation of its streams."""
+"""Bilinear fusion of FinalMLP."""
 
 from collections.abc import Sequence
 
@@ -20,24 +20,25 @@ from kranking.layers._contract._work import Work, dense_work
 
 @serializable
 class BilinearFusion(keras.layers.Layer):
-    """Returns logits that are linear in each of two vectors and in their products.
+    """Bilinear fusion of FinalMLP: logits from two vectors and their pairwise products.
 
-    `z_t = b_t + o₁ w₁ₜ + o₂ w₂ₜ + Σ_j o₁ⱼ W_tj o₂ⱼᵀ`: both vectors are cut into `num_heads` parts, and part
-    `j` of one meets part `j` of the other. Each task has weights of its own. One head is the full
-    bilinear form; `k` heads take `1/k` of its weights.
+    `z_t = b_t + o₁ w₁ₜ + o₂ w₂ₜ + Σ_j o₁ⱼ W_tj o₂ⱼᵀ`: both vectors are split into `num_heads`
+    parts, and part `j` of one is multiplied by part `j` of the other. Each task has its own
+    weights. One head is the full bilinear form; `k` heads have `1/k` of its weights.
 
     Args:
-        num_tasks: Number of tasks T. `None` lets `RankingModel` fill it in; required if the layer
+        num_tasks: Number of tasks, T. `None` lets `RankingModel` fill it in; required if the layer
             is used on its own.
-        num_heads: Number of parts k; divides both widths.
-        widths: Widths `(d₁, d₂)` of two vectors that come joined in one. `None` cuts it in halves.
-        kernel_initializer: Initializer of every kernel, drawn apart for each task; of the products'
-            kernel, with the `d₁ d₂ / k` products that a logit sums over as its fan-in.
+        num_heads: Number of parts, k; divides both widths.
+        widths: Widths `(d₁, d₂)` if the two vectors are concatenated in one input. `None` splits it
+            in halves.
+        kernel_initializer: Initializer of every kernel, drawn separately for each task. The fan-in
+            of the bilinear kernel is the number of products in a logit, `d₁ d₂ / k`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, d₁ + d₂)`, or a list of `(batch, d₁)` and `(batch, d₂)`.
     Output shape: `(batch, num_tasks)`, logits.
-    Raises: `ValueError` at build if `num_heads` does not divide both widths.
+    Raises: `ValueError` at build time if `num_heads` does not divide both widths.
 
     >>> layer = kr.layers.BilinearFusion(num_tasks=1, num_heads=2, widths=(4, 2))
     >>> tuple(layer(np.ones((3, 6), "float32")).shape), layer.count_params()
@@ -62,7 +63,7 @@ class BilinearFusion(keras.layers.Layer):
         if widths is not None:
             widths = check_positive_ints("widths", widths)
             if len(widths) != 2:
-                raise ValueError(f"`widths` must be of two vectors. Received: widths={widths}")
+                raise ValueError(f"`widths` must have two entries. Received: widths={widths}")
         super().__init__(**kwargs)
         self.num_tasks = num_tasks
         self.num_heads = num_heads
@@ -78,15 +79,15 @@ class BilinearFusion(keras.layers.Layer):
         heads, rows, columns = self.num_heads, first // self.num_heads, second // self.num_heads
 
         def initialize(shape, dtype=None):
-            # A logit sums over all products of two elements: that is its fan-in. Kernels drawn as
-            # matrices of a head would start the logits of two wide streams far from 0.
+            # The fan-in of a logit is the number of products that it sums. With the fan-in of one
+            # head's matrix, the initial logits of two wide streams would be far from 0.
             flat = (heads * rows * columns, 1)
             draws = [fresh(self.kernel_initializer, 2 + task) for task in range(tasks)]
             kernels = [draw(flat, dtype=dtype) for draw in draws]
             kernels = ops.reshape(ops.stack(kernels), (tasks, heads, rows, columns))
             return ops.reshape(ops.transpose(kernels, (1, 2, 0, 3)), shape)
 
-        # The tasks' kernels of a head side by side: one product serves all tasks.
+        # The kernels of all tasks are concatenated per head, so that all tasks share one product.
         shape = (heads, rows, tasks * columns)
         self.kernel = self.add_weight(shape=shape, initializer=initialize, name="kernel")
 
@@ -123,14 +124,14 @@ class BilinearFusion(keras.layers.Layer):
         }
 
     def _check(self, input_shape) -> tuple[tuple[int, int], int]:
-        """Returns the two vectors' widths and the number of tasks."""
+        """Returns the widths of the two vectors and the number of tasks."""
         sizes = [check_known_width(self, shape) for shape in shapes_of(input_shape)]
         halves = [sizes[0] // 2] * 2 if self.widths is None else list(self.widths)
         widths = halves if len(sizes) == 1 else sizes
         if len(widths) != 2 or sum(widths) != sum(sizes) or self.widths not in (None, (*widths,)):
             raise ValueError(
-                f"`{self.name}` takes two vectors, or one of their joint width; give `widths` unless it is "
-                f"to be cut in halves. Received: input_shape={input_shape}, widths={self.widths}"
+                f"`{self.name}` takes two vectors, or their concatenation; pass `widths` unless both have "
+                f"the same width. Received: input_shape={input_shape}, widths={self.widths}"
             )
         if any(width % self.num_heads for width in widths):
             raise ValueError(
@@ -140,7 +141,7 @@ class BilinearFusion(keras.layers.Layer):
         return (widths[0], widths[1]), required_argument(self, "num_tasks", "tasks")
 
     def _project(self, first, tasks):
-        """Returns `o₁ⱼ W_tj` of every head side by side, `(batch, tasks, d₂)`."""
+        """Returns `o₁ⱼ W_tj` of all heads, concatenated to `(batch, tasks, d₂)`."""
         heads, rows, columns = self.kernel.shape
         first = ops.transpose(ops.reshape(first, (-1, heads, rows)), (1, 0, 2))
         products = ops.matmul(first, self.kernel)  # (heads, batch, tasks · d₂ / heads)

@@ -1,4 +1,4 @@
-"""What heads on shared experts share: the widths of experts, gates and towers."""
+"""Base class of heads with experts."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from kranking.layers.heads._task_heads import TaskHeads
 
 
 class ExpertHeads(TaskHeads):
-    """Abstract: one logit per task, whose tower reads experts weighed by a gate of the task's own."""
+    """Base class: one logit per task, from a gated combination of experts and a tower per task."""
 
     def __init__(
         self,
@@ -26,6 +26,6 @@ class ExpertHeads(TaskHeads):
         self.gate_units = gate_units
 
     def get_config(self):
-        """Returns the constructor arguments that all of them share."""
+        """Returns the shared constructor arguments."""
         config = {"expert_units": self.expert_units, "gate_units": self.gate_units}
         return {**super().get_config(), **config}

@@ -1,4 +1,4 @@
-"""One level of a progressive layered extraction."""
+"""One level of progressive layered extraction (PLE)."""
 
 from collections.abc import Sequence
 
@@ -14,24 +14,24 @@ from kranking.layers.core._stacked_mlp import StackedMLP
 class ExtractionLevel(keras.layers.Layer):
     """Internal: customized gate control (CGC), `z_t = Σ_e softmax(gate_t(x_t))_e · expert_e`.
 
-    Task `t` sums its own experts, which read `x_t`, and the shared ones, which read `x_s`, in this
-    order. Unless the level is the last, a shared gate on `x_s` sums the experts of every task and the
-    shared ones, as the input of the next level's shared experts.
+    Task `t` combines its own experts, which read `x_t`, and the shared experts, which read `x_s`,
+    in this order. Unless the level is the last, a shared gate on `x_s` combines the experts of all
+    tasks and the shared experts as the input of the shared experts of the next level.
 
     Args:
-        num_tasks: Number of tasks T.
+        num_tasks: Number of tasks, T.
         num_shared: Number of shared experts.
-        num_specific: Number of experts of each task's own; may be 0.
-        expert_units: Widths of each expert.
+        num_specific: Number of task-specific experts per task; may be 0.
+        expert_units: Layer widths of each expert.
         gate_units: Hidden widths of each gate.
-        last: Leaves the shared gate out.
-        activation: Activation of experts and of the gates' hidden layers.
+        last: Whether to omit the shared gate.
+        activation: Activation of the experts and the hidden layers of the gates.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, width)`, which everything reads, or `(batch, T + 1, width)`, the shared
-        vector last.
-    Output shape: `(batch, T + 1, width of an expert)`; T for the last level.
+    Input shape: `(batch, width)`, which all experts and gates read, or `(batch, T + 1, width)`, the
+        shared vector last.
+    Output shape: `(batch, T + 1, width of an expert)`, or T vectors for the last level.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ExtractionLevel(keras.layers.Layer):
         self.expert_units = expert_units
         both = num_shared + num_specific
         every = num_shared + num_tasks * num_specific
-        # Name, number of networks, their widths, width of a linear end.
+        # Name, number of networks, their layer widths, width of a linear output layer.
         rows: list[tuple[str, int, Sequence[int], int | None]] = [
             ("shared", num_shared, expert_units, None)
         ]
@@ -77,12 +77,12 @@ class ExtractionLevel(keras.layers.Layer):
             self.num_kernels += self.stacks[name].num_kernels
 
     def build(self, input_shape: Shape):
-        """Builds experts and gates, each kind in one stack."""
+        """Builds the experts and the gates, each stacked in one layer."""
         for name, stack in self.stacks.items():
             stack.build(self._shape_for(name, input_shape))
 
     def call(self, inputs):
-        """Runs the experts once and sums them for each task."""
+        """Computes the experts once and combines them for each task."""
         levels = len(inputs.shape) == 3
         tasks = inputs[:, : self.num_tasks] if levels else inputs
         shared = inputs[:, self.num_tasks] if levels else inputs
@@ -105,7 +105,7 @@ class ExtractionLevel(keras.layers.Layer):
         return (input_shape[0], self.num_tasks + more, self.expert_units[-1])
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts `(T·S_own + S_shared)·P(expert) + T·W·(S_own + S_shared)` parameters, `W·every` more."""
+        """Counts `(T·S_own + S_shared)·P(expert) + T·W·(S_own + S_shared)` parameters, plus `W·every`."""
         total = Work()
         for name, stack in self.stacks.items():
             work = stack.work(self._shape_for(name, input_shape))
@@ -117,9 +117,9 @@ class ExtractionLevel(keras.layers.Layer):
         return total
 
     def _own(self, tasks):
-        """Returns what the tasks' own experts give: (B, T · S_own, e)."""
+        """Returns the outputs of the task-specific experts: (B, T · S_own, e)."""
         if len(tasks.shape) == 3 and self.num_specific > 1:
-            # Each task's vector once for every expert of its own.
+            # Repeat the vector of each task for each of its experts.
             tasks = ops.stack([tasks] * self.num_specific, axis=2)
             count = self.num_tasks * self.num_specific
             tasks = ops.reshape(tasks, (-1, count, tasks.shape[-1]))
@@ -129,7 +129,7 @@ class ExtractionLevel(keras.layers.Layer):
         return ops.reshape(own, (-1, self.num_tasks, self.num_specific, own.shape[-1]))
 
     def _shape_for(self, name, input_shape):
-        """Returns the shape that one of the stacks reads."""
+        """Returns the input shape of one of the stacks."""
         width = check_known_width(self, input_shape)
         if name == "shared_gate":
             return (None, 1, width)

@@ -1,4 +1,4 @@
-"""Heads of a model of parallel networks: logits of each, and their mean."""
+"""Heads of parallel networks, whose logits are averaged."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from kranking._core import (
 from kranking.layers._contract._open_arguments import required_argument
 from kranking.layers._contract._work import Work, dense_work
 
-# By registered name: layers know nothing of losses.
+# By registered name, since layers must not import losses.
 _AUXILIARY_LOSSES = {
     "tri_bce": "kranking>TriBCE",
     "distillation": "kranking>SelfDistillation",
@@ -29,41 +29,44 @@ _AUXILIARY_LOSSES = {
 
 @serializable
 class MeanHeads(keras.layers.Layer):
-    """Returns each part of its input logits of its own, and their mean as the final ones.
+    """Computes logits for each part of the input and returns their mean.
 
     `z_p = x_p A_p + b_p` for the parts of `x = x_1 ‖ … ‖ x_P`. With `fusion="logit"`,
-    `z = (1/P) Σ_p z_p`; with `"prob"`, `σ(z) = (1/P) Σ_p σ(z_p)`. The parts are what parallel networks
-    give, such as the branches of a `Parallel`.
+    `z = (1/P) Σ_p z_p`; with `"prob"`, `σ(z) = (1/P) Σ_p σ(z_p)`. The parts are the outputs of
+    parallel networks, such as the branches of `Parallel`.
 
-    An auxiliary loss teaches the parts. `RankingModel` adds it to the training loss, and leaves it out of
+    An auxiliary loss supervises the parts. `RankingModel` adds it to the training loss, but not in
     `evaluate`, `predict` and exports; without a `RankingModel` it has no effect.
 
     Args:
-        num_tasks: Number of tasks T. `None` lets `RankingModel` fill it in; required if the layer
+        num_tasks: Number of tasks, T. `None` lets `RankingModel` fill it in; required if the layer
             is used on its own.
-        widths: Width of each part, in order. `None` cuts the input into equal parts.
-        num_parts: Number of equal parts P; `None` is the number of `widths`, or 2 without them.
-        fusion: `"logit"` or `"prob"`: what is averaged.
+        widths: Width of each part, in order. `None` splits the input into equal parts.
+        num_parts: Number of equal parts, P. `None` uses the number of `widths`, or 2 without
+            `widths`.
+        fusion: Whether to average logits, `"logit"`, or probabilities, `"prob"`.
         auxiliary_loss: `None`, `"tri_bce"` for `kranking.losses.TriBCE()`, `"distillation"` for
-            `kranking.losses.SelfDistillation()`, or an object like these: called with labels, final logits,
-            the parts' logits by name and sample weights, it gives a value for each task.
+            `kranking.losses.SelfDistillation()`, or a callable that takes labels, final logits, the
+            logits of the parts by name and sample weights, and returns one value per task.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Attributes:
-        auxiliary: After a call in training, logits `(batch, num_tasks)` by the names `"part_0"`,
-            `"part_1"`, …; otherwise, or without an auxiliary loss, empty. Each thread has its own.
+        auxiliary: After a call in training, a dict of logits `(batch, num_tasks)` with the keys
+            `"part_0"`, `"part_1"`, …; otherwise, or without an auxiliary loss, empty. Thread-local.
 
     Input shape: `(batch, width)`.
     Output shape: `(batch, num_tasks)`, logits.
-    Raises: `ValueError` at build if the parts do not add up to the input.
+    Raises: `ValueError` at build time if the widths of the parts do not sum to the width of the
+        input.
 
     >>> heads = kr.layers.MeanHeads(num_tasks=3, widths=(4, 2), auxiliary_loss="distillation")
     >>> tuple(heads(np.ones((2, 6), "float32"), training=True).shape), list(heads.auxiliary)
     ((2, 3), ['part_0', 'part_1'])
 
     Reference: [Zhu et al., 2023](https://doi.org/10.1145/3539618.3591988) and
-    [Li et al., 2024](https://arxiv.org/abs/2407.13349), which prints `"prob"` and runs `"logit"`
+    [Li et al., 2024](https://arxiv.org/abs/2407.13349), which has `"prob"` in the paper and
+    `"logit"` in the code
     """
 
     takes = "flat"
@@ -99,7 +102,7 @@ class MeanHeads(keras.layers.Layer):
         self._kept = Kept()
 
     def build(self, input_shape):
-        """Builds a projection for each part."""
+        """Builds one projection per part."""
         widths, tasks = self._check(input_shape)
         self.projections = []
         for index, width in enumerate(widths):
@@ -114,7 +117,7 @@ class MeanHeads(keras.layers.Layer):
 
     @property
     def auxiliary(self) -> dict[str, Any]:
-        """The parts' logits by name, as the last call in training left them."""
+        """The logits of the parts by name, from the last call in training."""
         return self._kept.logits
 
     @auxiliary.setter
@@ -133,7 +136,7 @@ class MeanHeads(keras.layers.Layer):
     def call(self, inputs, training=None):
         """Returns the final logits."""
         parts = self.part_logits(inputs)
-        # Kept from one call to the loss that reads it; what nobody will read would only leak.
+        # Stored only for the auxiliary loss to read; otherwise the tensors would leak.
         self._kept.logits = parts if training and self.auxiliary_loss is not None else {}
         wide = kops.wide(self.compute_dtype)
         stacked = ops.stack([ops.cast(part, wide) for part in parts.values()])  # (parts, B, T)
@@ -166,7 +169,7 @@ class MeanHeads(keras.layers.Layer):
         }
 
     def _check(self, input_shape) -> tuple[tuple[int, ...], int]:
-        """Returns the parts' widths and the number of tasks."""
+        """Returns the widths of the parts and the number of tasks."""
         width = check_known_width(self, input_shape)
         widths = self.widths
         if widths is None and width % self.num_parts == 0:
@@ -174,14 +177,14 @@ class MeanHeads(keras.layers.Layer):
         if widths is None or sum(widths) != width:
             parts = f"num_parts={self.num_parts}" if widths is None else f"widths={widths}"
             raise ValueError(
-                f"`{self.name}` needs parts that add up to the input's width; give `widths`. "
+                f"`{self.name}` needs parts that sum to the width of the input; pass `widths`. "
                 f"Received: {parts} for an input of width {width}"
             )
         return widths, required_argument(self, "num_tasks", "tasks")
 
 
 class Kept(threading.local):
-    """What a call leaves for the loss: one for each thread, since replicas of a model are threads."""
+    """Thread-local logits passed from a call to the loss, since replicas of a model run in threads."""
 
     def __init__(self):
         self.logits: dict[str, Any] = {}
@@ -191,7 +194,7 @@ class Kept(threading.local):
 
 
 def _loss_of(given: Any) -> Callable | None:
-    """Returns the auxiliary loss from its name, its configuration or itself."""
+    """Returns the auxiliary loss for a name, a configuration or a callable."""
     if isinstance(given, str):
         check_choice("auxiliary_loss", given, list(_AUXILIARY_LOSSES))
         return keras.saving.get_registered_object(_AUXILIARY_LOSSES[given])()  # pyright: ignore
@@ -206,5 +209,5 @@ def _loss_of(given: Any) -> Callable | None:
 
 
 def _log_sum_sigmoid(logits):
-    """Returns `log Σ_p σ(z_p)`, finite where every probability is next to 0."""
+    """Returns `log Σ_p σ(z_p)`, which stays finite if all probabilities are close to 0."""
     return ops.logsumexp(-ops.softplus(-logits), axis=0)

@@ -1,4 +1,4 @@
-"""Heads of several tasks on shared experts, a gate per task."""
+"""Multi-gate mixture of experts (MMoE)."""
 
 from collections.abc import Sequence
 
@@ -20,16 +20,16 @@ from kranking.layers.heads._expert_heads import ExpertHeads
 
 @serializable
 class MultiGateMixtureOfExperts(ExpertHeads):
-    """Returns one logit per task (MMoE): each task weighs the same experts by a gate of its own.
+    """Multi-gate mixture of experts (MMoE): one logit per task, from shared experts and a gate per task.
 
-    `logit_t = tower_t(Σ_e softmax(gate_t(x))_e · expert_e(x))`, where `tower_t` ends in a projection to
-    one number, and `gate_t(x) = x G_t` unless `gate_units` are given.
+    `logit_t = tower_t(Σ_e softmax(gate_t(x))_e · expert_e(x))`, where `tower_t` ends with a
+    projection to one logit, and `gate_t(x) = x G_t` unless `gate_units` is set.
 
     Args:
         num_tasks: Number of tasks. `None` lets `RankingModel` fill it in; required if the layer is
             used on its own.
-        num_experts: Number of experts `K`.
-        expert_units: Widths of each expert.
+        num_experts: Number of experts, `K`.
+        expert_units: Layer widths of each expert.
         gate_units: Hidden widths of each gate, with biases. Empty for the linear gate of the paper.
             The last projection of a gate never has a bias.
         tower_units: Hidden widths of each task's tower, before its logit.
@@ -73,7 +73,7 @@ class MultiGateMixtureOfExperts(ExpertHeads):
         self.num_experts = num_experts
 
     def build(self, input_shape: Shape):
-        """Builds experts, gates and towers, each kind in one stack."""
+        """Builds the experts, gates and towers, each stacked in one layer."""
         width = check_known_width(self, input_shape)
         self.experts, self.gates, self.towers = self._stacks()
         self.experts.build((None, width))
@@ -82,13 +82,13 @@ class MultiGateMixtureOfExperts(ExpertHeads):
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: width})
 
     def call(self, inputs):
-        """Runs the experts once and sums them for each task."""
+        """Computes the experts once and combines them for each task."""
         weights = softmax_gates(self.gates(inputs))  # (B, T, K)
         mixed = ops.matmul(weights, self.experts(inputs))
         return ops.reshape(self.towers(mixed), (-1, weights.shape[1]))
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts `K · P(expert) + T · W · K + T · P(tower)` parameters, and `2TKe` FLOPs for the sums."""
+        """Counts `K · P(expert) + T · W · K + T · P(tower)` parameters and `2TKe` FLOPs for the sums."""
         width, output = check_known_width(self, input_shape), self.expert_units[-1]
         experts, gates, towers = self._stacks()
         tasks = towers.count
@@ -105,7 +105,7 @@ class MultiGateMixtureOfExperts(ExpertHeads):
         }
 
     def _stacks(self):
-        """Returns the experts, the gates and the towers, not built."""
+        """Returns the unbuilt experts, gates and towers."""
         tasks = self._task_count()
         rows = {
             "experts": (self.num_experts, self.expert_units, None, True),

@@ -1,4 +1,4 @@
-"""Heads of several tasks on experts of their own and shared ones, in levels."""
+"""Progressive layered extraction (PLE)."""
 
 from collections.abc import Sequence
 
@@ -20,22 +20,23 @@ from kranking.layers.heads._extraction_level import ExtractionLevel
 
 @serializable
 class ProgressiveLayeredExtraction(ExpertHeads):
-    """Returns one logit per task (PLE): a task weighs its own experts and the shared ones, level by level.
+    """Progressive layered extraction (PLE): levels of task-specific and shared experts, one logit per task.
 
-    A level gives each task `z_t = Σ_e softmax(x_t G_t)_e · expert_e` over its own experts, which read
-    `x_t`, and the shared experts, which read `x_s`; and the next level's
-    `x_s = Σ_e softmax(x_s G_s)_e · expert_e` over the experts of *all* tasks and the shared ones. The
-    first level's `x_t` and `x_s` are the input, later `x_t = z_t`. The last level has no shared gate,
-    and `logit_t = tower_t(z_t)`. One level is customized gate control (CGC).
+    A level computes `z_t = Σ_e softmax(x_t G_t)_e · expert_e` for each task, over its own experts,
+    which read `x_t`, and the shared experts, which read `x_s`. The input of the shared experts of
+    the next level is `x_s = Σ_e softmax(x_s G_s)_e · expert_e` over the experts of *all* tasks and
+    the shared ones. `x_t` and `x_s` of the first level are the input of the layer; later
+    `x_t = z_t`. The last level has no shared gate, and `logit_t = tower_t(z_t)`. One level is
+    customized gate control (CGC).
 
     Args:
         num_tasks: Number of tasks. `None` lets `RankingModel` fill it in; required if the layer is
             used on its own.
         num_levels: Number of levels.
         num_shared_experts: Number of shared experts of each level.
-        num_specific_experts: Number of experts of each task's own in each level. 0 with one level is
-            `MultiGateMixtureOfExperts`.
-        expert_units: Widths of each expert.
+        num_specific_experts: Number of task-specific experts per task in each level. 0 with one
+            level is equivalent to `MultiGateMixtureOfExperts`.
+        expert_units: Layer widths of each expert.
         gate_units: Hidden widths of each gate, with biases. Empty for the linear gate of the paper.
             The last projection of a gate never has a bias.
         tower_units: Hidden widths of each task's tower, before its logit.
@@ -94,13 +95,13 @@ class ProgressiveLayeredExtraction(ExpertHeads):
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: width})
 
     def call(self, inputs):
-        """Runs the levels, then each task's tower."""
+        """Applies the levels, then the tower of each task."""
         for level in self.levels:
             inputs = level(inputs)
         return ops.reshape(self.towers(inputs), (-1, self.towers.count))
 
     def work(self, input_shape: Shape) -> Work:
-        """Sums the work of the levels and the towers'.
+        """Sums the work of the levels and the towers.
 
         A level of input width W counts `(T·S_specific + S_shared) · P(expert)` and
         `T·W·(S_specific + S_shared)` parameters, and `W·(T·S_specific + S_shared)` unless it is the last.
@@ -119,7 +120,7 @@ class ProgressiveLayeredExtraction(ExpertHeads):
         }
 
     def _parts(self):
-        """Returns the levels and the towers, not built."""
+        """Returns the unbuilt levels and towers."""
         tasks = self._task_count()
         levels, first = [], 0
         for index in range(self.num_levels):

@@ -1,4 +1,4 @@
-"""Heads of several tasks on one shared vector."""
+"""Shared-bottom heads."""
 
 from collections.abc import Sequence
 
@@ -18,14 +18,14 @@ from kranking.layers.heads._task_heads import TaskHeads
 
 @serializable
 class SharedBottom(TaskHeads):
-    """Returns one logit per task from one shared vector.
+    """Shared-bottom heads: one logit per task, from one shared vector.
 
     `logit_t = tower_t(h) · w_t + b_t`; without towers, `logit_t = h · w_t + b_t`.
 
     Args:
         num_tasks: Number of tasks. `None` lets `RankingModel` fill it in; required if the layer is
             used on its own.
-        tower_units: Widths of an MLP of each task's own. Empty: no tower.
+        tower_units: Hidden widths of each task's tower. Empty for no towers.
         activation: Activation of the towers.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -50,7 +50,7 @@ class SharedBottom(TaskHeads):
         super().__init__(num_tasks, tower_units, activation, kernel_initializer, **kwargs)
 
     def build(self, input_shape: Shape):
-        """Builds the towers and the logits: all tasks in one projection if there is no tower."""
+        """Builds the towers and the logit projections, one for all tasks if there are no towers."""
         width = check_known_width(self, input_shape)
         tasks = self._task_count()
         per_task = len(self.tower_units) + 1

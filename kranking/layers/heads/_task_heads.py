@@ -1,4 +1,4 @@
-"""What heads with a tower per task share: the number of tasks, the towers' widths, a logit per task."""
+"""Base class of heads with a tower per task."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from kranking.layers._contract._open_arguments import required_argument
 
 
 class TaskHeads(keras.layers.Layer):
-    """Abstract: one logit per task from a flat vector, through a tower for each task."""
+    """Base class: one logit per task from a flat vector, with a tower per task."""
 
     takes = "flat"
     gives = "flat"
@@ -35,7 +35,7 @@ class TaskHeads(keras.layers.Layer):
         return (input_shape[0], self._task_count())
 
     def get_config(self):
-        """Returns the constructor arguments that all of them share."""
+        """Returns the shared constructor arguments."""
         return {
             **super().get_config(),
             "num_tasks": self.num_tasks,

@@ -1,4 +1,4 @@
-"""Weights for pairs of values: the wide part of Wide & Deep, and the codebooks of MemoNet."""
+"""Memorization of value pairs: the wide part of Wide & Deep, and the codebooks of MemoNet."""
 
 from kranking.layers.memorization._crossed_features import CrossedFeatures as CrossedFeatures
 from kranking.layers.memorization._hc_net import HCNet as HCNet

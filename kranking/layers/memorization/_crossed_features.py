@@ -1,4 +1,4 @@
-"""The wide part of Wide & Deep: one weight per pair of values."""
+"""Crossed features, the wide part of Wide & Deep."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -16,26 +16,27 @@ from kranking.layers._contract._work import Work, table_work
 
 @serializable
 class CrossedFeatures(keras.layers.Layer):
-    """Sums one learned weight per pair of categorical values: cross-product features.
+    """Hashed cross-product features of Wide & Deep: one learned weight per pair of categorical values.
 
-    `y_t = Σ_(i,j) w_t[hash(x_i, x_j, p) mod num_buckets]`, over the pairs `p = (i, j)` of columns. A
-    pair of values has a weight of its own, as the paper's cross-product transformation has, unless it
-    shares its bucket of the one table with others: give it several times as many buckets as there are
-    frequent pairs of values. The sum is taken in float32.
+    `y_t = Σ_(i,j) w_t[hash(x_i, x_j, p) mod num_buckets]`, over the pairs `p = (i, j)` of columns.
+    All pairs share one table. Except for hash collisions, each pair of values has its own weight,
+    as in the cross-product transformation of the paper: use several times as many buckets as there
+    are frequent pairs of values. The sum is computed in float32.
 
     Args:
-        pairs: Pairs of positions of columns, or `"all"` for every two columns.
-        num_buckets: Rows of the table, which all pairs share.
+        pairs: Pairs of column positions, or `"all"` for all pairs of columns.
+        num_buckets: Number of rows of the shared table.
         num_tasks: Number of outputs. `None` lets `RankingModel` fill it in; required if the layer
             is used on its own.
-        initializer: Initializer of the table. From zeros, pairs never seen in training say nothing.
+        initializer: Initializer of the table. With zeros, pairs unseen in training contribute
+            nothing.
         regularizer: Regularizer of the table.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, columns)`, ids, in a `RankingModel` the table rows of the single-valued
-        categoricals, in order.
+    Input shape: ids `(batch, columns)`; in a `RankingModel`, the table rows of the single-valued
+        categorical features, in order.
     Output shape: `(batch, num_tasks)`.
-    Raises: `ValueError` at build if a pair names a column that is not there.
+    Raises: `ValueError` at build time if a pair refers to a missing column.
 
     >>> layer = kr.layers.CrossedFeatures(pairs=[(0, 2)], num_buckets=1000, num_tasks=1)
     >>> tuple(layer(np.array([[3, 1, 4], [1, 5, 9]], "int32")).shape)
@@ -59,7 +60,7 @@ class CrossedFeatures(keras.layers.Layer):
         pairs = check_pairs(pairs)
         check_positive_int("num_buckets", num_buckets)
         check_positive_int("num_tasks", num_tasks, optional=True)
-        # Without autocast the table stays in float32: only the weights that are read are cast.
+        # Without autocast the table stays in float32: only the looked-up weights are cast.
         super().__init__(autocast=False, **kwargs)
         self.pairs = pairs
         self.num_buckets = num_buckets
@@ -79,9 +80,9 @@ class CrossedFeatures(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: input_shape[-1]})
 
     def call(self, inputs):
-        """Hashes every pair and sums the weights found."""
+        """Hashes all pairs and sums their weights."""
         left, right = (ops.take(inputs, columns, axis=1) for columns in self._columns)
-        # The pair's number keeps apart equal rows of different columns.
+        # The index of the pair distinguishes equal ids of different columns.
         salts = np.arange(self._columns.shape[1], dtype="int32")
         buckets = kops.hash_pairs(left, right, salts, self.num_buckets)  # (batch, pairs)
         weights = ops.cast(kops.take_rows(self.table, buckets), kops.wide(self.compute_dtype))
@@ -93,7 +94,7 @@ class CrossedFeatures(keras.layers.Layer):
         return (input_shape[0], required_argument(self, "num_tasks", "tasks"))
 
     def compute_output_spec(self, inputs):
-        """Returns the output's shape in the compute dtype, whatever integers come in."""
+        """Returns the output spec in the compute dtype, independent of the integer type of the ids."""
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
 
     def work(self, input_shape: Shape) -> Work:
@@ -117,7 +118,7 @@ class CrossedFeatures(keras.layers.Layer):
         columns = input_shape[-1] if len(input_shape) == 2 else None
         if columns is None or columns < 2:
             raise ValueError(
-                f"`{self.name}` takes ids (batch, columns), of two columns or more. "
+                f"`{self.name}` takes ids (batch, columns) with at least two columns. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
         if self.pairs == "all":
@@ -132,7 +133,7 @@ class CrossedFeatures(keras.layers.Layer):
 
 
 def check_pairs(pairs: Any) -> Any:
-    """Returns `"all"`, or the pairs as tuples; raises `ValueError` unless each is valid and occurs once."""
+    """Returns `"all"`, or the pairs as tuples; raises `ValueError` unless all are valid and distinct."""
     if isinstance(pairs, str) and pairs == "all":
         return pairs
     good = isinstance(pairs, list | tuple) and len(pairs) > 0
@@ -140,7 +141,7 @@ def check_pairs(pairs: Any) -> Any:
     good = good and all(type(i) is int and i >= 0 for pair in pairs for i in pair)
     if not good or any(len({*pair}) < 2 for pair in pairs) or _twice(pairs):
         raise ValueError(
-            '`pairs` must be "all", or pairs of different column positions, each pair once. '
+            '`pairs` must be "all" or a list of distinct pairs of different column positions. '
             f"Received: pairs={pairs!r}"
         )
     return tuple(tuple(pair) for pair in pairs)

@@ -1,4 +1,4 @@
-"""The memory of MemoNet: a codebook that pairs of values share."""
+"""HCNet of MemoNet: a hashed codebook shared by pairs of values."""
 
 from typing import Any
 
@@ -17,27 +17,27 @@ RESTORES = ("linear", "attentive")
 
 @serializable
 class HCNet(keras.layers.Layer):
-    """Remembers a vector for every pair of values, in codewords that pairs share by several hashes.
+    """HCNet of MemoNet: memorizes a vector per pair of values in a shared codebook with several hashes.
 
-    For each pair of fields i < j, `h` = `num_hashes` hashes of `(i, x_i, j, x_j)` pick codewords from one
-    codebook, and `v_ij = (‖_h codeword_h) A`. Attentive restoring multiplies the codewords by
-    `W₂ relu(W₁ [E_i ‖ E_j])` first. Then each field sums its pairs, `V_i = Σ_(j≠i) a_ij v_ij`, with
-    `a = W₂' relu(W₁' vec(E))`. No kernel has a bias.
+    For each pair of fields i < j, m = `num_hashes` hashes of `(i, x_i, j, x_j)` select codewords
+    from one codebook, and `v_ij = (‖_h codeword_h) A`. Attentive restoring multiplies the codewords
+    by `W₂ relu(W₁ [E_i ‖ E_j])` first. Then the pairs of each field are summed,
+    `V_i = Σ_(j≠i) a_ij v_ij`, with `a = W₂' relu(W₁' vec(E))`. There are no biases.
 
-    The output is `V` alone; MemoNet reads `E ‖ V`. The hash is `kranking.ops.hash_pairs`, not that of the
-    authors' code, which works on strings, so codebooks cannot be exchanged with it.
+    The output is `V` only; MemoNet uses `E ‖ V`. The hash is `kranking.ops.hash_pairs` instead of
+    the string hash of the authors' code, so codebooks are not interchangeable with it.
 
     Args:
-        num_codewords: Rows of the codebook, n.
-        codeword_dim: Width of a codeword, l. `None` takes the embeddings' dim.
-        num_hashes: Number of codewords that make one pair's memory, m.
-        restore: `"linear"` or `"attentive"`: the paper's LMR and AMR.
+        num_codewords: Number of rows of the codebook, n.
+        codeword_dim: Width of a codeword, l. `None` uses the dim of the embeddings.
+        num_hashes: Number of codewords per pair, m.
+        restore: `"linear"` or `"attentive"`, LMR and AMR in the paper.
         codebook_initializer: Initializer of the codebook.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: a list of ids `(batch, fields)`, int32 and not negative, and the same fields' embeddings
-        `(batch, fields, dim)`.
+    Input shape: a list of non-negative int32 ids `(batch, fields)` and the embeddings of the same
+        fields `(batch, fields, dim)`.
     Output shape: `(batch, fields · dim)`.
 
     >>> layer = kr.layers.HCNet(num_codewords=1000)
@@ -74,7 +74,7 @@ class HCNet(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
-        """Creates the codebook and the kernels, and lists the pairs."""
+        """Creates the codebook, the kernels and the indices of the pairs."""
         fields, dim = self._split(input_shape)
         self._left, self._right, self._pairs_of = _pairs(fields)
         count = len(self._left)
@@ -83,7 +83,7 @@ class HCNet(keras.layers.Layer):
             shape=(self.num_codewords, self._codeword_dim(dim)),
             initializer=fresh(self.codebook_initializer),
             name="codebook",
-            autocast=False,  # a cast of the few rows that are read costs less
+            autocast=False,  # casting only the looked-up rows is cheaper
         )
         self.kernels = {}
         for index, (name, (inputs, units, _)) in enumerate(self._sizes(fields, dim).items()):
@@ -98,7 +98,7 @@ class HCNet(keras.layers.Layer):
             self.kernels[name].build((None, inputs))
 
     def call(self, inputs):
-        """Reads each pair's memory, restores it, and sums what belongs to a field."""
+        """Looks up and restores the memory of all pairs, and sums it per field."""
         ids, embeddings = inputs
         fields, dim = embeddings.shape[1:]
         memory = self._memory(ids)
@@ -121,14 +121,15 @@ class HCNet(keras.layers.Layer):
         return (shapes_of(input_shape)[1][0], fields * dim)
 
     def work(self, input_shape) -> Work:
-        """Counts `n·l + m·l·d + (Fd)² + Fd·P` parameters and `4d² + 2d·m·l` of attentive restoring.
+        """Counts `n·l + m·l·d + (Fd)² + Fd·P` parameters, plus `4d² + 2d·m·l` for attentive restoring.
 
-        With P pairs, `P·2ml·d + 2(Fd)² + 2Fd·P` FLOPs, and `P(8d² + 4d·ml)` of attentive restoring.
+        With P pairs, `P·2ml·d + 2(Fd)² + 2Fd·P` FLOPs, plus `P(8d² + 4d·ml)` for attentive
+        restoring.
         """
         fields, dim = self._split(input_shape)
         pairs = fields * (fields - 1) // 2
         codewords = pairs * self.num_hashes * self._codeword_dim(dim)
-        # The codewords; weighted pairs; twice as many at their fields; the output.
+        # The codewords; the weighted pairs, once and again per field (twice as many); the output.
         kept = codewords + 3 * pairs * dim + fields * dim
         if self.restore == "attentive":
             kept += codewords + 2 * pairs * dim  # their product with the attention, [E_i ‖ E_j]
@@ -154,13 +155,13 @@ class HCNet(keras.layers.Layer):
         shapes = shapes_of(input_shape)
         if len(shapes) != 2 or shapes[0][1:] != shapes[1][1:2]:
             raise ValueError(
-                f"`{self.name}` takes a list of ids (batch, fields) and embeddings (batch, fields, dim). "
+                f"`{self.name}` takes ids (batch, fields) and embeddings (batch, fields, dim). "
                 f"Received: input_shape={shapes}"
             )
         fields, dim = check_tokens(self, shapes[1])
         if fields < 2:
             raise ValueError(
-                f"`{self.name}` needs two fields or more, to have pairs of them. "
+                f"`{self.name}` needs at least two fields, since it reads pairs. "
                 f"Received: input_shape={shapes}"
             )
         return fields, dim
@@ -183,7 +184,7 @@ class HCNet(keras.layers.Layer):
         return sizes
 
     def _memory(self, ids):
-        """Returns each pair's codewords side by side, (B, P, m · l)."""
+        """Returns the concatenated codewords of each pair, (B, P, m · l)."""
         left, right = (
             ops.expand_dims(ops.take(ids, side, axis=1), -1) for side in (self._left, self._right)
         )
@@ -195,7 +196,7 @@ class HCNet(keras.layers.Layer):
 
 
 def _pairs(fields: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the two fields of each pair i < j, and the pairs of each field, field after field."""
+    """Returns the two fields of each pair i < j, and the pair indices of each field, concatenated."""
     left, right = (side.astype("int32") for side in np.triu_indices(fields, 1))
     pairs_of = [np.flatnonzero((left == field) | (right == field)) for field in range(fields)]
     return left, right, np.concatenate(pairs_of).astype("int32")

@@ -1,4 +1,4 @@
-"""Layers that mix tokens: DHEN, Wukong, RankMixer, MLP-Mixer and convolutions."""
+"""Token-mixing layers: DHEN, Wukong, RankMixer, MLP-Mixer and convolutions."""
 
 from kranking.layers.mixing._convolution_interaction import (
     ConvolutionInteraction as ConvolutionInteraction,

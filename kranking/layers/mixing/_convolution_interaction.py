@@ -1,4 +1,4 @@
-"""Convolution over the picture that tokens make, a module of DHEN."""
+"""Convolution over tokens, an interaction module of DHEN."""
 
 from collections.abc import Sequence
 
@@ -13,19 +13,19 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class ConvolutionInteraction(keras.layers.Layer):
-    """Convolves tokens as a picture of one channel, `tokens` high and `dim` wide.
+    """Convolution over tokens as a single-channel image, `tokens` high and `dim` wide.
 
-    `Y_td = g(Σ_ij K_ij X_(t+i-p),(d+j-q) + b)`, with zeros around the picture so that its size stays; `p`
-    and `q` center the kernel. Neighbours in the list of tokens interact, and so do neighbouring channels:
-    the order of both matters, unlike in other interactions.
+    `Y_td = g(Σ_ij K_ij X_(t+i-p),(d+j-q) + b)`, with zero padding that keeps the size; `p` and `q`
+    center the kernel. Neighboring tokens and neighboring channels interact, so the order of both
+    matters, unlike in other interactions.
 
-    DHEN names this module and does not say more: size of the kernel, channels and activation are
-    unverified. With one channel in and one out it is a stencil, so it is computed as one, a sum of shifted
-    copies in float32, and has no matrix product to count.
+    The DHEN paper mentions this module without details: kernel size, channels and activation are
+    unverified. With one input and one output channel it is a stencil, computed as a sum of shifted
+    copies in float32, so it has no matrix products.
 
     Args:
-        kernel_size: Height of the kernel, in tokens, and its width, in channels d.
-        activation: Activation `g`.
+        kernel_size: Height of the kernel, in tokens, and width, in channels.
+        activation: Activation function `g`.
         kernel_initializer: Initializer of `K`.
         bias_initializer: Initializer of `b`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -55,7 +55,7 @@ class ConvolutionInteraction(keras.layers.Layer):
         kernel_size = check_positive_ints("kernel_size", kernel_size)
         if len(kernel_size) != 2:
             raise ValueError(
-                f"`kernel_size` must be a height and a width. Received: kernel_size={kernel_size}"
+                f"`kernel_size` must be (height, width). Received: kernel_size={kernel_size}"
             )
         super().__init__(**kwargs)
         self.kernel_size = kernel_size
@@ -64,7 +64,7 @@ class ConvolutionInteraction(keras.layers.Layer):
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape: Shape):
-        """Creates the kernel, in the shape that a `keras.layers.Conv2D` gives it, and the bias."""
+        """Creates the kernel, of the shape of a `keras.layers.Conv2D` kernel, and the bias."""
         tokens, dim = check_tokens(self, input_shape)
         self.kernel = self.add_weight(
             shape=(*self.kernel_size, 1, 1),
@@ -77,11 +77,11 @@ class ConvolutionInteraction(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens, 2: dim})
 
     def call(self, inputs):
-        """Adds up the shifted tokens."""
+        """Computes the convolution as a weighted sum of shifted copies."""
         wide = kops.wide(self.compute_dtype)
         tokens, dim = inputs.shape[1:]
         height, width = self.kernel_size
-        # What is odd goes behind, as everywhere in Keras.
+        # Extra padding goes at the end, as with "same" padding in Keras.
         around = [((size - 1) // 2, size // 2) for size in self.kernel_size]
         padded = ops.pad(ops.cast(inputs, wide), ((0, 0), *around))
         kernel = ops.cast(self.kernel, wide)
@@ -96,7 +96,7 @@ class ConvolutionInteraction(keras.layers.Layer):
         return input_shape
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts `k_h·k_w + 1` parameters; shifted sums are no matrix product."""
+        """Counts `k_h·k_w + 1` parameters and no matrix products."""
         tokens, dim = check_tokens(self, input_shape)
         height, width = self.kernel_size
         padded = (tokens + height - 1) * (dim + width - 1)

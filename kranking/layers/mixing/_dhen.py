@@ -1,4 +1,4 @@
-"""Deep hierarchical ensemble network: layers of interaction modules."""
+"""Deep hierarchical ensemble network (DHEN)."""
 
 from collections.abc import Sequence
 
@@ -18,28 +18,29 @@ from kranking.layers.mixing._dhen_plan import (
 
 @serializable
 class DHEN(keras.layers.Layer):
-    """Stacks ensembles of interaction modules, written as a list of lists.
+    """Deep hierarchical ensemble network (DHEN): stacked ensembles of interaction modules.
 
-    `X[n+1] = Norm(Ensᵢ Intₙᵢ(X[n]) + ShortCut(X[n]))`: each inner list is a `DHENLayer`, whose settings
-    are shared by all. Modules may differ from layer to layer. Raw numbers reach every module that takes
-    `"numeric"`, in any layer. Other views of the fields, such as the ids of `HCNet`, reach the first layer,
-    whose tokens are the fields'; later ones read what it has mixed.
+    `X[n+1] = Norm(Ensᵢ Intₙᵢ(X[n]) + ShortCut(X[n]))`: each inner list of modules is a `DHENLayer`,
+    and all layers share the settings. Modules may differ between layers. Raw numeric features are
+    passed to every module that takes `"numeric"`, in any layer. Other views of the fields, such as
+    the ids of `HCNet`, are only available in the first layer, whose tokens are the fields; later
+    layers read mixed tokens.
 
-    A module that does not ask for raw numbers gets them through a chain:
+    To pass raw numeric features to a module that does not take them, use
     `keras.Sequential([Concatenate(("flat", "numeric")), CrossNetwork()])`.
 
     Args:
-        modules: Lists of Keras layers, one list per layer.
-        num_tokens: Number of tokens of each module. `None` keeps the input's number.
+        modules: List of lists of Keras layers, one inner list per DHEN layer.
+        num_tokens: Number of output tokens of each module. `None` keeps the number of input tokens.
         ensemble: `"concat"`, `"sum"` or `"weighted_sum"`.
         norm: `"layer"` or `None`.
         epsilon: Epsilon of the norms.
-        kernel_initializer: Initializer of the projections that the layers add.
+        kernel_initializer: Initializer of the projections added by the layers.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, tokens, dim)`; or a list of it and the other views that modules take, in the
-        order of `takes`, such as raw numbers `(batch, n)` for `"numeric"`.
-    Output shape: `(batch, tokens, dim)`, with the last layer's number of tokens.
+    Input shape: `(batch, tokens, dim)`, or a list of it and the other views that modules take, in
+        the order of `takes`, such as raw numeric features `(batch, n)` for `"numeric"`.
+    Output shape: `(batch, tokens, dim)`, with the number of tokens of the last layer.
     Raises: `ValueError` if a module of a later layer takes a view of the fields.
 
     >>> layer = kr.layers.DHEN(
@@ -55,7 +56,7 @@ class DHEN(keras.layers.Layer):
     """
 
     gives = "tokens"
-    shows_fields = False  # its modules' flat vector is that of the tokens
+    shows_fields = False  # the flat vector of its modules is the flattened tokens
 
     def __init__(
         self,
@@ -70,13 +71,13 @@ class DHEN(keras.layers.Layer):
         good = isinstance(modules, list | tuple) and len(modules) > 0
         if not good or not all(isinstance(each, list | tuple) for each in modules):
             raise ValueError(
-                "`modules` must be a list of lists of Keras layers, one list per layer, not empty. "
+                "`modules` must be a non-empty list of lists of Keras layers, one list per layer. "
                 f"Received: modules={modules!r}"
             )
         once = {id(module) for each in modules for module in each}
         if len(once) < sum(map(len, modules)):
             raise ValueError(
-                "`modules` must be different layers: one layer twice would share its weights. "
+                "`modules` must be distinct layers: a repeated layer would share its weights. "
                 f"Received: {[module.name for each in modules for module in each]}"
             )
         super().__init__(**kwargs)
@@ -91,7 +92,7 @@ class DHEN(keras.layers.Layer):
             if index:
                 check_later_modules(each, index)
             initializer = fresh(self.kernel_initializer, first)
-            first += len(each) + 1  # a projection per module, and the shortcut's
+            first += len(each) + 1  # one projection per module, and the shortcut
             self.steps.append(
                 DHENLayer(
                     each,
@@ -112,23 +113,23 @@ class DHEN(keras.layers.Layer):
 
     @property
     def inner_layers(self):
-        """What it holds: the number of tasks and auxiliary losses pass through."""
+        """The inner layers, to which the number of tasks and auxiliary losses are propagated."""
         return self.steps
 
     def build(self, input_shape):
-        """Builds every layer."""
+        """Builds all layers."""
         for step, shape in self._shapes(input_shape):
             step.build(shape)
 
     def call(self, inputs, training=None):
-        """Runs the layers, each with the views that it takes beside the tokens."""
+        """Applies the layers, each with the tokens and the other views that it takes."""
         given = by_view(self.takes, inputs)
         for step in self.steps:
             given["tokens"] = step(select_inputs(given, step.takes))
         return given["tokens"]
 
     def compute_output_shape(self, input_shape):
-        """Returns the last layer's output shape."""
+        """Returns the output shape of the last layer."""
         step, shape = self._shapes(input_shape)[-1]
         return step.compute_output_shape(shape)
 

@@ -1,4 +1,4 @@
-"""The cross network among DHEN's interaction modules."""
+"""Cross network module of DHEN."""
 
 import keras
 from keras import ops
@@ -11,12 +11,12 @@ from kranking.layers._contract._work import Work, dense_work
 
 @serializable
 class DHENCross(keras.layers.Layer):
-    """Multiplies all tokens, as one vector, with a linear map of themselves.
+    """Cross network module of DHEN: multiplies the flattened tokens by a linear map of themselves.
 
-    `y = x ⊙ (x A + b)` with `x = vec(X)`, reshaped to tokens again. This is one step of `CrossNetwork`
-    without its skip, which `DHENLayer` adds for all of its modules at once. The paper's equation 7
-    prints a product of matrices instead: that reading is `GramCross`. Products stay in float32 under
-    mixed precision.
+    `y = x ⊙ (x A + b)` with `x = vec(X)`, reshaped to tokens again. This is one step of
+    `CrossNetwork` without the skip connection, which `DHENLayer` adds for all modules together.
+    Equation 7 of the paper has a matrix product instead, which `GramCross` implements. Products are
+    computed in float32 under mixed precision.
 
     Args:
         kernel_initializer: Initializer of `A`.
@@ -53,7 +53,7 @@ class DHENCross(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens, 2: dim})
 
     def call(self, inputs):
-        """Multiplies the tokens with their map."""
+        """Multiplies the tokens by their linear map."""
         wide = kops.wide(self.compute_dtype)
         count, dim = inputs.shape[1:]
         flat = ops.reshape(inputs, (-1, count * dim))

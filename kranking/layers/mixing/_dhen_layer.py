@@ -1,4 +1,4 @@
-"""One layer of DHEN: an ensemble of interaction modules."""
+"""DHEN layer: an ensemble of interaction modules."""
 
 from collections.abc import Sequence
 
@@ -30,30 +30,32 @@ ENSEMBLES = ("concat", "sum", "weighted_sum")
 
 @serializable
 class DHENLayer(keras.layers.Layer):
-    """Lets several interaction modules read the same tokens and joins what they give.
+    """DHEN layer: an ensemble of interaction modules that read the same tokens.
 
-    `Y = Norm(Ensᵢ Intᵢ(X) + ShortCut(X))`. Any layer is a module. One that gives other than its share
-    `lᵢ` of tokens is followed by a `TokenLinear`; one that takes a flat vector reads `vec(X)`; one that
-    gives a vector of width `h` is followed by a projection `h → lᵢ · dim`, without bias, cut into tokens.
-    What a module takes beside, such as raw numbers or ids, the layer takes for it.
-    `ShortCut` is the identity if the output has as many tokens as the input, otherwise a `TokenLinear`.
-
-    By default the shares keep the number of tokens: `"concat"` splits the input's number evenly among
-    the modules that were not told theirs (at least one each), and in a sum each gives as many as come
-    in. Modules' own `field_dims` and `num_tokens` are filled in where they are `None`.
+    `Y = Norm(Ensᵢ Intᵢ(X) + ShortCut(X))`. Any Keras layer can be a module. A module that takes a
+    flat vector reads `vec(X)`. If a module outputs a number of tokens other than its share `lᵢ`, a
+    `TokenLinear` follows; if it outputs a vector of width `h`, a projection `h → lᵢ · dim` without
+    bias follows, reshaped to tokens. The layer also takes the other views that its modules take,
+    such as raw numeric features or ids. `ShortCut` is the identity if the output has as many tokens
+    as the input, otherwise a `TokenLinear`. By default the layer keeps the number of tokens:
+    `"concat"` splits it evenly among the modules without an explicit `num_tokens` (at least one
+    each), and in a sum each module outputs as many tokens as the input has. `field_dims` and
+    `num_tokens` of modules are filled in if they are `None`.
 
     Args:
-        modules: Keras layers, one or more. The attribute is `blocks`.
-        num_tokens: Number of tokens of each module, or a list of one number per module. `None` as above.
-        ensemble: `"concat"` joins on the token axis, in the order of the modules; `"sum"` adds;
-            `"weighted_sum"` adds with a learned weight per module, at first 1.
-        norm: `"layer"` for LayerNorm over dim, which the paper names as one choice, or `None`.
+        modules: List of one or more Keras layers, stored in the attribute `blocks`.
+        num_tokens: Number of output tokens of each module, or a list of one number per module.
+            `None` selects the default above.
+        ensemble: `"concat"` concatenates along the token axis, in the order of the modules; `"sum"`
+            adds; `"weighted_sum"` adds with a learned weight per module, initialized to 1.
+        norm: `"layer"` for layer normalization over dim, which the paper mentions as an option, or
+            `None`.
         epsilon: Epsilon of the norm.
-        kernel_initializer: Initializer of the projections that the layer adds.
+        kernel_initializer: Initializer of the projections added by the layer.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, tokens, dim)`; or a list of it and the other views that modules take, in the
-        order of `takes`, such as raw numbers `(batch, n)` for `"numeric"`.
+    Input shape: `(batch, tokens, dim)`, or a list of it and the other views that modules take, in
+        the order of `takes`, such as raw numeric features `(batch, n)` for `"numeric"`.
     Output shape: `(batch, Σ lᵢ, dim)` for `"concat"`, otherwise `(batch, l, dim)`.
 
     >>> layer = kr.layers.DHENLayer([kr.layers.DHENCross(), kr.layers.TokenLinear(1)])
@@ -64,7 +66,7 @@ class DHENLayer(keras.layers.Layer):
     """
 
     gives = "tokens"
-    shows_fields = False  # its modules' flat vector is that of the tokens
+    shows_fields = False  # the flat vector of its modules is the flattened tokens
 
     def __init__(
         self,
@@ -81,7 +83,7 @@ class DHENLayer(keras.layers.Layer):
         check_choice("norm", norm, ("layer", None))
         check_number("epsilon", epsilon, low=0.0)
         super().__init__(**kwargs)
-        # Not `modules`: on PyTorch a layer is a torch.nn.Module, whose method has that name.
+        # Not `modules`: on PyTorch a layer is a torch.nn.Module, which has a method of that name.
         self.blocks = blocks
         self.num_tokens = check_num_tokens(num_tokens, len(blocks), ensemble)
         self.ensemble = ensemble
@@ -96,11 +98,11 @@ class DHENLayer(keras.layers.Layer):
 
     @property
     def inner_layers(self):
-        """What it holds: the number of tasks and auxiliary losses pass through."""
+        """The inner layers, to which the number of tasks and auxiliary losses are propagated."""
         return self.blocks
 
     def build(self, input_shape):
-        """Builds the modules and what follows them."""
+        """Builds the modules and their projections, the shortcut and the norm."""
         plan = planned(self, self.blocks, input_shape)
         tokens, dim = check_tokens(self, shapes_of(input_shape)[0])
         self.projections = []
@@ -127,7 +129,7 @@ class DHENLayer(keras.layers.Layer):
             self.normalization.build((None, total, dim))
 
     def call(self, inputs, training=None):
-        """Runs the modules on one input, joins their tokens and adds the shortcut."""
+        """Applies the modules, combines their tokens, and adds the shortcut."""
         given = by_view(self.takes, inputs)
         tokens = given["tokens"]
         count, dim = tokens.shape[1:]
@@ -151,9 +153,10 @@ class DHENLayer(keras.layers.Layer):
         return (shape[0], self._total(plan), shape[-1])
 
     def work(self, input_shape) -> Work:
-        """Sums the work of the modules and `m·l` or `h·l·D` parameters of what follows each of them.
+        """Sums the work of the modules and of their projections, `m·l` or `h·l·D` parameters each.
 
-        The shortcut counts `m·m_Y` if it is not the identity, the norm `2D`, weights one per module.
+        The shortcut adds `m·m_Y` parameters unless it is the identity, the norm `2D`, and
+        `"weighted_sum"` one per module.
         """
         tokens, dim = check_tokens(self, shapes_of(input_shape)[0])
         blocks = [copy_if_open(block) for block in self.blocks]
@@ -169,7 +172,7 @@ class DHENLayer(keras.layers.Layer):
             total += self._token_linear(0, outputs).work((None, tokens, dim))
         if self.norm is not None:
             total += Work(2 * dim, 0, outputs * dim)
-        # The modules joined, and the sum with the shortcut.
+        # The combined modules, and the sum with the shortcut.
         return total + Work(saved_elements=2 * outputs * dim)
 
     def get_config(self):
@@ -191,12 +194,12 @@ class DHENLayer(keras.layers.Layer):
         return cls(**{**config, "modules": modules})
 
     def _total(self, plan):
-        """Returns the number of tokens of the output."""
+        """Returns the number of output tokens."""
         counts = [count for _, _, count in plan]
         return sum(counts) if self.ensemble == "concat" else counts[0]
 
     def _projection(self, index, output, count, dim):
-        """Returns the layer that follows a module, not built, or `None` if its tokens fit."""
+        """Returns the unbuilt projection after a module, or `None` if its number of tokens fits."""
         if len(output) == 3:
             return None if output[1] == count else self._token_linear(index, count)
         return keras.layers.Dense(

@@ -1,4 +1,4 @@
-"""What the modules of a DHEN layer read and how many tokens each of them gives."""
+"""Inputs and numbers of output tokens of the modules of a DHEN layer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,34 +16,34 @@ FROM_TOKENS = ("tokens", "flat", None)
 
 
 def takes_of_modules(modules: Sequence[keras.layers.Layer]) -> Any:
-    """Returns `"tokens"`, or a tuple of it and of the views that modules want beside what tokens give."""
+    """Returns `"tokens"`, or a tuple of it and the views that cannot be derived from tokens."""
     wanted = (kind for module in modules for kind in leaves(takes_of(module)))
     beside = tuple(dict.fromkeys(kind for kind in wanted if kind not in FROM_TOKENS))
     return ("tokens", *beside) if beside else "tokens"
 
 
 def by_view(takes: Any, inputs: Any) -> dict[Any, Any]:
-    """Returns the inputs of a layer, or their shapes, by the names of the views that it takes."""
+    """Returns a dict of the inputs of a layer, or of their shapes, by view name."""
     return {"tokens": inputs} if takes == "tokens" else dict(zip(takes, inputs, strict=True))
 
 
 def check_modules(modules: Any) -> list[keras.layers.Layer]:
-    """Returns the modules as a list, or raises unless they are different layers."""
+    """Returns the modules as a list; raises `ValueError` unless they are distinct layers."""
     good = isinstance(modules, list | tuple) and len(modules) > 0
     if not good or not all(isinstance(module, keras.layers.Layer) for module in modules):
         raise ValueError(
-            f"`modules` must be a list of Keras layers, not empty. Received: modules={modules!r}"
+            f"`modules` must be a non-empty list of Keras layers. Received: modules={modules!r}"
         )
     if len({id(module) for module in modules}) < len(modules):
         raise ValueError(
-            "`modules` must be different layers: one layer twice would share its weights. "
+            "`modules` must be distinct layers: a repeated layer would share its weights. "
             f"Received: {[module.name for module in modules]}"
         )
     return list(modules)
 
 
 def check_later_modules(modules: Sequence[keras.layers.Layer], position: int) -> None:
-    """Raises unless the modules of a layer that is not the first do without the fields."""
+    """Raises `ValueError` if a module of a later layer takes a view of the fields."""
     for module in modules:
         lost = [kind for kind in leaves(takes_of(module)) if kind not in (*FROM_TOKENS, "numeric")]
         if lost:
@@ -55,9 +55,10 @@ def check_later_modules(modules: Sequence[keras.layers.Layer], position: int) ->
 
 
 def copy_if_open(module: keras.layers.Layer) -> keras.layers.Layer:
-    """Returns a copy of a module that is not built and leaves something open, otherwise the module.
+    """Returns a copy of an unbuilt module with arguments to fill in, otherwise the module itself.
 
-    Cost and shapes are asked for at any input shape: what is filled in for one must not stay.
+    Cost and shapes are computed for arbitrary input shapes, so values filled in for one of them
+    must not persist.
     """
     if module.built or not _is_open(module):
         return module
@@ -72,28 +73,28 @@ def _is_open(layer: Any) -> bool:
 
 
 def check_num_tokens(num_tokens: Any, count: int, ensemble: str) -> Any:
-    """Returns the setting as a layer keeps it, or raises unless it suits `count` modules."""
+    """Returns the validated setting; raises `ValueError` unless it fits `count` modules."""
     if num_tokens is None or isinstance(num_tokens, int):
         check_positive_int("num_tokens", num_tokens, optional=True)
         return num_tokens
     num_tokens = check_positive_ints("num_tokens", num_tokens)
     if len(num_tokens) != count or (ensemble != "concat" and len(set(num_tokens)) > 1):
         raise ValueError(
-            f"`num_tokens` must hold one number for each of {count} modules, equal numbers in a sum. "
+            f"`num_tokens` must have one entry per module, {count}, all equal in a sum. "
             f"Received: num_tokens={num_tokens}, ensemble={ensemble!r}"
         )
     return num_tokens
 
 
 def planned(layer: Any, modules: Sequence[Any], input_shape: Any) -> list[tuple[Any, Any, int]]:
-    """Returns what each module reads, what it gives, and its number of tokens in the ensemble.
+    """Returns the input shape, output shape and number of tokens of each module.
 
-    Fills in what the modules leave open on the way.
+    Also fills in arguments of the modules that are `None`.
 
     Args:
         layer: The DHEN layer.
         modules: Its modules, or copies of them.
-        input_shape: What the layer reads.
+        input_shape: Input shape of the layer.
     """
     given = check_given(layer, input_shape)
     shape = given["tokens"]
@@ -105,23 +106,22 @@ def planned(layer: Any, modules: Sequence[Any], input_shape: Any) -> list[tuple[
     plan = []
     counts = _token_counts(layer, modules, views, tokens)
     for module, view, count in zip(modules, views, counts, strict=True):
-        if getattr(
-            module, "shows_fields", True
-        ):  # in a DHEN inside, it is the share of each module
+        # In a nested DHEN, `num_tokens` is the share of each of its modules.
+        if getattr(module, "shows_fields", True):
             fill_open_arguments(module, num_tokens=count)
         output = tuple(module.compute_output_shape(view))
         fits = len(output) == 2 or (len(output) == 3 and output[-1] == dim)
         if not fits or None in output[1:]:
             raise ValueError(
-                f"A module of `{layer.name}` must give a flat vector, or tokens of the input's dim, "
-                f"{dim}. Received: {module.name!r}, which gives {output}"
+                f"A module of `{layer.name}` must output a flat vector, or tokens of the input's dim, "
+                f"{dim}. Received: {module.name!r} with output shape {output}"
             )
         plan.append((view, output, count))
     return plan
 
 
 def check_given(layer: Any, input_shape: Any) -> dict[Any, Any]:
-    """Returns the shape of each view that a layer takes, or raises unless all are there."""
+    """Returns the shape of each view that a layer takes; raises `ValueError` unless all are present."""
     shapes, takes = shapes_of(input_shape), layer.takes
     if len(shapes) != (1 if takes == "tokens" else len(takes)):
         raise ValueError(
@@ -141,7 +141,7 @@ def _token_counts(layer: Any, modules: Any, views: Any, tokens: int) -> list[int
 
 
 def _own_count(module: Any, shape: Any) -> int | None:
-    """Returns the number of tokens of a module that was told one."""
+    """Returns the number of output tokens of a module with an explicit `num_tokens`, otherwise `None`."""
     if getattr(module, "num_tokens", None) is None or not getattr(module, "shows_fields", True):
         return None
     output = module.compute_output_shape(shape)
@@ -149,7 +149,7 @@ def _own_count(module: Any, shape: Any) -> int | None:
 
 
 def _split(own: Sequence[int | None], tokens: int) -> list[int]:
-    """Shares what the told modules leave of the input's tokens evenly, at least one each."""
+    """Splits the remaining tokens evenly among modules without a count, at least one each."""
     left = tokens - sum(count for count in own if count is not None)
     waiting = sum(count is None for count in own)
     counts = []
@@ -162,11 +162,11 @@ def _split(own: Sequence[int | None], tokens: int) -> list[int]:
 
 
 def _equal(name: str, own: Sequence[int | None], tokens: int) -> list[int]:
-    """Returns every module the number that one was told, or that of the input."""
+    """Returns equal counts: the explicit one of the modules, or the number of input tokens."""
     told = {count for count in own if count is not None}
     if len(told) > 1:
         raise ValueError(
-            f"`{name}` sums its modules, which must give equally many tokens: set `num_tokens`. "
-            f"Received: modules that give {sorted(told)}"
+            f"`{name}` sums its modules, which must output equal numbers of tokens: set `num_tokens`. "
+            f"Received: modules with {sorted(told)} tokens"
         )
     return [min(told, default=tokens)] * len(own)

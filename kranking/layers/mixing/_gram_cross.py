@@ -1,4 +1,4 @@
-"""The cross network that DHEN's equation 7 prints."""
+"""Cross network of DHEN's equation 7."""
 
 import keras
 from keras import ops
@@ -11,15 +11,15 @@ from kranking.layers._contract._work import Work
 
 @serializable
 class GramCross(keras.layers.Layer):
-    """Combines the channels' Gram matrix into tokens: DHEN's equation 7, read literally.
+    """Cross network of DHEN's equation 7, taken literally: projects the Gram matrix of the channels.
 
-    `Y = Wᵀ (Xᵀ X) + b`: entry `(i, j)` of `Xᵀ X`, which is `dim × dim`, sums the products of channels
-    `i` and `j` over all tokens, so the output does not depend on the tokens' order. Which reading Meta
-    ran is not known (unverified); `DHENCross` is the usual one.
+    `Y = Wᵀ (Xᵀ X) + b`: entry `(i, j)` of `Xᵀ X`, which is `dim × dim`, sums the products of
+    channels `i` and `j` over all tokens, so the output does not depend on the order of the tokens.
+    Which interpretation Meta used is unverified; `DHENCross` is the usual one.
 
     Args:
         num_tokens: Number of output tokens, l. `None` keeps the number of input tokens; a
-            `DHENLayer` fills in the number that it wants.
+            `DHENLayer` fills in its share.
         kernel_initializer: Initializer of `W`, of shape `(dim, num_tokens)`.
         bias_initializer: Initializer of `b`, of shape `(num_tokens, dim)`.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -63,7 +63,7 @@ class GramCross(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens, 2: dim})
 
     def call(self, inputs):
-        """Combines the Gram matrix; it is symmetric, so its rows serve for its columns."""
+        """Projects the Gram matrix, which is symmetric, so that rows and columns are interchangeable."""
         wide = kops.wide(self.compute_dtype)  # the Gram matrix grows with the square of the input
         values, kernel = ops.cast(inputs, wide), ops.cast(self.kernel, wide)
         gram = ops.matmul(ops.transpose(values, (0, 2, 1)), values)  # (B, dim, dim)

@@ -1,4 +1,4 @@
-"""Layer of MLP-Mixer."""
+"""MLP-Mixer layer."""
 
 import keras
 from keras import ops
@@ -10,16 +10,16 @@ from kranking.layers._contract._work import Work, work_of
 
 @serializable
 class MixerLayer(keras.layers.Layer):
-    """Mixes along the tokens, then along the channels, by two perceptrons with residuals.
+    """MLP-Mixer layer: an MLP along the tokens, then an MLP along the channels, with residuals.
 
-    `U = X + (W₂ g(W₁ LN₁(X)))`, where both products run over the tokens, the same for every channel, and
-    `Y = U + g(LN₂(U) W₃) W₄`, the same for every token; each product has a bias. Unlike attention, the
-    first perceptron knows the tokens by their place.
+    `U = X + (W₂ g(W₁ LN₁(X)))`, where both products act along the token axis, shared by all
+    channels, and `Y = U + g(LN₂(U) W₃) W₄`, shared by all tokens; each product has a bias. Unlike
+    attention, the token MLP depends on the order of the tokens.
 
     Args:
-        tokens_mlp_dim: Hidden width of the perceptron along the tokens.
-        channels_mlp_dim: Hidden width of the perceptron along the channels.
-        activation: Activation `g`; the paper's is the exact GELU.
+        tokens_mlp_dim: Hidden width of the MLP along the tokens.
+        channels_mlp_dim: Hidden width of the MLP along the channels.
+        activation: Activation function `g`; the exact GELU in the paper.
         epsilon: Epsilon of both norms.
         kernel_initializer: Initializer of every kernel.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
@@ -57,7 +57,7 @@ class MixerLayer(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: Shape):
-        """Builds both perceptrons and both norms."""
+        """Builds both MLPs and both norms."""
         tokens, dim = check_tokens(self, input_shape)
         for layer, shape in self._parts(tokens, dim):
             layer.build(shape)
@@ -76,7 +76,7 @@ class MixerLayer(keras.layers.Layer):
         return input_shape
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts both perceptrons and `4D` of the norms, and `4·n·D·(h_t + h_c)` FLOPs."""
+        """Counts both MLPs, `4D` parameters of the norms, and `4·n·D·(h_t + h_c)` FLOPs."""
         tokens, dim = check_tokens(self, input_shape)
         total = Work(saved_elements=2 * tokens * dim)  # two sums
         return sum((work_of(layer, shape) for layer, shape in self._parts(tokens, dim)), total)

@@ -1,4 +1,4 @@
-"""Block of RankMixer: tokens trade their parts, then each is transformed by weights of its own."""
+"""RankMixer layer: parameter-free token mixing and per-token feed-forward networks."""
 
 import keras
 from keras import ops
@@ -17,26 +17,26 @@ from kranking.layers.core._stacked_mlp import StackedDense
 
 @serializable
 class RankMixerLayer(keras.layers.Layer):
-    """Mixes tokens without parameters, then transforms each token by a network of its own.
+    """RankMixer layer: parameter-free token mixing, then per-token feed-forward networks.
 
-    `S = LN(Mix(X) + X)` and `Y = LN(F(S) + S)`. Each of the T tokens is cut into T parts, and token
-    `h` of `Mix(X)` is the `h`-th parts of all tokens side by side. `F` has its own weights for every
-    token `t`: `F(S)_t = GELU(s_t W₁ₜ + b₁ₜ) W₂ₜ + b₂ₜ`, with the exact GELU.
+    `S = LN(Mix(X) + X)` and `Y = LN(F(S) + S)`. Each of the T tokens is split into T parts, and
+    token `h` of `Mix(X)` concatenates the `h`-th parts of all tokens. `F` has separate weights for
+    every token `t`: `F(S)_t = GELU(s_t W₁ₜ + b₁ₜ) W₂ₜ + b₂ₜ`, with the exact GELU.
 
     The number of parts equals the number of tokens, as in the paper, so that the shapes match. The
-    hidden width's factor is not published (unverified: our default is 4). The sparse mixture of
-    experts of the paper's larger models is left out: how its two routers train together is not
-    public.
+    expansion factor is not published; the default of 4 is unverified. The sparse mixture of experts
+    of the larger models in the paper is not implemented, since the joint training of its two
+    routers is not public.
 
     Args:
-        expansion: Hidden width of `F` over the tokens' dim.
+        expansion: Hidden width of `F` divided by the dim of the tokens.
         epsilon: Epsilon of both norms.
         kernel_initializer: Initializer of every kernel, drawn separately for each token.
         **kwargs: Keyword arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, tokens, dim)`, where `tokens` divides `dim`.
     Output shape: the input shape.
-    Raises: `ValueError` at build if the number of tokens does not divide their dim.
+    Raises: `ValueError` at build time if the number of tokens does not divide their dim.
 
     >>> layer = kr.layers.RankMixerLayer(expansion=2)
     >>> tuple(layer(np.ones((2, 4, 8), "float32")).shape)
@@ -63,7 +63,7 @@ class RankMixerLayer(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape: Shape):
-        """Builds the per-token networks and the two norms, which the tokens share."""
+        """Builds the per-token networks and the two norms, which all tokens share."""
         tokens, dim = self._check(input_shape)
         self.expand, self.contract = self._networks(tokens, dim)
         self.expand.build((None, tokens, dim))
@@ -77,12 +77,12 @@ class RankMixerLayer(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens, 2: dim})
 
     def call(self, inputs):
-        """Mixes the tokens, then transforms each."""
+        """Applies token mixing, then the per-token networks."""
         mixed = self.norm_mixing(self.mix(inputs) + inputs)
         return self.norm_feedforward(self.contract(self.expand(mixed)) + mixed)
 
     def mix(self, tokens):
-        """Returns the tokens with their parts traded; twice gives them back.
+        """Returns the tokens with their parts exchanged; applied twice, this is the identity.
 
         Args:
             tokens: `(batch, tokens, dim)`.
@@ -122,7 +122,7 @@ class RankMixerLayer(keras.layers.Layer):
         return input_shape[1], dim
 
     def _networks(self, tokens, dim):
-        """Returns the two per-token projections, not built."""
+        """Returns the two unbuilt per-token projections."""
         return [
             StackedDense(
                 tokens,

@@ -1,4 +1,4 @@
-"""One layer of Wukong."""
+"""Wukong layer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,20 +22,22 @@ from kranking.layers.dot._dot_compression import DotCompression
 
 @serializable
 class WukongLayer(keras.layers.Layer):
-    """Crosses tokens in a factorization machine block, beside a linear block that keeps lower orders.
+    """Wukong layer: a factorization machine block and a linear compression block in parallel.
 
-    `Y = LN([FMB(X); LCB(X)] + X)`, joined on the token axis in this order.
-    `FMB(X) = reshape(MLP(LN(vec(X Xᵀ K))))`, where `K` has shape `(tokens, fmb_rank_k)` and the MLP's last
-    layer is linear, gives `fmb_features` tokens. `LCB(X) = W X`, a `TokenLinear`, gives `lcb_features`.
-    Where the number of tokens changes, the residual `X` is a `TokenLinear` as well. Neither has a bias.
+    `Y = LN([FMB(X); LCB(X)] + X)`, concatenated along the token axis in this order.
+    `FMB(X) = reshape(MLP(LN(vec(X Xᵀ K))))`, where `K` has shape `(tokens, fmb_rank_k)` and the
+    last layer of the MLP is linear, outputs `fmb_features` tokens of higher orders. `LCB(X) = W X`,
+    a `TokenLinear`, outputs `lcb_features` tokens of lower orders. If the number of tokens changes,
+    the residual is a `TokenLinear` of `X`. Both `TokenLinear` layers have no bias.
 
-    Layer i of a stack covers interactions of the orders 1 to 2^i. Code that is called Wukong differs:
-    FuxiCTR rectifies what FMB gives and adds a bias to the residual; others have batch norms in the MLP.
+    Layer i of a stack covers interactions of orders 1 to 2^i. Implementations of Wukong differ:
+    FuxiCTR applies a ReLU to the output of FMB and adds a bias to the residual; others use batch
+    norm in the MLP.
 
     Args:
-        fmb_features: Number of tokens that FMB gives, n_F.
-        lcb_features: Number of tokens that LCB gives, n_L.
-        fmb_rank_k: Number of sums that the tokens are multiplied with in FMB, k.
+        fmb_features: Number of output tokens of FMB, n_F.
+        lcb_features: Number of output tokens of LCB, n_L.
+        fmb_rank_k: Number of weighted sums with which the tokens are multiplied in FMB, k.
         fmb_mlp_units: Hidden widths of the MLP in FMB.
         activation: Activation of the hidden layers.
         epsilon: Epsilon of both norms.
@@ -98,7 +100,7 @@ class WukongLayer(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={1: tokens, 2: dim})
 
     def call(self, inputs):
-        """Joins what both blocks give, adds the residual and normalizes."""
+        """Concatenates the outputs of both blocks, adds the residual and normalizes."""
         crossed = inputs
         for step in self.fmb:
             crossed = step(crossed)
@@ -112,7 +114,7 @@ class WukongLayer(keras.layers.Layer):
         return (input_shape[0], self._num_tokens, dim)
 
     def work(self, input_shape: Shape) -> Work:
-        """Counts, with n tokens in and m = n_F + n_L out, FMB, LCB, the residual and the norm.
+        """Counts FMB, LCB, the residual and the norm, for n input and m = n_F + n_L output tokens.
 
         `n·k + 2nk + mlp(n·k; …, n_F·D) + n·n_L [+ n·m if n ≠ m] + 2D` parameters and
         `4nkD + 2nk·h₁ + … + 2h·n_F·D + 2n·n_L·D [+ 2n·m·D]` FLOPs.
@@ -144,7 +146,7 @@ class WukongLayer(keras.layers.Layer):
         return self.fmb_features + self.lcb_features
 
     def _fmb(self, dim) -> list[Any]:
-        """Returns the layers of the factorization machine block, not built."""
+        """Returns the unbuilt layers of the factorization machine block."""
         shared: dict[str, Any] = {"dtype": self.dtype_policy}
         first = fresh(self.kernel_initializer, 2)
         steps: list[Any] = [
@@ -164,7 +166,7 @@ class WukongLayer(keras.layers.Layer):
         return steps
 
     def _residual(self, tokens):
-        """Returns the layer that the residual needs if the number of tokens changes."""
+        """Returns the projection of the residual, or `None` if the number of tokens does not change."""
         same = tokens == self._num_tokens
         return None if same else self._token_linear("residual", self._num_tokens, 1)
 

@@ -165,7 +165,9 @@ def test_rejects(cls, config, message):
 
 @pytest.mark.parametrize("cls", BOTH)
 def test_rejects_widths_too_small_for_a_mask(cls):
-    with pytest.raises(ValueError, match=r"needs at least 4. Received: input_shape=\(None, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"needs a width of at least 4. Received: input_shape=\(None, 3\)"
+    ):
         cls().build((None, 3))
     with pytest.raises(ValueError, match=r"needs a known last dimension"):
         cls().build((None, None))

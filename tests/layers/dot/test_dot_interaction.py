@@ -124,7 +124,7 @@ def test_numbers_come_first_and_take_part():
 
 
 def test_one_token_has_no_pairs():
-    with pytest.raises(ValueError, match=r"needs two tokens or more, or `self_interaction`"):
+    with pytest.raises(ValueError, match=r"needs at least two tokens, or `self_interaction=True`"):
         DotInteraction().build((None, 1, 4))
     assert DotInteraction(self_interaction=True).compute_output_shape((None, 1, 4)) == (None, 1)
 
@@ -137,7 +137,7 @@ def test_wants_tokens(shape):
 
 @pytest.mark.parametrize("shape", [(None, 3, 4), [(None, 3, 4)] * 2, [(None, 3)] * 3], ids=str)
 def test_dlrm_wants_numbers_and_embeddings(shape):
-    with pytest.raises(ValueError, match=r"takes a list of numbers \(batch, n\) and embeddings"):
+    with pytest.raises(ValueError, match=r"takes numeric features \(batch, n\) and embeddings"):
         DLRMInteraction().build(shape)
 
 

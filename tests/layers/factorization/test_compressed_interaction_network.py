@@ -110,7 +110,7 @@ def test_half_precision_keeps_a_sum_that_it_could_not_hold():
             {"units": (4, 0)},
             r"`units` must be a list of positive integers.*Received: units=\(4, 0\)",
         ),
-        ({"units": (3, 4), "split_half": True}, r"`units` must be even, but for the last"),
+        ({"units": (3, 4), "split_half": True}, r"`units` except the last must be even"),
     ],
     ids=str,
 )

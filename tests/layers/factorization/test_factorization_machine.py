@@ -50,10 +50,10 @@ def test_half_precision_keeps_the_difference():
 
 @pytest.mark.parametrize("shape", [(None, 4), (None, None, 4), (None, 4, None)])
 def test_rejects_what_is_not_tokens(shape):
-    with pytest.raises(ValueError, match=r"takes tokens \(batch, fields, dim\) of one known width"):
+    with pytest.raises(ValueError, match=r"takes tokens \(batch, fields, dim\) of known sizes"):
         FactorizationMachine().build(shape)
 
 
 def test_rejects_fields_of_unequal_widths():
-    with pytest.raises(ValueError, match=r"takes tokens .* of one known width"):
+    with pytest.raises(ValueError, match=r"takes tokens .* of known sizes"):
         FactorizationMachine().build([(None, 4), (None, 3)])

@@ -83,9 +83,9 @@ def test_rejects_a_wrong_number_of_tasks(value):
 
 
 def test_rejects_one_field_and_unequal_widths_and_missing_tasks():
-    with pytest.raises(ValueError, match="needs two fields or more"):
+    with pytest.raises(ValueError, match="needs at least two fields"):
         FieldWeightedFactorizationMachine(1).build((None, 1, 4))
-    with pytest.raises(ValueError, match=r"takes tokens .* of one known width"):
+    with pytest.raises(ValueError, match=r"takes tokens .* of known sizes"):
         FieldWeightedFactorizationMachine(1).build([(None, 4), (None, 3)])
     with pytest.raises(ValueError, match="needs `num_tasks`; a `RankingModel` fills it in"):
         FieldWeightedFactorizationMachine().build((None, 3, 4))

@@ -150,11 +150,14 @@ def test_what_a_builder_fills_in_reaches_gate_and_block():
     ("config", "message"),
     [
         ({"block": "mlp"}, r"`block` must be a Keras layer or None. Received: block='mlp'"),
-        ({"context": (0, 0), "context_dims": (1, 1)}, r"`context` must be .*different positions"),
-        ({"context": (-1,), "context_dims": (1,)}, r"`context` must be a list of .*from 0"),
+        (
+            {"context": (0, 0), "context_dims": (1, 1)},
+            r"`context` must be .*distinct, non-negative",
+        ),
+        ({"context": (-1,), "context_dims": (1,)}, r"`context` must be a list of .*non-negative"),
         ({"context": "user", "context_dims": (1,)}, r"`context` must be a list .*'user'"),
-        ({"context": (0, 1), "context_dims": (3,)}, r"one width for each column of `context`"),
-        ({"context_dims": (3,)}, r"one width for each column of `context`"),
+        ({"context": (0, 1), "context_dims": (3,)}, r"one width per column of `context`"),
+        ({"context_dims": (3,)}, r"one width per column of `context`"),
         ({"hidden_units": (0,)}, r"`hidden_units` must be a list of positive integers"),
         ({"id_sizes": (3, 0)}, r"`id_sizes` must be a list of positive integers"),
     ],
@@ -174,9 +177,9 @@ def test_rejects_shapes():
     with pytest.raises(ValueError, match=r"takes the fields alone"):
         FeatureGate().build([(None, 5), (None, 3)])
     gate.id_sizes = SIZES[:2]
-    with pytest.raises(ValueError, match=r"`context` among them. Received: .*context=\(2,\)"):
+    with pytest.raises(ValueError, match=r"`context` must index them. Received: .*context=\(2,\)"):
         gate.build([(None, 5), (None, 2)])
-    with pytest.raises(ValueError, match=r"`id_sizes` of every column of the ids"):
+    with pytest.raises(ValueError, match=r"`id_sizes` for every id column"):
         gate.build([(None, 5), (None, 3)])
 
 

@@ -209,7 +209,7 @@ def test_field_dims_may_come_before_the_build():
         ({"reduction_ratio": 0}, r"`reduction_ratio` must be a number in .*Received"),
         ({"reduction_ratio": "2"}, r"`reduction_ratio` must be a number .*Received: .*='2'"),
         ({"aggregation_dim": 1.5}, r"`aggregation_dim` must be a positive integer or None"),
-        ({"reduction_ratio": 1.0, "aggregation_dim": 4}, r"both size the mask.*give one"),
+        ({"reduction_ratio": 1.0, "aggregation_dim": 4}, r"both set the mask.*pass one"),
         ({"ln_emb": "field"}, r"`ln_emb` must be one of .*Received: ln_emb='field'"),
         ({"epsilon": -1.0}, r"`epsilon` must be a number"),
         ({"field_dims": (0,)}, r"`field_dims` must be a list of positive integers"),

@@ -134,7 +134,7 @@ def test_products_start_as_a_dense_layer_does(heads):
         ({"num_tasks": 0}, r"`num_tasks` must be a positive integer or None"),
         ({"num_heads": 0}, r"`num_heads` must be a positive integer. Received: num_heads=0"),
         ({"widths": (3, 0)}, r"`widths` must be a list of positive integers"),
-        ({"widths": (3, 1, 2)}, r"`widths` must be of two vectors"),
+        ({"widths": (3, 1, 2)}, r"`widths` must have two entries"),
     ],
     ids=str,
 )
@@ -148,9 +148,9 @@ def test_rejects(config, message):
     [
         ({"num_heads": 4}, [(None, 8), (None, 6)], r"must divide the widths .*\(8, 6\)"),
         ({"num_heads": 3, "widths": (4, 6)}, (None, 10), r"`num_heads` must divide the widths"),
-        ({"widths": (4, 4)}, (None, 10), r"two vectors, or one of their joint width"),
+        ({"widths": (4, 4)}, (None, 10), r"two vectors, or their concatenation"),
         ({"widths": (4, 6)}, [(None, 6), (None, 4)], r"Received: .*widths=\(4, 6\)"),
-        ({}, (None, 7), r"give `widths` unless it is to be cut in halves"),
+        ({}, (None, 7), r"pass `widths` unless both have the same width"),
         ({}, [(None, 4)] * 3, r"takes two vectors"),
     ],
     ids=str,

@@ -156,5 +156,5 @@ def test_rejects(config, message):
 
 @pytest.mark.parametrize("config", [{"widths": (3, 2)}, {"num_parts": 4}], ids=str)
 def test_parts_must_add_up(config):
-    with pytest.raises(ValueError, match=r"parts that add up to the input's width.*of width 6"):
+    with pytest.raises(ValueError, match=r"parts that sum to the width of the input.*of width 6"):
         MeanHeads(1, **config).build((None, 6))

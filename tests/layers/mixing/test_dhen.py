@@ -158,18 +158,20 @@ def test_layers_start_apart_under_a_seed():
 
 @pytest.mark.parametrize("modules", [[], [DHENCross()], "x", [[DHENCross()], None]], ids=repr)
 def test_rejects(modules):
-    with pytest.raises(ValueError, match=r"`modules` must be a list of lists of Keras layers"):
+    with pytest.raises(
+        ValueError, match=r"`modules` must be a non-empty list of lists of Keras layers"
+    ):
         DHEN(modules)
 
 
 def test_rejects_one_layer_twice():
     module = DHENCross(name="twin")
-    with pytest.raises(ValueError, match=r"must be different layers.*\['twin', 'twin'\]"):
+    with pytest.raises(ValueError, match=r"must be distinct layers.*\['twin', 'twin'\]"):
         DHEN([[module], [module]])
 
 
 def test_rejects_an_empty_layer():
-    with pytest.raises(ValueError, match=r"`modules` must be a list of Keras layers, not empty"):
+    with pytest.raises(ValueError, match=r"`modules` must be a non-empty list of Keras layers"):
         DHEN([[DHENCross()], []])
 
 

@@ -264,7 +264,7 @@ def test_a_concatenation_shares_out_the_tokens(modules, tokens, shares):
 def test_a_sum_takes_the_number_that_a_module_was_told():
     layer = DHENLayer([TokenLinear(3), DHENCross(), GramCross()], ensemble="sum")
     assert layer.compute_output_shape((None, 7, 4)) == (None, 3, 4)
-    with pytest.raises(ValueError, match=r"equally many tokens: set `num_tokens`.*\[2, 3\]"):
+    with pytest.raises(ValueError, match=r"equal numbers of tokens: set `num_tokens`.*\[2, 3\]"):
         DHENLayer([TokenLinear(3), TokenLinear(2)], ensemble="sum").build((None, 7, 4))
 
 
@@ -364,21 +364,24 @@ def test_a_view_that_is_missing_is_refused():
 
 def test_rejects_one_layer_twice():
     module = DHENCross(name="twin")
-    with pytest.raises(ValueError, match=r"must be different layers.*\['twin', 'twin'\]"):
+    with pytest.raises(ValueError, match=r"must be distinct layers.*\['twin', 'twin'\]"):
         DHENLayer([module, module])
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"modules": []}, r"`modules` must be a list of Keras layers, not empty"),
-        ({"modules": [3]}, r"`modules` must be a list of Keras layers.*Received: modules=\[3\]"),
+        ({"modules": []}, r"`modules` must be a non-empty list of Keras layers"),
+        (
+            {"modules": [3]},
+            r"`modules` must be a non-empty list of Keras layers.*Received: modules=\[3\]",
+        ),
         ({"ensemble": "max"}, r"`ensemble` must be one of .*ensemble='max'"),
         ({"norm": "batch"}, r"`norm` must be one of .*norm='batch'"),
         ({"epsilon": -1.0}, r"`epsilon` must be a number"),
         ({"num_tokens": 0}, r"`num_tokens` must be a positive integer or None"),
         ({"num_tokens": "4"}, r"`num_tokens` must be a list of positive integers"),
-        ({"num_tokens": [2, 2]}, r"`num_tokens` must hold one number for each of 1 modules"),
+        ({"num_tokens": [2, 2]}, r"`num_tokens` must have one entry per module, 1"),
     ],
     ids=str,
 )
@@ -388,7 +391,7 @@ def test_rejects(config, message):
 
 
 def test_rejects_unequal_shares_of_a_sum():
-    with pytest.raises(ValueError, match=r"equal numbers in a sum. Received: num_tokens=\(1, 2\)"):
+    with pytest.raises(ValueError, match=r"all equal in a sum. Received: num_tokens=\(1, 2\)"):
         DHENLayer([DHENCross(), MLP([2])], num_tokens=[1, 2], ensemble="sum")
 
 

@@ -74,7 +74,7 @@ def search():
     trial = Found("0", values, "FAILED", math.nan, {}, None, False, REASON)
     rejected = Rejection(values, NAME, 1.0, 2.0, "", REASON)
     return SearchResult(
-        trials=[trial],
+        found=[trial],
         rejected=[rejected],
         budget=Budget(),
         objective=Objective(f"val_{NAME}_auc", "max"),

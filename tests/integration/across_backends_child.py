@@ -1,6 +1,6 @@
-"""Writes a model with one backend, or checks the models that the others wrote: one process each.
+"""Writes a model with one backend, waits for a line, and checks the models that the others wrote.
 
-`across_backends_child.py write FOLDER` or `across_backends_child.py check FOLDER WRITER...`.
+`across_backends_child.py FOLDER OTHER...`
 """
 
 import json
@@ -94,8 +94,8 @@ def check(folder, writers):
 
 
 if __name__ == "__main__":
-    command, folder, *writers = sys.argv[1:]
-    if command == "write":
-        write(Path(folder))
-    else:
-        check(Path(folder), writers)
+    folder, *others = sys.argv[1:]
+    write(Path(folder))
+    print("written", flush=True)
+    sys.stdin.readline()  # until all have written
+    check(Path(folder), others)

@@ -23,31 +23,39 @@ pytestmark = [
 ]
 
 
-def run(backend, *arguments):
-    done = subprocess.run(
-        [sys.executable, str(CHILD), *map(str, arguments)],
-        env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-    )
-    assert done.returncode == 0, f"{backend} {arguments}:\n{done.stderr[-3000:]}"
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def reports(tmp_path_factory):
+    """Returns what each backend finds in the files of the others: one process for each backend."""
     folder = tmp_path_factory.mktemp("across")
-    for backend in BACKENDS:
-        run(backend, "write", folder)
-    return folder
+    children = {backend: start(backend, folder) for backend in BACKENDS}
+    for backend, child in children.items():
+        if "written\n" not in iter(child.stdout.readline, ""):
+            pytest.fail((folder / f"{backend}.txt").read_text()[-3000:])
+    found = {}
+    for backend, child in children.items():
+        printed, _ = child.communicate("read\n", timeout=300)
+        assert child.returncode == 0, (folder / f"{backend}.txt").read_text()[-3000:]
+        found[backend] = json.loads(printed.splitlines()[-1])
+    return found
+
+
+def start(backend, folder):
+    others = [other for other in BACKENDS if other != backend]
+    with (folder / f"{backend}.txt").open("w") as errors:
+        return subprocess.Popen(
+            [sys.executable, str(CHILD), str(folder), *others],
+            env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            encoding="utf-8",
+        )
 
 
 @pytest.mark.parametrize("reader", BACKENDS)
-def test_predictions_are_equal(written, reader):
-    writers = [backend for backend in BACKENDS if backend != reader]
-    report = json.loads(run(reader, "check", written, *writers).splitlines()[-1])
-    assert list(report) == writers
+def test_predictions_are_equal(reports, reader):
+    report = reports[reader]
+    assert list(report) == [backend for backend in BACKENDS if backend != reader]
     for writer, found in report.items():
         assert found["difference"] < 1e-5, f"{writer} to {reader}: {found}"
         assert found["spread"] > 1e-3  # a model that gives one number to all rows proves nothing

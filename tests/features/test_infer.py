@@ -60,6 +60,14 @@ def test_proposals_can_be_fitted(log):
     assert all(f.fitted for f in fit(infer(log), log))
 
 
+def test_up_to_32_integers_are_categories(tmp_path):
+    rows = np.arange(330)
+    pq.write_table(pa.table({"few": rows % 32, "many": rows % 33}), tmp_path / "log.parquet")
+    few, many = infer(tmp_path)
+    assert few == Categorical("few")
+    assert isinstance(many, Numeric)
+
+
 def test_unknown_column_is_named(log):
     with pytest.raises(
         ValueError, match=r"must contain columns of the log, .*Received: \['clicks'\]"

@@ -325,6 +325,12 @@ def test_hit_rejects(arguments, match):
         km.HitAtK(**arguments)
 
 
+def test_hit_rejects_soft_labels():
+    for call in (km.HitAtK().per_session, km.HitAtK()):
+        with pytest.raises(ValueError, match=r"`y` must be 0 or 1 .*Received: y=0.5 in row 1"):
+            call([0, 0.5], [0.1, 0.2], [1, 1])
+
+
 def test_hit_rejects_sessions_of_another_length():
     with pytest.raises(ValueError, match="`session` must have one value for each of the 2 scores"):
         km.HitAtK()([0, 1], [0.1, 0.2], [1])

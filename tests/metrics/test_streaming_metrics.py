@@ -140,6 +140,16 @@ def test_binned_auc_counts_ties_as_half():
     assert abs(value_of(km.BinnedAUC(), np.array([1, 0, 1, 0]), z) - 0.75) < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("negative", "positive", "expected"),
+    [(14.1, 14.9, 0.5), (13.9, 14.1, 1.0), (-14.1, -13.9, 1.0), (16.0, 90.0, 0.5)],
+)
+def test_thirty_bins_are_one_logit_wide(negative, positive, expected):
+    """The bins cover [-15, 15]; rows in one bin, such as all beyond, are a tie."""
+    z = np.array([[negative], [positive]], "float32")
+    assert abs(value_of(km.BinnedAUC(30), np.array([0, 1]), z) - expected) < 1e-6
+
+
 @pytest.mark.parametrize("cls", CLASSES)
 def test_mismatch_is_refused_not_broadcast(cls):
     with pytest.raises(Exception, match=r"(?i)shape|size|values"):

@@ -3,6 +3,7 @@
 from xml.etree import ElementTree
 
 import keras
+import pytest
 
 from kranking.features import Categorical, Numeric, Task
 from kranking.layers import (
@@ -25,9 +26,13 @@ FEATURES = [
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def texts(*blocks, heads=None):
+def drawn(*blocks, heads=None):
     model = RankingModel(FEATURES, blocks, [Task("save & more")], heads=heads, name="x<y")
-    root = ElementTree.fromstring(wiring(model))
+    return ElementTree.fromstring(wiring(model))
+
+
+def texts(*blocks, heads=None):
+    root = drawn(*blocks, heads=heads)
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
     for box in root.iter(f"{SVG}rect"):
         right = float(box.attrib.get("x", 0)) + float(box.attrib["width"])
@@ -67,3 +72,47 @@ def test_numbers_in_mid_stack_show_as_views():
     found = texts(MLP([5]), Parallel([keras.layers.Identity(), numbers]))
     assert found[found.index("views") + 1] == "as it is: 5, numeric 1"
     assert found.count("numeric") == 1
+
+
+def place(element):
+    return [float(element.attrib[name]) for name in ("x", "y", "width", "height")]
+
+
+def inside(inner, outer):
+    (x, y, width, height), (left, top, room, depth) = inner, outer
+    return left <= x and x + width <= left + room and top <= y and y + height <= top + depth
+
+
+def apart(first, second):
+    (x, y, width, height), (left, top, room, depth) = first, second
+    return x + width <= left or left + room <= x or y + height <= top or top + depth <= y
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [Parallel([LinearTerm(), keras.Sequential([MLP([5]), MLP([1])])], merge="sum")],
+        [Residual(CrossNetwork(1)), MLP([4])],
+        [DHEN([[TokenLinear(3), CrossNetwork(1)]], ensemble="sum")],
+    ],
+    ids=["branches", "residual", "dhen"],
+)
+def test_boxes_are_nested_or_apart_and_hold_their_texts(blocks):
+    root = drawn(*blocks)
+    boxes = [place(box) for box in root.iter(f"{SVG}rect") if "x" in box.attrib]
+    for index, box in enumerate(boxes):
+        for other in boxes[:index]:
+            assert inside(box, other) or apart(box, other)
+    for text in root.iter(f"{SVG}text"):
+        length, anchor = 6.4 * len(text.text), text.attrib.get("text-anchor", "start")
+        x, y = float(text.attrib["x"]), float(text.attrib["y"])
+        left = x - {"start": 0, "middle": 0.5, "end": 1}[anchor] * length
+        line = [left, y - 8, length, 8]
+        if anchor == "start":  # a view's name, left of its branch
+            assert all(apart(line, box) or inside(line, box) for box in boxes)
+            assert all(left + length != box[0] for box in boxes)
+        else:
+            assert any(inside(line, box) for box in boxes)
+        if anchor == "middle":
+            assert any(abs(x - box[0] - box[2] / 2) < 1e-3 for box in boxes)

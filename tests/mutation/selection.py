@@ -10,7 +10,8 @@ from mutation import hook
 from mutation.forks import Job, share_out
 from mutation.sites import instrumented
 
-BUDGET = 240  # seconds of tests, by their time without a fault, that a fault is shown to at most
+BUDGET = 120  # seconds of tests, by their time without a fault, that a fault is shown to at most
+BUDGET_OF_MORE = 60  # and of tests that do not run its block
 BATCHES = (2, 6)  # files per process: most faults are seen by the first two
 
 
@@ -81,7 +82,7 @@ class Coverage:
             if block == site.block or (whole_module and block.startswith(site.block)):
                 for file, names in by_block.get(block, {}).items():
                     chosen[file] |= names
-        return self._affordable(site, chosen)
+        return self._affordable(site, chosen, BUDGET)
 
     def more_tests(self, site, run):
         """Returns the other tests of the files with a test that runs the fault's block or its module."""
@@ -91,9 +92,10 @@ class Coverage:
             for file in files if block.startswith(module) else ():
                 if block == site.block or file.startswith(mirror):
                     chosen[file] = set(self.passed(file)) - run.get(file, set())
-        return self._affordable(site, {file: names for file, names in chosen.items() if names})
+        chosen = {file: names for file, names in chosen.items() if names}
+        return self._affordable(site, chosen, BUDGET_OF_MORE)
 
-    def _affordable(self, site, chosen):
+    def _affordable(self, site, chosen, budget):
         """Returns files in order, the mirror of the room first, then the cheapest, within the budget."""
         seconds = {
             f: sum(self.passed(f).get(name, 0) for name in names) for f, names in chosen.items()
@@ -103,7 +105,7 @@ class Coverage:
         total, affordable = 0.0, {}
         for file in order:
             total += seconds[file] + 0.2  # collection
-            if affordable and total > BUDGET:
+            if affordable and total > budget:
                 break
             affordable[file] = chosen[file]
         return affordable

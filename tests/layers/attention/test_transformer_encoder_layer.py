@@ -118,6 +118,7 @@ def test_dropout_is_for_training_only_and_seeded():
         ({"num_heads": 0}, r"`num_heads` must be a positive integer"),
         ({"feedforward_dim": 2.0}, r"`feedforward_dim` must be a positive integer"),
         ({"dropout": -0.1}, r"`dropout` must be a number"),
+        ({"dropout": 1.0}, r"`dropout` must be a number"),
         ({"epsilon": "small"}, r"`epsilon` must be a number"),
         ({"seed": -1}, r"`seed` must be an integer of at least 0 or None"),
     ],

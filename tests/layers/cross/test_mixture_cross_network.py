@@ -61,6 +61,8 @@ def test_cost(depth, experts, rank, width):
     assert work.parameters == depth * per_step + gate
     # The gates scale vectors of width `rank`: mixing the experts' outputs would cost 2KW more.
     assert work.matmul_flops == flops
+    # The experts' vectors after two products, two activations and the gates; product, output, gates.
+    assert work.saved_elements == depth * (5 * experts * rank + 2 * width + experts)
     work = MixtureCrossNetwork(gate_per_layer=True, gate="sigmoid", **shared).work((None, width))
     assert work.parameters == depth * (per_step + gate)
     assert work.matmul_flops == flops

@@ -195,6 +195,14 @@ def test_parallel_blocks_start_apart_under_a_seed():
     assert np.abs(outputs[1] - outputs[2]).max() > 1e-3
 
 
+def test_all_kernels_of_a_stack_start_apart_under_a_seed():
+    initializer = keras.initializers.HeNormal(1)
+    net = SerialMaskNet((4, 4), aggregation_dim=4, ln_emb="none", kernel_initializer=initializer)
+    net.build((None, 4))
+    kernels = [keras.ops.convert_to_numpy(w) for w in net.weights if tuple(w.shape) == (4, 4)]
+    assert len(np.unique(kernels, axis=0)) == len(kernels) == 2 * 3
+
+
 def test_field_dims_may_come_before_the_build():
     net = SerialMaskNet((6, 4))
     net.field_dims = DIMS

@@ -50,6 +50,8 @@ def test_cost(tasks, heads, first, second):
         work = BilinearFusion(tasks, heads, **config).work(shape)
         assert work.parameters == tasks * (first + second + 1 + bilinear)
         assert work.matmul_flops == tasks * (2 * (first + second) + 2 * bilinear + 2 * second)
+        # Two linear terms, the projected first vector, the product and the sum.
+        assert work.saved_elements == tasks * (second + 4)
 
 
 def normal(shape, seed=0):

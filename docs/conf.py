@@ -1,5 +1,6 @@
 """How Sphinx builds a site of these pages and of the docstrings: `sphinx-build -W docs build/site`."""
 
+import inspect
 import os
 import re
 from pathlib import Path
@@ -93,8 +94,18 @@ def skip(app, what, name, obj, skipped, options) -> bool | None:
     return True if name in PLUMBING else None
 
 
+def signature(app, what, name, obj, options, arguments, returned) -> tuple[str, None] | None:
+    """Returns the arguments of a class's `__init__`; those of Keras's `__new__` are `*args, **kwargs`."""
+    if what != "class" or "__init__" not in vars(obj):
+        return None
+    _, *parameters = inspect.signature(obj.__init__).parameters.values()
+    plain = [p.replace(annotation=p.empty) for p in parameters]
+    return str(inspect.Signature(plain)), None
+
+
 def setup(app) -> None:
     """Connects the functions above."""
     app.connect("source-read", read_page)
     app.connect("autodoc-process-docstring", rewrite, priority=100)  # before napoleon
+    app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-skip-member", skip)

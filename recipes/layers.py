@@ -143,8 +143,9 @@ def section(layer: Layer) -> list[str]:
         heading, _, body = part.partition(":")
         if heading in ("Input shape", "Output shape"):
             lines.append(f"- {heading}: {' '.join(body.split())}")
+    lines.append(f"- Cost: {' '.join((inspect.getdoc(layer.work) or '').split())}")
     if name in ARGUMENTS:
-        lines.append(f"- Cost with: `{arguments_of(layer)}`")
+        lines.append(f"- Figures with: `{arguments_of(layer)}`")
     papers = [part for part in parts if part.startswith("Reference")]
     return [*lines, "", *(f"{' '.join(paper.split())}\n" for paper in papers)]
 

@@ -10,7 +10,7 @@ Expected: `feasible_share` 1; a report with the front over quality and cost; the
 
 Limits are written as a `Budget` takes them, relative ones against Pinterest's baseline. The same command
 with the same `--out` goes on where a killed run stopped. `--workers` starts processes on this machine; on
-several, start this script on each with KerasTuner's variables (docs/search.md).
+several, start this script on each with KerasTuner's variables (docs/hyperparameter-search.md).
 """
 
 import argparse

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OF_JAX = ".compiled_step"  # which the first command of the README goes without
-MINUTES = {"comparison", "search"}  # pages that train many models
+MINUTES = {"comparison", "hyperparameter-search"}  # pages that train many models
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 

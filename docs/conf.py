@@ -25,8 +25,13 @@ ELSEWHERE = {
     "deployment": ROOT / "export" / "README.md",
     "triton": ROOT / "export" / "triton" / "README.md",
     "tensorflow-serving": ROOT / "export" / "tf_serving" / "README.md",
+    "onnxruntime": ROOT / "export" / "onnxruntime" / "README.md",
 }
-CHILDREN = {"adr/README": "0*", "results": "results/*", "deployment": "triton\ntensorflow-serving"}
+CHILDREN = {
+    "adr/README": "0*",
+    "results": "results/*",
+    "deployment": "onnxruntime\ntriton\ntensorflow-serving",
+}
 # Keras calls these; the docstring of the class describes what they do.
 PLUMBING = {"build", "call", "compute_output_shape", "get_config", "from_config"}
 

@@ -7,7 +7,7 @@ Command:  python recipes/feature_importance.py --out runs/importance            
           … --model FILE.keras       scores a saved model on that log, and trains nothing
 Cost:     one training, then features × repeats passes over the test rows: some minutes on 2 cores;
           `--smoke` under a minute.
-Expected: a report; docs/comparison.md has two.
+Expected: a report; docs/results/feature-importance.md has two.
 
 Features that read one column move together, a sequence moves with all that belongs to it. What a
 recipe has derived from another column is named in GROUPS. The same command with the same `--out` uses

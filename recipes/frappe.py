@@ -3,9 +3,9 @@
 Paper:    Zhu et al., BARS: Towards open benchmarking for recommender systems, SIGIR 2022,
           https://arxiv.org/abs/2205.09626
 Command:  python recipes/frappe.py --model DCNv2 --seeds 3 --data DIR     train, seeds 2021, 190034, 992817
-          python recipes/frappe.py --table                                write the table of docs/results.md
+          python recipes/frappe.py --table                                write its table in docs/results
 Cost:     3 to 15 minutes of one core per training; `--smoke` half a minute on rows made up.
-Expected: test AUC within 0.0015 of BARS's mean, see docs/results.md.
+Expected: test AUC within 0.0015 of BARS's mean, see docs/results/frappe.md.
 
 The protocol decides the result, more than the model does: mean binary cross-entropy plus λ/2 times the
 sum of squares of all embedding tables at every step; Adam at 1e-3, gradient norm cut at 10; batches of
@@ -41,8 +41,8 @@ FIELDS = (
 )
 WHOLE = 2**18  # rows that are permuted together: all of the train rows
 SEEDS = (2021, 190034, 992817, 27011, 948432)  # BARS's
-PAGE = Path(__file__).parents[1] / "docs" / "results.md"
-ROWS = PAGE.parent / "results" / "frappe.json"
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "frappe.md"
+ROWS = PAGE.parent / "frappe.json"
 MARKS = ("<!-- written by recipes/frappe.py --table -->", "<!-- end -->")
 HEADINGS = [
     *("model", "AUC", "BARS", "difference", "logloss", "BARS "),

@@ -5,7 +5,7 @@ Paper:    Malreddy et al., Improving feature interactions at Pinterest under ind
 Command:  python recipes/homefeed.py                    the synthetic home feed
           python recipes/homefeed.py --data DIR         KuaiRand-Pure, joined from the tables in DIR
 Cost:     under 3 minutes on 2 cores; `--smoke` under 1. `--strategy mirrored` uses all GPUs.
-Expected: see docs/results.md, which names the command of every figure.
+Expected: see docs/results/homefeed.md.
 
 Trains both models on the same rows, keeps each one's best epoch on the validation rows, reports on
 the test rows, exports both as SavedModel and ONNX, checks the artefacts against the models, answers one

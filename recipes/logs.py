@@ -24,7 +24,7 @@ HOMEFEED_ROWS = 600_000
 class Log(kr.data.LogFiles):
     """A log, its name, and how every model on it is trained.
 
-    The protocols were chosen on the validation rows, seed 0; docs/results.md says what was tried.
+    The protocols were chosen on validation rows, seed 0; docs/results/homefeed.md lists what was tried.
     """
 
     name: str

@@ -5,7 +5,7 @@ Paper:    Malreddy et al., Improving feature interactions at Pinterest under ind
 Command:  python recipes/recurring.py --out runs/recurring               the synthetic home feed, in parts
           python recipes/recurring.py --data DIR --out runs/recurring    KuaiRand-Pure in DIR, by day
 Cost:     a pass over the log, and two over what is tested: minutes on 2 cores; `--smoke` under one.
-Expected: a report; docs/stability.md has both.
+Expected: a report; docs/results/recurring.md has both.
 
 Declarations are fitted on the first period, as they would be. Each later period is tested, then trained on,
 one pass. The same command with the same `--out` goes on where a killed run stopped, with the same weights.

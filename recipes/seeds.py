@@ -5,7 +5,7 @@ Paper:    Malreddy et al., Improving feature interactions at Pinterest under ind
 Command:  python recipes/seeds.py --seeds 5 --out runs/seeds             the synthetic home feed
           python recipes/seeds.py --data DIR --out runs/kuairand         KuaiRand-Pure in DIR
 Cost:     10 to 60 seconds per training on 2 cores; `--smoke` a minute in all.
-Expected: see docs/results.md, which names the command of every figure.
+Expected: see docs/results/homefeed.md and docs/results/kuairand.md.
 
 Trains each architecture with seeds `--seed`, `--seed + 1`, … on one log, under the protocol of that log,
 which is the same for all; keeps the best epoch on the validation rows, reports on the test rows: mean and

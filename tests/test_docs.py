@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OF_JAX = ".compiled_step"  # which the first command of the README goes without
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 MINUTES = {"comparison", "hyperparameter-search"}  # pages that train many models
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
@@ -70,12 +71,14 @@ def test_page(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "page", [*PAGES, *sorted(ROOT.glob("docs/adr/*.md"))], ids=lambda page: page.stem
+    "page",
+    [*PAGES, *sorted(ROOT.glob("docs/*/*.md")), *sorted(ROOT.glob("export/**/*.md"))],
+    ids=lambda page: str(page.relative_to(ROOT)),
 )
 def test_links_lead_somewhere(page):
     broken = [
         target
-        for target in LINK.findall(page.read_text("utf-8"))
+        for target in LINK.findall(FENCED.sub("", page.read_text("utf-8")))
         if not (page.parent / target).exists()
     ]
     assert not broken

@@ -23,7 +23,7 @@ def test_frappe_on_rows_made_up(run, tmp_path):
 def test_table_of_frappe_is_up_to_date(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(ROOT / "recipes"))
     frappe = importlib.import_module("frappe")
-    page = tmp_path / "results.md"
-    page.write_text((ROOT / "docs" / "results.md").read_text())
+    page = tmp_path / "frappe.md"
+    page.write_text((ROOT / "docs" / "results" / "frappe.md").read_text())
     frappe.write_table(page, frappe.table(frappe.read_rows(frappe.ROWS)))
-    assert page.read_text() == (ROOT / "docs" / "results.md").read_text()
+    assert page.read_text() == (ROOT / "docs" / "results" / "frappe.md").read_text()

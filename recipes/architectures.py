@@ -1,4 +1,4 @@
-"""Which architectures are there, how is each wired, and what does it cost? Writes docs/architectures.md.
+"""All architectures with their wiring and cost. Writes docs/architectures.md.
 
 Paper:    one for each architecture; the page has the links.
 Command:  python recipes/architectures.py              write the page and its pictures
@@ -7,8 +7,8 @@ Cost:     half a minute; nothing is trained.
 Expected: a page that equals the one in docs/, which a test compares.
 
 Builds every entry of `kranking.architectures.names()` with its defaults on one declared log: 24 categorical
-features of width 16, eight numbers, a given vector of 64 projected to 16 and a user's sequence; two tasks.
-What it costs is `model.work()`: counted, not measured.
+features of width 16, eight numbers, an embedding of 64 projected to 16 and a user's sequence; two tasks.
+The cost is `model.work()`: computed, not measured.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
 
 
 def features() -> list[Any]:
-    """Declares the log that every architecture is counted on."""
+    """Declares the log for the cost of every architecture."""
     ids: dict[str, Any] = {"hash_buckets": 10_000, "embedding_dim": 16}
     sides = ("user", "item", "context")
     return [
@@ -119,7 +119,7 @@ def section(row: kr.architectures.Architecture) -> list[str]:
 
 
 def values(parameter: kr.architectures.Hyperparameter) -> str:
-    """Writes what a hyperparameter can be."""
+    """Describes the values of a hyperparameter."""
     if parameter.choices is not None:
         text = " or ".join(f"`{choice}`" for choice in parameter.choices)
     else:

@@ -1,15 +1,15 @@
-"""Is another architecture worth what it costs? Variants against a baseline, under the five limits.
+"""Is another architecture worth its cost? Variants against a baseline, under the five limits.
 
 Paper:    Malreddy et al., Improving feature interactions at Pinterest under industry constraints,
           2024, https://arxiv.org/abs/2412.01985, tables 1 to 3.
 Command:  python recipes/compare.py --seeds 5 --out runs/compare              the synthetic home feed
           python recipes/compare.py --data DIR --seeds 3 --out runs/compare   KuaiRand-Pure in DIR
-Cost:     half a minute to some minutes per training on 2 cores; `--smoke` under a minute.
+Cost:     half a minute to several minutes per training on 2 cores; `--smoke` under a minute.
 Expected: a report; cost columns grow with depth and width.
 
 The baseline is Pinterest's, a stack of four cross layers. The variants are deeper and parallel stacks, as
-in its Table 1, and architectures of section 5.3. The same command with the same `--out` goes on where a
-killed run stopped.
+in its Table 1, and architectures of section 5.3. The same command with the same `--out` continues an
+interrupted run.
 """
 
 import argparse
@@ -27,7 +27,7 @@ BASELINE = "stacked_4"
 
 
 def variants(scale: float) -> dict[str, Any]:
-    """Gives the variants by name; widths of MLPs and mask blocks are the published ones times `scale`."""
+    """Returns the variants by name; widths of MLPs and mask blocks are the published ones times `scale`."""
     units = [round(1024 * scale), round(512 * scale)]
     found: dict[str, Any] = {BASELINE: ("pinterest_baseline", {"scale": scale})}
     for depth in (5, 6, 8):
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
 
 
 def prepared(args: argparse.Namespace, out: Path) -> tuple[logs.Log, kr.training.Protocol]:
-    """Gives the log that was asked for, its declarations fitted, and how every model is trained on it."""
+    """Returns the log that was asked for, its declarations fitted, and how every model is trained on it."""
     if args.data:
         log = logs.kuairand(Path(args.data), out / "log", 8_000 if args.smoke else None)
     else:
@@ -94,7 +94,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def figures(report: Comparison) -> dict[str, float]:
-    """The flat object of result.json; what could not be found out is not there."""
+    """The flat object of result.json; unknown figures are omitted."""
     result: dict[str, float] = {}
     for row in report.rows:
         found = {"metric": row.metric, "spread": row.spread.estimate, "stable": float(row.stable)}

@@ -1,4 +1,4 @@
-"""Which features does a model live on? Each one is permuted between test rows, and NE rises.
+"""Which features does a model use? Each one is permuted between test rows, and the NE rises.
 
 Paper:    Zhang et al., Scaling user modeling, 2023, https://arxiv.org/abs/2311.09544, ranks the
           features of a ranking model by the change in normalised entropy (FI rank).
@@ -9,9 +9,9 @@ Cost:     one training, then features × repeats passes over the test rows: some
           `--smoke` under a minute.
 Expected: a report; docs/results/feature-importance.md has two.
 
-Features that read one column move together, a sequence moves with all that belongs to it. What a
-recipe has derived from another column is named in GROUPS. The same command with the same `--out` uses
-the model that it has left there.
+Features that read one column move together, and a sequence moves with its actions and ages. Columns that a
+recipe derives from another column are listed in GROUPS. The same command with the same `--out` reuses
+its model.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def trained(args: argparse.Namespace, log: logs.Log, path: Path) -> kr.RankingModel:
-    """Gives the saved model, or trains one and saves it."""
+    """Returns the saved model, or trains one and saves it."""
     if args.model or path.exists():
         return keras.saving.load_model(path)
     features = kr.features.fit(log.features, log.train)
@@ -89,7 +89,7 @@ def trained(args: argparse.Namespace, log: logs.Log, path: Path) -> kr.RankingMo
 
 
 def figures(report: kr.comparison.FeatureImportance) -> dict[str, float]:
-    """The flat object of result.json; what is undefined is not there."""
+    """The flat object of result.json; undefined figures are omitted."""
     result = {f"{task}.ne": value for task, value in report.normalized_entropy.items()}
     for task in report.tasks:
         for name, (rank, _, _) in report.ranks(task).items():

@@ -4,7 +4,7 @@ Paper:    Zhu et al., BARS: Towards open benchmarking for recommender systems, S
           https://arxiv.org/abs/2205.09626
 Command:  python recipes/frappe.py --model DCNv2 --seeds 3 --data DIR     train, seeds 2021, 190034, 992817
           python recipes/frappe.py --table                                write its table in docs/results
-Cost:     3 to 15 minutes of one core per training; `--smoke` half a minute on rows made up.
+Cost:     3 to 15 minutes of one core per training; `--smoke` half a minute on generated rows.
 Expected: test AUC within 0.0015 of BARS's mean, see docs/results/frappe.md.
 
 The protocol decides the result, more than the model does: mean binary cross-entropy plus λ/2 times the
@@ -131,7 +131,7 @@ def train(setting: Setting, data: Path, seed: int, args: argparse.Namespace) -> 
 
 
 def build(setting: Setting, train: Path) -> kr.RankingModel:
-    """Every id of the train rows has its vector of 10, every field one more for ids unseen."""
+    """Builds a model: a vector of 10 for each id of the training rows, and one per field for unseen ids."""
     shared: dict[str, Any] = {
         "embedding_dim": 10,
         "initializer": keras.initializers.RandomNormal(stddev=1e-4),
@@ -147,14 +147,14 @@ def build(setting: Setting, train: Path) -> kr.RankingModel:
 
 
 def arrays(model: kr.RankingModel, path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Reads a file whole: the set is small."""
+    """Reads a whole file, because the set is small."""
     table = pq.read_table(path)
     columns = {name: table[name].to_numpy() for name in FIELDS}
     return model.preprocess(columns), {"label": table["label"].to_numpy().astype("float32")}
 
 
 def made_up(folder: Path) -> Path:
-    """Writes three small files of random ids, for a try without the data."""
+    """Writes three small files of random ids, for a trial without the data."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed, part in enumerate(("train", "valid", "test")):
         random = np.random.default_rng(seed)
@@ -165,7 +165,7 @@ def made_up(folder: Path) -> Path:
 
 
 def commit() -> str:
-    """The commit that is checked out, if this is a checkout."""
+    """Returns the current commit, if this is a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
@@ -177,14 +177,14 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def find(rows: list[dict[str, Any]], model: str, seed: int) -> dict[str, Any] | None:
-    """Finds a row; one of before the batches were drawn anew for each epoch is to be trained again."""
+    """Finds a row, except those from before batches were shuffled in each epoch."""
     return next(
         (r for r in rows if (r["model"], r["seed"]) == (model, seed) and r.get("reshuffled")), None
     )
 
 
 def add_row(path: Path, row: dict[str, Any]) -> None:
-    """Adds a row, also while another process adds one."""
+    """Adds a row; safe with several processes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -210,7 +210,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
-    """Ours beside BARS's, a line for each model; what has not run says so."""
+    """Returns the table of our figures and BARS's, with a line for each model."""
     lines = []
     for name, setting in MODELS.items():
         mine = [row for row in rows if row["model"] == name]
@@ -235,7 +235,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def write_table(page: Path, lines: list[str]) -> None:
-    """Puts the table between its marks."""
+    """Writes the table between its markers."""
     before, rest = page.read_text(encoding="utf-8").split(MARKS[0])
     after = rest.split(MARKS[1], 1)[1]
     text = "\n".join([before + MARKS[0], *lines, MARKS[1] + after])

@@ -1,8 +1,8 @@
-"""What BARS trained on Frappe_x1, and what it got: the settings of every row of its table.
+"""BARS's settings and figures on Frappe_x1, for every row of its table.
 
 Source of settings and figures: the repository reczoo/BARS at 5b5e61f (ranking/ctr/MODEL/RUN/README.md and
 the leaderboard), with FuxiCTR's defaults. AUC and logloss there are one run of seed 2021, the seed of the
-search; `mean` is over its five seeds, where it has them. Models not in BARS have settings of ours.
+search; `mean` is over its five seeds, where it has them. Models that are not in BARS have our own settings.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ def deep(dropout: float, **arguments: Any) -> dict[str, Any]:
 
 
 def bars(auc: float, logloss: float, params: int, mean: float | None = None) -> dict[str, float]:
-    """Puts a row of BARS's table under names."""
+    """Returns a row of BARS's table as a dict."""
     row = {"auc": auc, "logloss": logloss, "params": params}
     return row if mean is None else row | {"mean": mean}
 

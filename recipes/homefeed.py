@@ -1,4 +1,4 @@
-"""Pinterest's baseline and launch candidate: from a log of impressions to a served answer.
+"""Pinterest's baseline and launch candidate: from a log of impressions to a prediction.
 
 Paper:    Malreddy et al., Improving feature interactions at Pinterest under industry constraints,
           2024, https://arxiv.org/abs/2412.01985 (Figures 2a and 2b).
@@ -79,7 +79,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def widths(model: kr.RankingModel) -> str:
-    """Says how wide the model is from block to block."""
+    """Describes how wide the model is from block to block."""
     sizes = []
     for layer, _, shape in kr.models.walk(model.encoder, model.stack):
         if layer is not model.encoder:

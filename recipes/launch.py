@@ -1,16 +1,16 @@
-"""Can the launch candidate be had at the baseline's latency? The question of the paper's section 5.4.
+"""Can the launch candidate reach the baseline's latency? The question of the paper's section 5.4.
 
 Paper:    Malreddy et al., Improving feature interactions at Pinterest under industry constraints,
           2024, https://arxiv.org/abs/2412.01985: parallel mask blocks and cross layers, and an MLP
-          made smaller until latency was the old one; memory +5 points, save volume +1.42 %.
+          narrowed to the old latency; memory +5 points, save volume +1.42 %.
 Command:  python recipes/launch.py --seeds 5 --out runs/launch                    the synthetic home feed
           python recipes/launch.py --data DIR --seeds 3 --out runs/launch         KuaiRand-Pure in DIR
 Cost:     some minutes for the sizes, then a minute per training on 2 cores; `--smoke` under a minute.
 Expected: a page: quality, memory at the batch that fills 60 % of a device, latency within +0 %.
 
-Latency is measured on ONNX Runtime, 100 rows, one thread, in turns with the baseline. The MLP is made
-narrower first, as in the paper; where the narrowest is still too slow, the mask blocks are too, and the
-page says so. The same command with the same `--out` goes on where a killed run stopped.
+Latency is measured on ONNX Runtime, 100 rows, one thread, in turns with the baseline. The MLP is
+narrowed first, as in the paper; if the narrowest is still too slow, so are the mask blocks, and the page
+reports it. The same command with the same `--out` continues an interrupted run.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def size(width: float, scale: float) -> int:
-    """Gives a width times `scale`, in steps of 8."""
+    """Returns a width times `scale`, in steps of 8."""
     return max(8, round(width * scale / 8) * 8)
 
 
@@ -119,7 +119,7 @@ def found_sizes(files: LogFiles, args: argparse.Namespace, path: Path) -> dict[s
 
 
 def served(files: LogFiles, name: str, arguments: dict[str, Any]) -> Callable[[], Any]:
-    """Exports a model that nobody trained, as if somebody had, and gives a call of its ONNX file."""
+    """Exports an untrained model with perturbed weights, and returns a call of its ONNX file."""
     build = kr.architectures.get(name).build
     model = kr.models.perturbed(build(files.features, files.tasks, **arguments))
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +130,7 @@ def served(files: LogFiles, name: str, arguments: dict[str, Any]) -> Callable[[]
 
 
 def memory_points(variants: dict[str, Any], files: LogFiles) -> dict[str, Any]:
-    """Gives what each variant takes at the batch with which the baseline fills 60 % of a device."""
+    """Returns the memory of each variant at the batch with which the baseline fills 60 % of a device."""
     models = {}
     for name, (architecture, arguments) in variants.items():
         with kr.models.without_weights():

@@ -1,4 +1,4 @@
-"""Which layers are there, what does each compute, and what does it cost? Writes docs/layers.md.
+"""All layers with their equation and cost. Writes docs/layers.md.
 
 Paper:    one for each layer; the page has the links.
 Command:  python recipes/layers.py              write the page

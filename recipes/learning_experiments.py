@@ -8,8 +8,8 @@ Command:  python recipes/learning_experiments.py --seeds 5 --out runs/learning  
 Cost:     a minute or two per training of a million rows on 2 cores, 18 models a seed; `--smoke` a minute.
 Expected: tables, plots, findings by fixed rules and architectures to try in `learning.html`.
 
-The synthetic log has planted terms of second, third and fourth order, as products and as gates:
-`kranking.data.HomefeedTruth`. The same command with the same `--out` goes on where a killed run stopped,
+The truth of the synthetic log has terms of second, third and fourth order, as products and as gates:
+`kranking.data.HomefeedTruth`. The same command with the same `--out` continues an interrupted run,
 also with more experiments or more seeds.
 """
 
@@ -65,7 +65,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def figures(report: LearningReport) -> dict[str, float]:
-    """The flat object of result.json: gains in per cent; what could not be found out is not there."""
+    """The flat object of result.json: gains in per cent; unknown figures are omitted."""
     gains = {
         f"{point.name}.gain": report.gains(point.name, point.reference).estimate
         for one in report.experiments

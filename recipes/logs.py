@@ -1,7 +1,7 @@
-"""The logs that the recipes train on: the synthetic home feed, and KuaiRand-Pure if you have it.
+"""The logs that the recipes train on: the synthetic home feed, and KuaiRand-Pure if it is available.
 
 Each function gives a `Log`: Parquet files of train, valid and test rows, declarations, tasks (the main
-one first) and the session column. A log of your own needs no more than that: see `own_log.py`.
+one first) and the session column. Your own log needs no more than that: see `own_log.py`.
 """
 
 import os
@@ -163,7 +163,7 @@ def _left_join(table: pa.Table, other: pa.Table, key: str) -> pa.Table:
 
 
 def _with_rates(history: pa.Table) -> pa.Table:
-    """Adds how often a user liked and finished what the (possibly cut) history shows."""
+    """Adds the rates at which a user liked and finished the items of the (possibly truncated) history."""
     watched = [set(row or ()) for row in history["watch_seq"].to_pylist()]
     for column, name in (("like_seq", "like_rate"), ("long_watch_seq", "long_view_rate")):
         rows = history[column].to_pylist()

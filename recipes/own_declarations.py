@@ -1,4 +1,4 @@
-"""Declarations of a log of one's own, for `own_log.py`: copy this file and name your columns.
+"""Declarations of your own log, for `own_log.py`: copy this file and name your columns.
 
 `python recipes/own_log.py --data FOLDER --infer` prints a first draft for the Parquet files in FOLDER.
 """

@@ -1,11 +1,11 @@
 """A ranking model on a log of your own: Parquet files, and declarations in one short Python file.
 
 Paper:    none; any architecture of `kranking.architectures`.
-Command:  python recipes/own_log.py                                          a small log made up here
+Command:  python recipes/own_log.py                                          a small generated log
           python recipes/own_log.py --data FOLDER --declarations FILE.py     yours
           python recipes/own_log.py --data FOLDER --infer                    a draft of FILE.py
-Cost:     half a minute for the made-up log.
-Expected: `auc_like` near 0.78 on the made-up log; a random ranking has 0.5.
+Cost:     half a minute for the generated log.
+Expected: `auc_like` near 0.78 on the generated log; a random ranking has 0.5.
 
 FOLDER holds `train`, `valid` and `test`, each a folder of Parquet files or one file (`train.parquet`).
 FILE.py defines FEATURES, TASKS and SESSION: see `own_declarations.py`, which is the default.

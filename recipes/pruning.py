@@ -14,7 +14,7 @@ rows, epochs and steps of the optimizer for all. The schedule keeps the shape it
 1,440 decay steps in the course of the training, after a fifth of it as warm-up. The last epoch counts,
 since an earlier one has fewer zeros; the learning rate falls to 0 along a cosine.
 
-The latency is that of ONNX Runtime, whose kernels are dense: they multiply by zeros as by any number,
+The latency is that of ONNX Runtime, whose kernels are dense: they multiply zeros like any other number,
 so no gain is to be expected, and none is claimed. What shrinks is what is stored, once compressed.
 A finished training is a small file in the run folder: the same command goes on where it was stopped.
 """

@@ -8,7 +8,7 @@ Cost:     a pass over the log, and two over what is tested: minutes on 2 cores; 
 Expected: a report; docs/results/recurring.md has both.
 
 Declarations are fitted on the first period, as they would be. Each later period is tested, then trained on,
-one pass. The same command with the same `--out` goes on where a killed run stopped, with the same weights.
+one pass. The same command with the same `--out` continues an interrupted run, with the same weights.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def maker(args: argparse.Namespace, features: list, log: logs.Log) -> Callable[[], kr.RankingModel]:
-    """Gives what makes the model anew for each seed."""
+    """Returns what makes the model anew for each seed."""
     return lambda: training.build(args.architecture, features, log, args.scale)
 
 
@@ -104,7 +104,7 @@ def split(files: list, column: str, cutoffs: list, names: list[str], out: Path) 
 
 
 def figures(report: RecurringReport) -> dict[str, float]:
-    """The flat object of result.json; what is undefined is not there."""
+    """The flat object of result.json; undefined figures are omitted."""
     result: dict[str, float] = {}
     for period in report.periods:
         for kind in ("recurring", "frozen", "gain"):

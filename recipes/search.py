@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
 
 
 def team(workers: int, arguments: list[str], out: Path) -> dict[str, float]:
-    """Runs this script as a chief and its workers, and gives what the chief has found."""
+    """Runs this script as a chief and its workers, and returns what the chief has found."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(port)}

@@ -35,7 +35,7 @@ class Trained:
 
 
 def parser(doc: str | None, name: str) -> argparse.ArgumentParser:
-    """Gives the arguments that every recipe has."""
+    """Returns the arguments that every recipe has."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -47,7 +47,7 @@ def parser(doc: str | None, name: str) -> argparse.ArgumentParser:
 
 
 def run_folder(args: argparse.Namespace, name: str) -> Path:
-    """Makes the folder that keeps all that a run leaves."""
+    """Builds the folder that keeps all that a run leaves."""
     out = Path(args.out or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     out.mkdir(parents=True, exist_ok=True)
     return out
@@ -134,7 +134,7 @@ def random_hit(log: Log) -> float:
 
 
 def best_possible(log: Log) -> dict[str, float]:
-    """Gives what the true probabilities reach on the test rows; nothing where nobody knows them."""
+    """Returns what the true probabilities reach on the test rows; nothing where nobody knows them."""
     if log.name != "homefeed":
         return {}
     best: Mapping[str, Any] = kr.data.bayes_optimal(log.test)

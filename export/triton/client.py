@@ -79,7 +79,7 @@ def answer(client, triton, model: str, request: Path | None) -> dict:
 
 
 def configuration(client, model: str) -> dict:
-    """Gives the model's `config.pbtxt` as the server tells it: the same by both protocols, nearly."""
+    """Returns the model's `config.pbtxt` as the server tells it: the same by both protocols, nearly."""
     if client.__module__.startswith("tritonclient.grpc"):
         return client.get_model_config(model, as_json=True)["config"]
     return client.get_model_config(model)

@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def gather_backends(server: Path, folder: Path) -> Path:
-    """Puts the Python backend and the stub for this Python into one folder, where Triton wants them."""
+    """Copies the Python backend and the stub for this Python into the folder that Triton expects."""
     python = folder / "backends" / "python"
     shutil.copytree(server / "backends" / "python", python)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"

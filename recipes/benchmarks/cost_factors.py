@@ -48,7 +48,7 @@ def latency_factors(works: list[Any], latencies: list[tuple[int, np.ndarray]]) -
 
 
 def _kept(work: Any, batch: int) -> dict[str, float]:
-    """Says what each share is of, in bytes."""
+    """Describes what each share is of, in bytes."""
     terms = {name: 4.0 * batch * saved for name, saved in work.saved_by.items()}
     terms["gradients"] = 4.0 * (work.parameters - work.table_parameters)
     terms["table_gradients"] = 4.0 * work.table_parameters
@@ -56,7 +56,7 @@ def _kept(work: Any, batch: int) -> dict[str, float]:
 
 
 def _spent(work: Any, batch: int) -> dict[tuple[str, str], float]:
-    """Says what each factor is of: weights read, steps, FLOPs, elements written."""
+    """Describes what each factor is of: weights read, steps, FLOPs, elements written."""
     terms = {("weight", ""): float(work.parameters - work.table_parameters)}
     for name, (steps, flops, saved) in work.by_class.items():
         terms |= zip(((k, name) for k in KINDS), (steps, batch * flops, batch * saved), strict=True)
@@ -73,7 +73,7 @@ def _table(terms: list[dict[Any, float]]) -> tuple[list[Any], np.ndarray]:
 
 
 def _drawn(design: np.ndarray, wanted: np.ndarray, common: np.ndarray, pull: float) -> np.ndarray:
-    """Gives non-negative factors, each drawn to the common one as if to one more, weak, observation."""
+    """Returns non-negative factors, each drawn to the common one as if to one more, weak, observation."""
     from scipy.optimize import nnls
 
     rows = np.vstack([design * common, pull * np.eye(len(common))])

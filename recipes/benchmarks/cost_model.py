@@ -101,14 +101,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def declarations(folder: Path) -> tuple[list[Any], list[kr.Task]]:
-    """Gives the declarations of the synthetic home feed, fitted on a small log."""
+    """Returns the declarations of the synthetic home feed, fitted on a small log."""
     kr.data.write_homefeed(folder, num_rows=20_000, seed=0)
     features, tasks = kr.data.homefeed_declarations()
     return kr.features.fit(features, folder / "train"), tasks
 
 
 def rebuilt(row: dict[str, Any], declared: tuple) -> Any:
-    """Makes the model of a row again, without weights."""
+    """Builds the model of a row again, without weights."""
     with kr.models.without_weights():
         return kr.architectures.get(row["name"]).build(*declared, **row["arguments"])
 
@@ -144,7 +144,7 @@ def value_of(parameter: Any, random: np.random.Generator) -> Any:
 
 
 def row_of(rows: Rows, pair: tuple[str, int], declared: tuple) -> tuple[dict[str, Any], Any]:
-    """Gives the row of a model, and the model: drawn, if the row is new."""
+    """Returns the row of a model, and the model: drawn, if the row is new."""
     name, seed = pair
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
@@ -194,7 +194,7 @@ def write_rows(path: Path, rows: Rows) -> None:
 
 
 def compiled(model: Any) -> dict[str, Any]:
-    """Gives XLA's memory of a training step and the products in the traced program."""
+    """Returns XLA's memory of a training step and the products in the traced program."""
     model.build()
     step = kr.budget.compiled_step(model, BATCH)
     rows = {
@@ -278,18 +278,18 @@ def judged_latency(rows: Rows, declared: tuple) -> dict[str, float]:
 
 
 def settings(row: dict[str, Any]) -> str:
-    """Says which model a row is of."""
+    """Returns which model a row is of."""
     return json.dumps([row["name"], row["arguments"]], sort_keys=True)
 
 
 def correlations(measured: np.ndarray, predicted: np.ndarray) -> list[float]:
-    """Gives the rank correlation in every window of models that are near each other."""
+    """Returns the rank correlation in every window of models that are near each other."""
     inside = [(measured >= low) & (measured <= NEAR * low) for low in measured]
     return [spearman(measured[w], predicted[w]) for w in inside if w.sum() >= ENOUGH]
 
 
 def spearman(some: np.ndarray, others: np.ndarray) -> float:
-    """Gives Spearman's rank correlation, of figures without ties."""
+    """Returns Spearman's rank correlation, of figures without ties."""
     ranks = [np.argsort(np.argsort(values)) for values in (some, others)]
     return float(np.corrcoef(*ranks)[0, 1]) if len(some) > 1 else float("nan")
 

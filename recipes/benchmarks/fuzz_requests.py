@@ -2,7 +2,7 @@
 
 Command:  python recipes/benchmarks/fuzz_requests.py
 Cost:     two minutes on 2 cores; `--smoke` under one.
-Expected: no request that is answered by anything else, and a process that lives to say so.
+Expected: no other outcome, and no crash.
 
 An untrained launch candidate on the synthetic home feed's columns is exported once, then asked through its
 three signatures on columns. A request starts from rows of the log; one to three of its columns are then
@@ -96,7 +96,7 @@ class Target:
         self.rows = rows.select(sorted({c for f in features for c in f.columns}))
 
     def ask(self, number: int) -> tuple[str, str, str]:
-        """Gives signature, way and how the request of this number ended; prints what should not be."""
+        """Returns signature, way and how the request of this number ended; prints what should not be."""
         random = np.random.default_rng(number)
         name, way = str(random.choice(SIGNATURES)), str(random.choice(WAYS))
         rows = int(random.integers(1, 9))
@@ -137,7 +137,7 @@ class Target:
     def judge(
         self, name: str, run: Callable, rows: int = 0, damaged: Sequence[str] | None = None
     ) -> str:
-        """Says how a request ended; runtimes need not name what was damaged, and may broadcast rows."""
+        """Classifies the end of a request; runtimes need not name the damage, and may broadcast rows."""
         try:
             answers = run()
         except Exception as error:
@@ -158,13 +158,13 @@ class Target:
 
 
 def first(column: Any) -> Any:
-    """Gives the first value of what is a column, and anything else as it is."""
+    """Returns the first value of what is a column, and anything else as it is."""
     whole = isinstance(column, list) or (isinstance(column, np.ndarray) and column.ndim)
     return column[:1] if whole else column
 
 
 def damage_columns(columns: dict[str, Any], random: np.random.Generator) -> list[str]:
-    """Damages one to three columns of a request in place, and gives their names."""
+    """Damages one to three columns of a request in place, and returns their names."""
     names = [str(name) for name in random.choice(list(columns), random.integers(1, 4), False)]
     for name in names:
         values, way = list(columns[name]), int(random.integers(8))
@@ -190,7 +190,7 @@ def damage_columns(columns: dict[str, Any], random: np.random.Generator) -> list
 
 
 def cast(values: list, dtype: str) -> np.ndarray:
-    """Gives values as an array of another type, or as objects where they have none of it."""
+    """Returns values as an array of another type, or as objects where they have none of it."""
     try:
         with np.errstate(all="ignore"):
             return np.array(values).astype(dtype)
@@ -199,7 +199,7 @@ def cast(values: list, dtype: str) -> np.ndarray:
 
 
 def damage_tensors(tensors: dict[str, np.ndarray], random: np.random.Generator) -> list[str]:
-    """Damages one to three tensors of a request in place, and gives their names."""
+    """Damages one to three tensors of a request in place, and returns their names."""
     names = [str(name) for name in random.choice(list(tensors), random.integers(1, 4), False)]
     for name in names:
         x, way = tensors[name], int(random.integers(6))
@@ -218,7 +218,7 @@ def damage_tensors(tensors: dict[str, np.ndarray], random: np.random.Generator) 
 
 
 def at_the_edge(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Gives a tensor of the same type and shape with values that no log should hold."""
+    """Returns a tensor of the same type and shape with values that no log should hold."""
     if x.dtype == object:
         values: list[Any] = ["", "\x00", "naïve é 漢字 🎈", "x" * 100_000]
     elif x.dtype.kind == "i":

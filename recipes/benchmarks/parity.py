@@ -1,4 +1,4 @@
-"""Does every architecture, in both formats and by every signature, answer as the model does?
+"""Does every exported file of every architecture predict as the model does?
 
 Command:  KERAS_BACKEND=tensorflow python recipes/benchmarks/parity.py --rows-file docs/results/parity.json
 Cost:     half a minute per architecture on 2 cores; `--smoke` two of them.
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def reached(name: str, folder: Path) -> dict[str, Any]:
-    """Trains and exports an architecture; gives the largest difference of each artefact, or the reason."""
+    """Trains and exports an architecture; returns the largest difference per artefact, or the reason."""
     import keras
 
     keras.utils.set_random_seed(0)
@@ -80,7 +80,7 @@ def reached(name: str, folder: Path) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Gives Markdown: a line per architecture, a column per artefact."""
+    """Returns Markdown: a line per architecture, a column per artefact."""
     names = list(dict.fromkeys(a for row in rows for a in row.get("reached", ())))
     cells = []
     for row in sorted(rows, key=lambda row: row["architecture"]):

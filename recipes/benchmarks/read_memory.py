@@ -1,4 +1,4 @@
-"""Memory that reading a log takes: one epoch over a Parquet set of a given size, through `fit`.
+"""Memory needed to read a log: one epoch over a Parquet set of a given size, through `fit`.
 
 Paper: none; the limit is kranking's own, under 1 GB above the model's memory for 2 GB of files.
 Command: KERAS_BACKEND=jax python recipes/benchmarks/read_memory.py --gigabytes 2

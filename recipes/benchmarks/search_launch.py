@@ -10,7 +10,7 @@ Two searches on the synthetic home feed, in the same space of widths and rates, 
 over several families, one over `pinterest_launch` alone, so that the launch candidate is tuned as well. The
 limits are the baseline's latency, measured on exported files in turns, and its memory plus 8.3 %: 5 points
 where the baseline fills 60 % of a device. What each search chooses, and the baseline, is then trained with
-new seeds and judged on the test rows. Finished parts are kept in the file; the same command goes on.
+new seeds and judged on the test rows. Finished parts are kept in the file; the same command continues.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def parse() -> argparse.Namespace:
 
 
 def space_of(families: list[str], log: LogFiles) -> SearchSpace:
-    """Gives a space whose widths are a quarter of the published ones and less, down to a sixteenth."""
+    """Returns a space whose widths are a quarter of the published ones and less, down to a sixteenth."""
     widths = {
         str(units): [units, units // 2] for units in (round(1024 * SCALE / n) for n in (1, 2, 4))
     }
@@ -94,7 +94,7 @@ def space_of(families: list[str], log: LogFiles) -> SearchSpace:
 
 
 def chosen(space: SearchSpace, log: LogFiles, trials: int, out: Path) -> dict[str, Any]:
-    """Searches, and gives what was chosen, at which cost, and how often a draw was refused."""
+    """Searches, and returns what was chosen, at which cost, and how often a draw was refused."""
     result = search(
         space,
         log,
@@ -125,7 +125,7 @@ def keep(kept: dict[str, Any], path: Path) -> None:
 
 
 def table(kept: dict[str, Any]) -> str:
-    """Gives the choices in Markdown, each against the launch candidate seed by seed."""
+    """Returns the choices in Markdown, each against the launch candidate seed by seed."""
     headings = ["model", "architecture", "trials", "refused", "test AUC of saves"]
     headings.append("over the launch's")
     rows, reference = [], np.array(kept[LAUNCH]["test"])

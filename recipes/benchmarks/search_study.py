@@ -82,7 +82,7 @@ def prepared(folder: Path, num_rows: int) -> LogFiles:
 
 
 def limit_of(space: SearchSpace, draws: int = 200) -> int:
-    """Gives the parameters that `SHARE` of random configurations keep to."""
+    """Returns the parameters that `SHARE` of random configurations keep to."""
     oracle = keras_tuner.oracles.RandomSearchOracle(
         "val_loss", max_trials=draws, hyperparameters=space.hyperparameters(), seed=1
     )
@@ -132,7 +132,7 @@ def plain(
 
 
 def first_row_of_failures(done: list[bool], count: int = 3) -> int | None:
-    """Gives the number of the trial at which `count` in a row have failed."""
+    """Returns the number of the trial at which `count` in a row have failed."""
     for end in range(count, len(done) + 1):
         if not any(done[end - count : end]):
             return end
@@ -164,7 +164,7 @@ def ours(
 
 
 def judged(make: Callable[[], Any], log: LogFiles, seeds: Iterable[int]) -> list[float]:
-    """Gives the AUC on the test rows of a model, made and trained anew with each seed."""
+    """Returns the AUC on the test rows of a model, made and trained anew with each seed."""
     found = []
     for seed in seeds:
         keras.backend.clear_session()
@@ -177,7 +177,7 @@ def judged(make: Callable[[], Any], log: LogFiles, seeds: Iterable[int]) -> list
 
 
 def maker(space: SearchSpace, values: dict[str, Any]) -> Callable[[], Any]:
-    """Gives a function that makes the compiled model of a configuration."""
+    """Returns a function that makes the compiled model of a configuration."""
     hp = space.hyperparameters()
     hp.values = dict(values)
     return lambda: space(hp)
@@ -193,7 +193,7 @@ def evaluation(model: Any, part: Any, log: LogFiles) -> Any:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Gives the rows in Markdown."""
+    """Returns the rows in Markdown."""
     headings = ["search", "seed", "trials", "trained", "best AUC", "on test", "stops at", "oracle"]
     lines = []
     for row in sorted(rows, key=lambda row: (row["arm"], row["seed"])):

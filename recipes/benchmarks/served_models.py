@@ -23,7 +23,7 @@ def served(model: Any, folder: Path) -> Any:
 
 @cache
 def reference(folder: Path) -> Any:
-    """Gives the model that every other is timed beside: a Pinterest baseline of the home feed."""
+    """Returns the model that every other is timed beside: a Pinterest baseline of the home feed."""
     features, tasks = kr.data.homefeed_declarations()
     kr.data.write_homefeed(folder / "log", num_rows=20_000, seed=0)
     features = kr.features.fit(features, folder / "log" / "train")
@@ -60,7 +60,7 @@ def in_turns(bundle: Any, other: Any, batch: int) -> dict[str, float]:
 
 
 def latencies(rows: list[dict[str, Any]], batch: int, quiet: float) -> np.ndarray:
-    """Gives the median latency of each row's model in milliseconds, on the machine when it was quiet.
+    """Returns the median latency of each row's model in milliseconds, on the machine when it was quiet.
 
     That is the ratio to the reference, the median over visits, times the reference's lowest latency.
     """
@@ -69,7 +69,7 @@ def latencies(rows: list[dict[str, Any]], batch: int, quiet: float) -> np.ndarra
 
 
 def quiet_reference(rows: list[dict[str, Any]], batch: int) -> float:
-    """Gives the lowest of the reference's latencies, over the visits to all models."""
+    """Returns the lowest of the reference's latencies, over the visits to all models."""
     visits = (visit for row in rows for visit in row.get("served", {}).get(str(batch), []))
     return min(visit["reference"] for visit in visits)
 

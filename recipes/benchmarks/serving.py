@@ -1,4 +1,4 @@
-"""What serving costs: ONNX Runtime against the SavedModel and Keras's own ONNX file, and `rank` of 500.
+"""Cost of serving: ONNX Runtime against the SavedModel and Keras's own ONNX file, and `rank` of 500.
 
 Command:  python recipes/benchmarks/serving.py --rows-file docs/results/serving.json
 Cost:     two minutes per model and number of threads on 2 cores; `--smoke` under two minutes in all.
@@ -7,7 +7,7 @@ Expected: the ONNX file several times as fast as the SavedModel for one row, les
 
 Three models, perturbed instead of trained, on the synthetic home feed's columns: Pinterest's baseline and
 launch candidate, and one with a large user tower, a transformer over a long history. Each is exported once
-and measured in a process of its own, for TensorFlow takes its number of threads once.
+and measured in a process of its own, because TensorFlow sets its number of threads once.
 """
 
 import argparse
@@ -101,7 +101,7 @@ def build(name: str, folder: Path, scale: float) -> kr.RankingModel:
 
 
 def long_history(feature: kr.features.Feature, scale: float) -> kr.features.Feature:
-    """Gives the history 100 places and a transformer of two layers; other declarations as they are."""
+    """Returns the history 100 places and a transformer of two layers; other declarations as they are."""
     if not isinstance(feature, kr.features.Sequence):
         return feature
     encoder = kr.features.TransAct(
@@ -111,7 +111,7 @@ def long_history(feature: kr.features.Feature, scale: float) -> kr.features.Feat
 
 
 def session(path: Path, threads: int) -> Callable[[dict[str, Any]], Any]:
-    """Gives a call of an ONNX file that takes the model's own inputs."""
+    """Returns a call of an ONNX file that takes the model's own inputs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -121,7 +121,7 @@ def session(path: Path, threads: int) -> Callable[[dict[str, Any]], Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Gives the figures in Markdown, a line for each and a column for each model and number of threads.
+    """Returns the figures in Markdown, a line for each and a column for each model and number of threads.
 
     The floor of all is that of the best rate that any of them measured, for a machine's mood changes.
     """

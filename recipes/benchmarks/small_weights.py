@@ -1,4 +1,4 @@
-"""What small weights gain: bytes and latency of three models in float16 and int8.
+"""Gain of small weights: bytes and latency of three models in float16 and int8.
 
 Command:  python recipes/benchmarks/small_weights.py --rows-file docs/results/small_weights.json
 Cost:     four minutes on 2 cores; `--smoke` under two.
@@ -9,7 +9,7 @@ Expected: half the bytes, and a quarter to two fifths; int8 faster than float32 
 turns on one thread.
 
 The models of `serving.py`, as they are there: quality is measured by `python -m kranking.export compress`,
-on a trained one. What stands in `--rows-file` is not measured again.
+on a trained one. Rows in `--rows-file` are not measured again.
 """
 
 import argparse

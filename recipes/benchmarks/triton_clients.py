@@ -51,7 +51,7 @@ async def ask(url, model, rows, wanted, until, seed, seen) -> None:
 
 
 def malformed(rows: dict[str, np.ndarray]) -> dict[str, tuple[dict, dict, str]]:
-    """Gives columns, arguments, and what the error has to name, by kind of mistake."""
+    """Returns columns, arguments, and what the error has to name, by kind of mistake."""
     few = {name: column[:3] for name, column in rows.items()}
     wide = next(n for n, c in few.items() if c.ndim > 1 and c.dtype == np.float32)
     ids = next(n for n, c in few.items() if c.ndim == 1 and c.dtype == np.int32)

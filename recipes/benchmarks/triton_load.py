@@ -1,6 +1,6 @@
-"""Does a Triton server answer right under load, while a version changes and wrong requests come in?
+"""Does a Triton server answer correctly under load, during an update and with malformed requests?
 
-Paper:    none; the load that a home feed's ranker sees before it is trusted.
+Paper:    none; a load test before production.
 Command:  TRITON_PYTHON=.venv-triton/bin/python python recipes/benchmarks/triton_load.py
           (export/triton/README.md makes that Python; needs psutil, which the extra `test` has)
 Cost:     10 minutes; `--smoke` 15 seconds and two exports.
@@ -168,7 +168,7 @@ def load(args, out: Path, server, ports: dict[str, int]) -> dict[str, float]:
 
 
 def resident(server: subprocess.Popen) -> int:
-    """Gives the bytes in memory of the server and of what it started."""
+    """Returns the bytes in memory of the server and of what it started."""
     total = 0
     for process in psutil.Process(server.pid).children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -177,7 +177,7 @@ def resident(server: subprocess.Popen) -> int:
 
 
 def growth(memory: list[list[int]]) -> float:
-    """Gives the larger growth of both versions' halves, from their second fifth to their last.
+    """Returns the larger growth of both versions' halves, from their second fifth to their last.
 
     A half begins with pages that are touched for the first time: its first fifth does not count.
     """

@@ -30,12 +30,12 @@ HEAD = """# Architectures
 
 Written by `python recipes/architectures.py`; do not edit by hand.
 
-Each is a function of `kranking.architectures`: features and tasks in, a `RankingModel` out. The costs are
-those of the defaults on one log, by `model.work()`: 24 categorical features of width 16, eight numbers, a
-vector of 64 projected to 16, a sequence; the flat vector is 424 wide, and there are two tasks. Parameters
-are those beyond the features' embeddings, so first-order tables and codebooks are among them; MFLOP are the
-matrix products of one row, forward; kept values are what training keeps of one row for the backward pass.
-To tune: the number of hyperparameters.
+Each architecture is a function of `kranking.architectures` that takes features and tasks and returns a
+`RankingModel`. The costs are `model.work()` with default arguments on one log: 24 categorical features of
+width 16, eight numbers, an embedding of 64 projected to 16, and a sequence; the flat vector is 424 wide, and
+there are two tasks. Parameters exclude the features' embeddings but include first-order tables and
+codebooks. MFLOP counts the matrix products of one row in the forward pass. Kept values are the elements that
+training keeps of one row for the backward pass. To tune: the number of hyperparameters.
 """
 EXAMPLE = """
 ```python

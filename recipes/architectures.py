@@ -32,10 +32,10 @@ Written by `python recipes/architectures.py`; do not edit by hand.
 
 Each architecture is a function of `kranking.architectures` that takes features and tasks and returns a
 `RankingModel`. The costs are `model.work()` with default arguments on one log: 24 categorical features of
-width 16, eight numbers, an embedding of 64 projected to 16, and a sequence; the flat vector is 424 wide, and
-there are two tasks. Parameters exclude the features' embeddings but include first-order tables and
-codebooks. MFLOP counts the matrix products of one row in the forward pass. Kept values are the elements that
-training keeps of one row for the backward pass. To tune: the number of hyperparameters.
+width 16, eight numbers, an embedding of 64 projected to 16, and a sequence; the flat vector is 424 wide,
+and there are two tasks. Parameters exclude the features' embeddings but include first-order tables and
+codebooks. MFLOP counts the matrix products of one row in the forward pass. Kept values are the elements
+that training keeps of one row for the backward pass. To tune: the number of hyperparameters.
 """
 EXAMPLE = """
 ```python

@@ -13,6 +13,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 myst_heading_anchors = 3
 autodoc_typehints = "none"
+autodoc_inherit_docstrings = False  # not Keras's
 napoleon_use_ivar = True  # an attribute that its class documents is not described twice
 
 DOCS = Path(__file__).parent.resolve()
@@ -101,7 +102,8 @@ def skip(app, what, name, obj, skipped, options) -> bool | None:
 
 def signature(app, what, name, obj, options, arguments, returned) -> tuple[str, None] | None:
     """Returns the arguments of a class's `__init__`; those of Keras's `__new__` are `*args, **kwargs`."""
-    if what != "class" or "__init__" not in vars(obj):
+    owner = next((c for c in getattr(obj, "__mro__", ()) if "__init__" in vars(c)), object)
+    if what != "class" or not owner.__module__.startswith("kranking."):
         return None
     _, *parameters = inspect.signature(obj.__init__).parameters.values()
     plain = [p.replace(annotation=p.empty) for p in parameters]

@@ -24,3 +24,9 @@ def test_index_lists_every_page():
         pages.append((number, page.name, title))
     rows = ROW.findall((DECISIONS / "README.md").read_text("utf-8"))
     assert [row[:3] for row in rows] == pages
+
+
+def test_every_page_has_the_same_parts():
+    parts = ["Context", "Decision", "Consequences"]
+    for page in sorted(DECISIONS.glob("[0-9]*.md")):
+        assert re.findall(r"^## (.+)$", page.read_text("utf-8"), re.MULTILINE) == parts, page.name

@@ -1,4 +1,4 @@
-"""From a trained model to artefacts that serve it, checked; and back from disk."""
+"""Exports trained models as verified serving artefacts, and loads them again."""
 
 from kranking.export._error import ExportError as ExportError
 from kranking.export._export_model import export_model as export_model

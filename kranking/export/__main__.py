@@ -10,13 +10,13 @@ from kranking.serving import internal as serving
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a subcommand and returns its exit code: 1, with a message on stderr, if it is refused.
+    """Runs a subcommand and returns its exit code: 1, with a message on stderr, if it fails.
 
     Args:
-        arguments: The subcommand and its arguments; `None` reads the command line.
+        arguments: The subcommand and its arguments; `None` reads them from the command line.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m kranking.export", description="Makes, checks and uses bundles."
+        prog="python -m kranking.export", description="Exports, verifies and serves bundles."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_commands(commands)

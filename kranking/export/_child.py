@@ -1,4 +1,4 @@
-"""The TensorFlow process of an export, or of a check, from another backend."""
+"""The TensorFlow process that exports or verifies a bundle when Keras uses another backend."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,7 +19,7 @@ TASKS = {task.__name__: task for task in (write_artefacts, check_artefacts)}
 
 
 def do(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Does the task that was asked for, or says why it is refused."""
+    """Runs the requested task and returns its findings, or the message of the error under `"refused"`."""
     expectations = {}
     for key, described in request.pop("expectations").items():
         signature, cases, answers = Signature.from_json(described["signature"]), [], []

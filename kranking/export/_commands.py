@@ -1,4 +1,4 @@
-"""Subcommands of `python -m kranking.export` that make bundles and check them."""
+"""Subcommands of `python -m kranking.export` that create and verify bundles."""
 
 import argparse
 from typing import Any
@@ -13,10 +13,10 @@ _MODULES: dict[str, Any] = {"nargs": "*", "default": [], "help": "modules with c
 
 
 def add_commands(commands: Any) -> None:
-    """Adds the subcommands; `run` of the parsed arguments is a function of them that returns the exit code.
+    """Adds the subcommands; each sets `run` to a function from the parsed arguments to an exit code.
 
     Args:
-        commands: What `argparse.ArgumentParser.add_subparsers` returned.
+        commands: The return value of `argparse.ArgumentParser.add_subparsers`.
     """
     _add_export(commands)
     _add_verify(commands)
@@ -25,23 +25,23 @@ def add_commands(commands: Any) -> None:
 
 
 def _add_export(commands: Any) -> None:
-    text = "writes a checked bundle from a saved .keras file"
+    text = "exports a saved .keras file as a verified bundle"
     parser = commands.add_parser("export", help=text, description=text)
     parser.set_defaults(run=_export)
     parser.add_argument("model", help="a RankingModel saved as .keras, on any backend")
-    parser.add_argument("directory", help="the bundle: new, empty or an earlier bundle")
+    parser.add_argument("directory", help="folder of the bundle: new, empty or an earlier bundle")
     parser.add_argument("--formats", nargs="+", default=list(FORMATS), metavar="FORMAT")
     parser.add_argument(
         "--signatures",
         nargs="*",
         metavar="SIGNATURE",
-        help="on a log's columns: serve, rank, user_tower; default: all that the features allow",
+        help="signatures on raw columns: serve, rank, user_tower; default: all that the features allow",
     )
     parser.add_argument("--opset", type=int, default=18, help="ONNX operator set, 17 or 18")
     parser.add_argument("--check-rows", type=int, default=64, help="random rows of the comparison")
     parser.add_argument("--check-seed", type=int, default=0, help="seed of those rows")
     parser.add_argument("--modules", **_MODULES)
-    parser.add_argument("--seed", type=int, help="seed of the training, for the manifest")
+    parser.add_argument("--seed", type=int, help="training seed to record in the manifest")
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -61,12 +61,14 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _add_verify(commands: Any) -> None:
-    text = "checks a bundle and prints a table; exit code 1 if a check fails"
+    text = "verifies a bundle and prints a table of checks; exits with code 1 if any check fails"
     parser = commands.add_parser("verify", help=text, description=text)
     parser.set_defaults(run=_verify)
     parser.add_argument("directory", help="the bundle")
-    parser.add_argument("--rows", metavar="LOG.parquet", help="a log to compare on as well")
-    parser.add_argument("--num-rows", type=int, default=1000, help="how many of its first rows")
+    parser.add_argument("--rows", metavar="LOG.parquet", help="log whose rows are compared too")
+    parser.add_argument(
+        "--num-rows", type=int, default=1000, help="number of rows read from the log"
+    )
     parser.add_argument("--check-rows", type=int, default=64, help="random rows of the comparison")
     parser.add_argument("--check-seed", type=int, default=0, help="seed of those rows")
     parser.add_argument("--modules", **_MODULES)
@@ -86,21 +88,23 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _add_compress(commands: Any) -> None:
-    text = "writes a bundle with weights in 16 or 8 bits, if quality on a labelled log allows it"
+    text = "writes a bundle with 16-bit or 8-bit weights, if quality on a labeled log permits"
     parser = commands.add_parser("compress", help=text, description=text)
     parser.set_defaults(run=_compress)
     parser.add_argument("bundle", help="the source, which is not changed")
-    parser.add_argument("directory", help="the smaller bundle")
-    parser.add_argument("log", help="labelled rows in Parquet that the model was not trained on")
+    parser.add_argument("directory", help="folder of the smaller bundle")
+    parser.add_argument("log", help="Parquet file with labeled rows that were not used in training")
     parser.add_argument("--weights", choices=WEIGHTS, default="int8")
-    parser.add_argument("--max-auc-loss", type=float, default=1e-3, help="of each task")
     parser.add_argument(
-        "--max-ne-rise", type=float, default=1e-3, help="of each task; 0.001: 0.1 %%"
+        "--max-auc-loss", type=float, default=1e-3, help="largest loss of AUC per task"
     )
     parser.add_argument(
-        "--num-rows", type=int, default=100_000, help="how many of the log's first rows"
+        "--max-ne-rise", type=float, default=1e-3, help="relative NE rise per task; 0.001 is 0.1 %%"
     )
-    parser.add_argument("--sample-weight", metavar="COL", help="column with the weights of rows")
+    parser.add_argument(
+        "--num-rows", type=int, default=100_000, help="number of rows read from the log"
+    )
+    parser.add_argument("--sample-weight", metavar="COL", help="column with sample weights")
     parser.add_argument("--modules", **_MODULES)
 
 
@@ -121,13 +125,13 @@ def _compress(args: argparse.Namespace) -> int:
 
 
 def _add_split(commands: Any) -> None:
-    text = "writes a bundle with its embedding tables beside the graphs, for a client to look up"
+    text = "writes a bundle whose embedding tables are separate files, for lookup by the client"
     parser = commands.add_parser("split", help=text, description=text)
     parser.set_defaults(run=_split)
     parser.add_argument("bundle", help="the source, which is not changed")
-    parser.add_argument("directory", help="the bundle with its tables beside the graphs")
+    parser.add_argument("directory", help="folder of the bundle with separate tables")
     parser.add_argument(
-        "--min-bytes", type=int, default=2**20, help="a smaller table stays in the graph"
+        "--min-bytes", type=int, default=2**20, help="tables smaller than this stay in the graph"
     )
     parser.add_argument("--modules", **_MODULES)
 

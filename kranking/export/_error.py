@@ -1,10 +1,10 @@
-"""The one error of a refused export."""
+"""The error raised when an export fails."""
 
 
 class ExportError(RuntimeError):
-    """An artefact could not be written, or did not give the model's answers.
+    """Raised when an artefact cannot be written or its outputs differ from those of the model.
 
-    Nothing is left behind: the directory is as it was before the call.
+    No partial output is left behind: the directory is unchanged.
 
     >>> issubclass(ExportError, RuntimeError)
     True

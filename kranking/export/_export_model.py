@@ -1,4 +1,4 @@
-"""From a trained model to a checked bundle."""
+"""Export of a trained model as a verified bundle."""
 
 import json
 import os
@@ -57,37 +57,44 @@ def export_model(
     counts: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> ExportReport:
-    """Writes a model as SavedModel and ONNX, loads both back and compares them with the model.
+    """Exports a model as SavedModel and ONNX, and compares both with the model after loading them.
 
-    The bundle holds `saved_model/`, `model.onnx`, `model.keras`, `features.json` and
-    `manifest.json`. Inputs bear the names of `model.preprocessor.inputs`, outputs those of the
-    tasks; outputs are probabilities, float32 of shape `(batch, 1)`; `batch` is the one free axis.
-    On JAX and PyTorch a child process does TensorFlow's part.
+    The bundle contains `saved_model/`, `model.onnx`, `model.keras`, `features.json` and
+    `manifest.json`. Inputs are named as in `model.preprocessor.inputs` and outputs after the tasks. The
+    outputs are probabilities, float32 of shape `(batch, 1)`; `batch` is the only dynamic axis. With the
+    JAX and PyTorch backends, a child process runs TensorFlow.
 
-    Nothing is written half-way: the bundle is made beside `directory` and takes its name at the end.
-    A bundle that was there before is replaced only then; after a failure it is as it was.
+    The export is atomic: the bundle is written to a temporary folder next to `directory` and renamed at
+    the end. An existing bundle is replaced only then, and is unchanged if the export fails.
 
     Args:
         model: A `RankingModel`, or the path of one saved as `.keras`.
-        directory: The bundle's folder: new, empty, or holding an earlier bundle and nothing else.
+        directory: Folder of the bundle. It must be new, empty, or contain an earlier bundle and no other
+            files.
         formats: `"saved_model"`, `"onnx"` or both.
-        signatures: What is served on a log's columns beside the model on its own inputs: `"serve"` (flat
-            rows), `"rank"` (one user, many candidates) and `"user_tower"`. `None` takes those that the
-            features' sides allow; an empty list none.
+        signatures: Signatures on raw columns of a log, in addition to the one on model inputs: `"serve"`
+            (flat rows), `"rank"` (one user, many candidates) and `"user_tower"`. `None` selects all that
+            the sides of the features allow, an empty list selects none.
         opset: ONNX operator set, 17 or 18.
-        external_data: Whether weights of a MiB and more lie in `weights.bin`, once for all ONNX files, and
-            always beside them. `None`: where one file could not hold them, above 2 GiB.
-        num_check_rows: Random rows of the comparison; rows at the edges of every input come on top.
+        external_data: Whether weights of 1 MiB or more are stored in `weights.bin`, which all ONNX files
+            share and which must stay in the same folder. `None` uses it only if the weights exceed the
+            2 GiB limit of one file.
+        num_check_rows: Number of random rows for the comparison. Rows with extreme values of every input
+            are added.
         check_seed: Seed of the random rows.
-        check_rows: Model inputs from a real log, compared as well.
-        modules: Modules that register custom layers of the model, imported by the TensorFlow process.
-        seed: The seed the model was trained with, for the manifest.
-        counts: Rows, nulls and values out of vocabulary by feature, for the manifest.
-        metadata: Anything else for the manifest, as JSON can hold it.
+        check_rows: Model inputs from a real log, to be compared too.
+        modules: Modules that register custom layers of the model, to be imported by the TensorFlow
+            process.
+        seed: The training seed, recorded in the manifest.
+        counts: Numbers of rows, nulls and out-of-vocabulary values per feature, recorded in the manifest.
+        metadata: Additional JSON-serializable entries for the manifest.
+
+    Returns:
+        An `ExportReport` with the manifest and the largest difference of each artefact.
 
     Raises:
-        ValueError: An argument is wrong.
-        ExportError: An artefact could not be made, or is more than 1e-5 away from the model.
+        ValueError: If an argument is invalid.
+        ExportError: If an artefact cannot be written, or differs from the model by more than 1e-5.
 
     >>> import tempfile
     >>> model = kr.RankingModel(
@@ -109,7 +116,7 @@ def export_model(
     _check_json(notes)
     check_replaceable(directory)
     source, model = _load(model)
-    Signature.of(model)  # raises if it is no model that can be served
+    Signature.of(model)  # raises if the model cannot be served
     _check_precision(model)
     external_data = _external_data(external_data, formats, model)
     functions = functions_of(model, _signatures(signatures, model))
@@ -144,7 +151,7 @@ def export_model(
 def _description(
     model: Any, functions: Sequence[ServedFunction], formats: Sequence[str], opset: int
 ) -> dict[str, Any]:
-    """Returns the manifest's entries on what the bundle holds and what made it."""
+    """Returns the manifest entries for the contents and the origin of the bundle."""
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -161,7 +168,7 @@ def _description(
 
 def _signatures(given: Sequence[str] | None, model: Any) -> list[str]:
     features = model.features
-    # A model that reads ids alone, such as logistic regression, has no fields to give.
+    # A model that only reads ids, such as logistic regression, has no fields to return.
     fields = model.stack[0].needs_fields
     allowed = [name for name in names_on_columns(features) if fields or name != TOWER]
     names = list(allowed if given is None else given)
@@ -172,8 +179,9 @@ def _signatures(given: Sequence[str] | None, model: Any) -> list[str]:
     if not set(names) <= set(allowed):
         sides = {f.name: f.side for f in features}
         raise ValueError(
-            f"`signatures` must be among {list(allowed)}: `rank` needs features of an item and others, "
-            f"`user_tower` fields of a user. Received: signatures={names} for sides {sides}"
+            f"`signatures` must be among {list(allowed)} for this model: `rank` needs features of an item "
+            "and of the user or context, `user_tower` needs fields of a user. Received: "
+            f"signatures={names}, sides={sides}"
         )
     return names
 
@@ -193,7 +201,7 @@ def _check_arguments(formats, opset, external_data, num_check_rows, modules) -> 
 
 
 def _external_data(chosen: bool | None, formats: Sequence[str], model: Any) -> bool:
-    """Returns whether large weights have a file of their own; raises if they must and may not."""
+    """Whether large weights are stored externally; raises `ExportError` if they must be but may not."""
     num_bytes = model.count_params() * 4
     if chosen is None:
         return not fits(num_bytes)
@@ -203,14 +211,14 @@ def _external_data(chosen: bool | None, formats: Sequence[str], model: Any) -> b
 
 
 def _check_precision(model: Any) -> None:
-    """Refuses mixed precision: its rounding differs between runtimes by more than is allowed."""
+    """Raises `ValueError` for mixed precision, whose rounding differs too much between runtimes."""
     layers = [model.encoder, *model.stack]
     rounded = sorted({layer.compute_dtype for layer in layers} - {"float32", "float64"})
     if rounded:
         raise ValueError(
-            "`model` should compute in float32 to be served: half precision rounds in another way in every "
-            "runtime. Make the same model under keras.config.set_dtype_policy('float32') and give it "
-            f"`set_weights(model.get_weights())`. Received: layers that compute in {rounded}"
+            "`model` must compute in float32 to be exported, because half precision is rounded differently "
+            "in every runtime. Create the same model under keras.config.set_dtype_policy('float32') and "
+            f"call its `set_weights(model.get_weights())`. Received: layers that compute in {rounded}"
         )
 
 
@@ -220,7 +228,7 @@ def _check_json(notes: Mapping[str, Any]) -> None:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"`{name}` must be what JSON can hold. Received: {name}={value!r} ({error})"
+                f"`{name}` must be JSON-serializable. Received: {name}={value!r} ({error})"
             ) from error
 
 
@@ -230,7 +238,7 @@ def _load(model: Any) -> tuple[Path | None, Any]:
     path = Path(model)
     if path.suffix != ".keras" or not path.is_file():
         raise ValueError(
-            "`model` should be a RankingModel or the path of one saved as `.keras`. "
+            "`model` must be a RankingModel or the path of one saved as `.keras`. "
             f"Received: model={str(model)!r}"
         )
     return path, keras.saving.load_model(path, compile=False)

@@ -1,4 +1,4 @@
-"""What an export wrote, and how near it is to the model."""
+"""The report of an export."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What `export_model` wrote and how near it came to the model.
+    """The result of `export_model`: the bundle, and its largest differences from the model.
 
     Attributes:
-        directory: The bundle.
-        manifest: The content of its `manifest.json`.
+        directory: Folder of the bundle.
+        manifest: The contents of its `manifest.json`.
 
     >>> manifest = {"check": {"reached": {"onnx": 3e-7}}, "files": {"model.onnx": {"bytes": 2000}}}
     >>> print(ExportReport(Path("served"), manifest))
@@ -25,7 +25,7 @@ class ExportReport:
 
     @property
     def reached(self) -> Mapping[str, float]:
-        """The largest |Δp| over all check rows, by artefact."""
+        """Largest `|Δp|` over all check rows, by artefact."""
         return self.manifest["check"]["reached"]
 
     def __str__(self) -> str:

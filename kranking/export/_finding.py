@@ -1,4 +1,4 @@
-"""The outcome of a check, and doing a check so that the next one is done whatever comes out."""
+"""The result of a check, and running a check so that a failure does not stop the next ones."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ OK, WARNING, FAILED = "ok", "warning", "failed"
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check of a bundle found.
+    """The result of one check of a bundle.
 
     Attributes:
         check: What was checked: `"file"`, `"interface"`, `"parity"`, …
-        of: The file, artefact or figure that it was checked of.
+        of: The file, artefact or figure that was checked.
         result: `"ok"`, `"warning"` or `"failed"`.
-        figure: What was found: a number with its unit, or what is wrong and what was expected.
-        value: The figure as a number where it is a difference.
+        figure: The result as text: a number with its unit, or what is wrong and what was expected.
+        value: The figure as a number, if it is a difference.
 
     >>> Finding("parity", "onnx", "ok", "within 1.2e-07 on 95 rows", 1.2e-7).passed
     True
@@ -31,24 +31,24 @@ class Finding:
 
     @property
     def passed(self) -> bool:
-        """Whether the check did not fail; a warning passes."""
+        """Whether the check did not fail; a warning counts as passed."""
         return self.result != FAILED
 
 
 def find(check: str, of: str, look: Callable[[], str | tuple[str, float]]) -> Finding:
-    """Does a check: `look` gives its figure, with the number if there is one, or raises."""
+    """Runs a check: `look` returns its figure, with the number if there is one, or raises."""
     try:
         seen = look()
-    except (ValueError, ExportError) as error:  # ours: they say what was expected
+    except (ValueError, ExportError) as error:  # kranking's own messages include what was expected
         return Finding(check, of, FAILED, str(error))
-    except Exception as error:  # a check that breaks has failed, and the others go on
+    except Exception as error:  # an error fails this check only
         return Finding(check, of, FAILED, f"Received: {type(error).__name__}: {error}")
     figure, value = (seen, None) if isinstance(seen, str) else seen
     return Finding(check, of, OK, figure, value)
 
 
 def refuse_failed(found: Iterable[Finding]) -> None:
-    """Raises `ExportError` with all that failed, if anything did."""
+    """Raises `ExportError` with all failed checks, if there are any."""
     failed = [finding for finding in found if not finding.passed]
     if failed:
         raise ExportError("\n".join(f"{f.check} {f.of}: {f.figure}" for f in failed))

@@ -1,6 +1,6 @@
-"""How near an artefact has to be to the model that it was made of."""
+"""The largest allowed difference between an artefact and its model."""
 
 PARITY = "parity"  # the name of the check
 
-# The largest difference of a probability (product-wide definition of parity).
+# Largest allowed difference of a probability (the definition of parity everywhere in kranking).
 TOLERANCE = 1e-5

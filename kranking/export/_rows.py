@@ -1,4 +1,4 @@
-"""Rows that go into a model, and batches of them with a name."""
+"""Model inputs as arrays, and named batches of them."""
 
 import dataclasses
 
@@ -9,12 +9,12 @@ Rows = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A batch of rows with a name; `rows` maps model inputs to arrays of one length."""
+    """A named batch of rows; `rows` maps input names to arrays of equal length."""
 
     name: str
     rows: Rows
 
     @property
     def size(self) -> int:
-        """The number of rows."""
+        """Number of rows."""
         return len(next(iter(self.rows.values())))

@@ -1,6 +1,6 @@
-"""From a saved Keras file to artefacts that answer as the model did: the TensorFlow side.
+"""The TensorFlow part of an export: converts a saved `.keras` file into artefacts and checks them.
 
-Runs in a TensorFlow process: the caller's own on that backend, a child of it on the others.
+With the TensorFlow backend it runs in the process of the caller, otherwise in a child process.
 """
 
 import contextlib
@@ -37,20 +37,20 @@ def write_artefacts(
     modules: Sequence[str] = (),
     external_data: bool = False,
 ) -> list[Finding]:
-    """Writes the artefacts beside `model.keras` in `folder`, and checks what then lies there.
+    """Writes the artefacts next to `model.keras` in `folder` and returns the findings of their checks.
 
-    Takes what `check_artefacts` takes and where large weights go, and gives what that finds.
+    The arguments are those of `check_artefacts`, and whether large weights are stored externally.
     """
     model = load_keras(folder, modules)
     functions = functions_of(model, [name for name in expectations if name != IDS])
     with full_precision():
-        # Called before it is traced: layers that build late make their variables here.
+        # Called before tracing: layers that are built late create their variables here.
         run_keras(model)(expectations[IDS].cases[0].rows)
         if "saved_model" in formats:
-            with _export_errors("`saved_model` should be written"):
+            with _export_errors("`saved_model` could not be written"):
                 _write_saved_model(model, functions, folder / SAVED_MODEL)
         if "onnx" in formats:
-            with _export_errors("`onnx` should be written"):
+            with _export_errors("`onnx` could not be written"):
                 outside = [
                     v for v in model.variables if external_data and is_large(v.shape, v.dtype)
                 ]
@@ -73,7 +73,7 @@ def _write_onnx(
     for function in functions:
         model = first
         if function.parts:
-            # `serve` is the first function with columns in front; the others are functions of their own.
+            # `serve` is the first function with encoders prepended; the others are converted separately.
             own = function.name != SERVE
             if own:
                 model = convert(function.function, function.ids, opset, outside, weights)
@@ -83,7 +83,7 @@ def _write_onnx(
 
 @contextlib.contextmanager
 def _export_errors(expected: str) -> Iterator[None]:
-    """Gives the many errors of four libraries one type, the same in process and from a child."""
+    """Converts errors of all libraries to `ExportError`, as also raised for a child process."""
     try:
         yield
     except ExportError:

@@ -1,4 +1,4 @@
-"""What other rooms need of export's internals and users do not; rooms import it from here only."""
+"""Internals of `kranking.export` for use by other subpackages, which import them from here only."""
 
 from kranking.export._rows import Rows as Rows
 from kranking.export.bundle._log import LogRows as LogRows

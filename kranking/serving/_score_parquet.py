@@ -83,7 +83,7 @@ def score_parquet(
     >>> score_parquet("nowhere", "log.parquet", "scores")
     Traceback (most recent call last):
       ...
-    ValueError: `directory` should hold a bundle with a manifest.json. Received: directory='nowhere'
+    ValueError: `directory` must contain a bundle with a manifest.json. Received: directory='nowhere'
     """
     check_positive_int("block_rows", block_rows)
     loaded, directory, keep = load_bundle(bundle, threads=threads), Path(directory), list(keep)

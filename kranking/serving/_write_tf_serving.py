@@ -52,7 +52,7 @@ def write_tf_serving(
     >>> write_tf_serving("nowhere", "models", name="ranker")
     Traceback (most recent call last):
       ...
-    ValueError: `directory` should hold a bundle with a manifest.json. Received: directory='nowhere'
+    ValueError: `directory` must contain a bundle with a manifest.json. Received: directory='nowhere'
     """
     check_name(name)
     bundle, directory = Path(bundle), Path(directory)

@@ -151,8 +151,8 @@ def test_command_exports_a_file_and_replaces_an_earlier_bundle(tmp_path, awkward
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        (export_samples.Forgetful(3.0), "`keras` should be within 1e-05 of the model.*Received: a"),
-        (export_samples.InverseErrorFunction(), "`onnx` should be written.*Erfinv"),
+        (export_samples.Forgetful(3.0), "`keras` must be within 1e-05 of the model.*Received: a"),
+        (export_samples.InverseErrorFunction(), "`onnx` could not be written.*Erfinv"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -175,7 +175,7 @@ def test_refused_export_leaves_nothing(tmp_path, block, message):
 )
 def test_unknown_layer_in_the_child(tmp_path):
     model = export_samples.plain_model(export_samples.Forgetful())
-    with pytest.raises(ExportError, match=r"(?s)name the modules that register.*Forgetful"):
+    with pytest.raises(ExportError, match=r"(?s)list the modules that register.*Forgetful"):
         export_model(model, tmp_path / "served")
     assert list(tmp_path.iterdir()) == []
 
@@ -213,7 +213,7 @@ def test_answers_that_are_not_finite_are_refused(tmp_path):
         ({"opset": 15}, r"`opset` must be one of \[17, 18\]. Received: opset=15"),
         ({"num_check_rows": 0}, "`num_check_rows` must be a positive integer"),
         ({"modules": "my.layers"}, "`modules` must be a sequence of module names"),
-        ({"metadata": {"a": 1j}}, "`metadata` must be what JSON can hold"),
+        ({"metadata": {"a": 1j}}, "`metadata` must be JSON-serializable"),
         ({"check_rows": {"age": np.zeros(2, "float32")}}, r"missing \['class', 'x.y'\]"),
     ],
     ids=str,
@@ -225,7 +225,7 @@ def test_rejects_arguments(tmp_path, arguments, message):
 
 
 def test_rejects_models(tmp_path):
-    with pytest.raises(ValueError, match=r"should be a RankingModel .*type Sequential"):
+    with pytest.raises(ValueError, match=r"must be a RankingModel .*type Sequential"):
         export_model(keras.Sequential(), tmp_path / "served")
     with pytest.raises(ValueError, match=r"Received: model='nowhere.keras'"):
         export_model("nowhere.keras", tmp_path / "served")
@@ -243,9 +243,9 @@ def test_a_task_named_as_a_feature_is_refused(tmp_path):
 
 def test_a_directory_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"should be new, empty, or hold a bundle.*notes\.txt"):
+    with pytest.raises(ValueError, match=r"must be new, empty, or contain a bundle.*notes\.txt"):
         export_model(export_samples.plain_model(), tmp_path)
-    with pytest.raises(ValueError, match="should be a directory"):
+    with pytest.raises(ValueError, match="must be a directory"):
         export_model(export_samples.plain_model(), tmp_path / "notes.txt")
     assert (tmp_path / "notes.txt").read_text() == "mine"
 

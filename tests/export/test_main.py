@@ -24,7 +24,7 @@ def test_a_wrong_argument_is_refused_in_one_line():
     command = [sys.executable, "-m", "kranking.export", "split", "nowhere", "apart"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    expected = "error: `directory` should hold a bundle with a manifest.json."
+    expected = "error: `directory` must contain a bundle with a manifest.json."
     assert done.stderr.splitlines()[-1].startswith(expected)
     assert not done.stdout
 

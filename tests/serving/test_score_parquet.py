@@ -102,8 +102,8 @@ def test_command(awkward, log, whole, capsys):
     assert capsys.readouterr().out.endswith("95 rows in 6 parts, 6 of them there before\n")
     assert main([*arguments, "absent"]) == 1
     error = capsys.readouterr().err
-    assert "error: `keep` should name columns that" in error
-    assert "Received: ['absent']" in error
+    assert "error: `keep` must be columns of" in error
+    assert "Received: unknown columns ['absent']" in error
 
 
 def test_an_empty_log_gives_columns_without_rows(awkward, table, tmp_path):
@@ -179,5 +179,5 @@ def test_rows_from_any_row_on(log, first):
     rows = LogRows(str(log / "0.parquet"), ["row"], first)
     taken = [rows.take(1), *([rows.take(50 - first - 1)] if first < 49 else [])]
     assert pa.concat_tables(taken)["row"].to_pylist() == list(range(first, 50))
-    with pytest.raises(ValueError, match=r"has changed since it was opened\. Received: 50 rows"):
+    with pytest.raises(ValueError, match=r"was changed after it was opened.*Received: 50 rows"):
         rows.take(1)

@@ -151,7 +151,7 @@ def test_batching_is_yours_to_change(awkward, folder, tmp_path):
 def test_a_damaged_bundle_leaves_nothing(awkward, tmp_path):
     bundle = Path(shutil.copytree(awkward.folder, tmp_path / "copy"))
     (bundle / "saved_model" / "saved_model.pb").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"saved_model\.pb should have"):
+    with pytest.raises(ValueError, match=r"saved_model\.pb must have"):
         write_tf_serving(bundle, tmp_path / "models", name="ranker")
     assert not (tmp_path / "models").exists()
 

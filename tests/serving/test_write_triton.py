@@ -63,7 +63,7 @@ def test_a_signature_on_columns(awkward, tmp_path):
     assert (folder / "model.onnx").read_bytes() == (awkward.folder / "serve.onnx").read_bytes()
     with pytest.raises(
         ValueError,
-        match=r"^The bundle should have the signature as ONNX; it has \['serve', 'serve_ids'\]. Rec",
+        match=r"^`name` must be a signature that the bundle has as ONNX, \['serve', 'serve_ids'\]. Rec",
     ):
         write_triton(awkward.folder, tmp_path, name="ranking", signature="rank")
     with pytest.raises(ValueError, match="should declare this bundle's inputs"):
@@ -112,7 +112,7 @@ def test_another_backend_is_refused(awkward, tmp_path):
 def test_a_damaged_bundle_leaves_nothing(awkward, tmp_path):
     bundle = Path(shutil.copytree(awkward.folder, tmp_path / "copy"))
     (bundle / "model.onnx").write_bytes(b"no model")
-    with pytest.raises(ValueError, match=r"model\.onnx should have"):
+    with pytest.raises(ValueError, match=r"model\.onnx must have"):
         write_triton(bundle, tmp_path / "models", name="ranker")
     assert not (tmp_path / "models").exists()
 

@@ -1,1 +1,1 @@
-"""The bundle as a folder: its manifest, its atomic replacement, and loading it."""
+"""The folder of a bundle: its manifest, its atomic replacement, and loading it."""

@@ -1,4 +1,4 @@
-"""A bundle on disk, checked and answering."""
+"""Loading a bundle and running it with ONNX Runtime."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,16 +20,16 @@ FEATURES_FILE = "features.json"
 
 
 class Bundle:
-    """An exported model, answering through ONNX Runtime; `load_bundle` makes one.
+    """An exported model that runs on ONNX Runtime, as returned by `load_bundle`.
 
     Attributes:
-        directory: Where the bundle lies.
-        manifest: The content of `manifest.json`.
-        signature: Names, dtypes and shapes of inputs and outputs.
-        session: The `onnxruntime.InferenceSession` behind `predict`.
-        tables: Embedding tables that lie beside the graphs, or `None`: see `split_tables`.
+        directory: Folder of the bundle.
+        manifest: The contents of `manifest.json`.
+        signature: Names, dtypes and shapes of the model inputs and the outputs.
+        session: The `onnxruntime.InferenceSession` that `predict` uses.
+        tables: The separate embedding tables, or `None` if they are in the graphs: see `split_tables`.
 
-    `export_model` shows an example.
+    See `export_model` for an example.
     """
 
     def __init__(
@@ -47,40 +47,67 @@ class Bundle:
         self._weights = self._identity()
 
     def score(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Gives each task's probabilities, `(rows, 1)`, of a log's columns, encoded inside the graph.
+        """Computes the probabilities of each task, `(rows, 1)`, from raw columns encoded in the graph.
 
         Args:
-            columns: Every column that the features read: NumPy, Arrow or lists.
+            columns: All columns that the features read, as NumPy arrays, Arrow arrays or lists.
+
+        Raises:
+            ValueError: If the bundle has no signature `serve`, or a column is missing or invalid.
         """
         return self.run(SERVE, request_tensors(self._declared, SERVE, columns))
 
     def rank(self, request: Mapping[str, Any], items: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Gives each task's probabilities, `(items, 1)`, for one request; its side is computed once.
+        """Computes the probabilities of each task, `(items, 1)`, for the candidates of one request.
+
+        The fields of the user and the context are computed once.
 
         Args:
             request: Columns of the user and the context, one row.
-            items: Columns of the candidates.
+            items: Columns of the candidates, one row each.
+
+        Raises:
+            ValueError: If the bundle has no signature `rank`, or a column is missing or invalid.
         """
         once, each = (part.columns for part in rank_parts(self._declared))
         return self.run(RANK, {**once(request), **each(items)})
 
     def user_tower(self, columns: Mapping[str, Any]) -> np.ndarray:
-        """Gives the users' fields side by side, `(rows, width)`, from their columns."""
+        """Computes the concatenated fields of users, `(rows, width)`, from their columns.
+
+        Args:
+            columns: All columns that features of the user read.
+
+        Raises:
+            ValueError: If the bundle has no signature `user_tower`, or a column is missing or invalid.
+        """
         return self.run(TOWER, request_tensors(self._declared, TOWER, columns))[USER]
 
     def tensors(self, name: str, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Gives what a signature on columns takes, for a runtime that is not this one.
+        """Returns the input tensors of a signature on columns, for use with another runtime.
 
         Args:
-            name: `"serve"`, `"rank"` or `"user_tower"`; `rank` reads the first row of a request's columns.
-            columns: Every column that its features read: NumPy, Arrow or lists.
+            name: `"serve"`, `"rank"` or `"user_tower"`. For `"rank"`, only the first row of the request
+                columns is read.
+            columns: All columns that its features read, as NumPy arrays, Arrow arrays or lists.
+
+        Raises:
+            ValueError: If the features do not allow the signature, or a column is missing or invalid.
         """
         return self._taken(name, request_tensors(self._declared, name, columns))
 
     def run(self, name: str, tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Answers a signature of the manifest, from the tensors that it describes.
+        """Runs a signature of the manifest on the given input tensors and returns its outputs.
 
-        On columns, numbers that are not finite are imputed inside the graph, as training learnt.
+        The graphs of signatures on columns impute NaN and infinity, as in training.
+
+        Args:
+            name: A signature that the manifest describes.
+            tensors: Its inputs by name.
+
+        Raises:
+            ValueError: If the bundle has no such signature as ONNX, or an input is missing, unknown, or
+                has a wrong dtype or shape.
         """
         session = self.open(name)
         signature = Signature.from_json(self.manifest["signatures"][name])
@@ -91,25 +118,32 @@ class Bundle:
     ) -> dict[str, np.ndarray]:
         rows = check_rows(signature, tensors, finite=name == IDS)
         names = [value.name for value in signature.outputs]
-        if not all(map(len, rows.values())):  # ONNX Runtime's sums over no rows have another shape
+        if not all(map(len, rows.values())):  # ONNX Runtime sums over zero rows to another shape
             return {v.name: np.zeros((0, *v.shape), v.dtype) for v in signature.outputs}
         return dict(zip(names, session.run(names, self._taken(name, rows)), strict=True))
 
     def _taken(self, name: str, tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Gives what a signature's graph takes: rows of its tables too, where they lie apart."""
+        """Returns the inputs of the graph of a signature, with table rows if the tables are separate."""
         return dict(tensors) if self.tables is None else self.tables.inputs(name, tensors)
 
     def open(self, name: str) -> Any:
-        """Gives the `onnxruntime.InferenceSession` of a signature of the manifest, opened once."""
+        """Returns the `onnxruntime.InferenceSession` of a signature, which is created once.
+
+        Args:
+            name: A signature that the manifest describes.
+
+        Raises:
+            ValueError: If the bundle has no such signature as ONNX, or its files have changed.
+        """
         described = self.manifest.get("signatures", {})
         if "onnx" not in described.get(name, {}):
             known = sorted(known for known in described if "onnx" in described[known])
             raise ValueError(
-                f"The bundle should have the signature as ONNX; it has {known}. Received: {name!r}"
+                f"`name` must be a signature that the bundle has as ONNX, {known}. Received: name={name!r}"
             )
         if name not in self._sessions:
             files, file = self.manifest["files"], described[name]["onnx"]
-            # Another bundle may have taken this one's place.
+            # The bundle may have been replaced by another one.
             check_file(self.directory, file, files[file])
             if self._identity() != self._weights:
                 check_file(self.directory, WEIGHTS_FILE, files[WEIGHTS_FILE])
@@ -117,7 +151,7 @@ class Bundle:
         return self._sessions[name]
 
     def _identity(self) -> tuple[int, ...] | None:
-        """Says which file the shared weights are in, without reading it, if the bundle has one."""
+        """Identifies the file of shared weights without reading it; `None` if the bundle has none."""
         if WEIGHTS_FILE not in self.manifest["files"]:
             return None
         try:
@@ -127,23 +161,23 @@ class Bundle:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Gives each task's probabilities, float32 of shape `(batch, 1)`.
+        """Computes the probabilities of each task, float32 of shape `(batch, 1)`.
 
         Args:
-            inputs: Every model input by name, as `features.Preprocessor` makes them: int32 or
-                float32 arrays with the batch axis first.
+            inputs: All model inputs by name, as returned by `features.Preprocessor`: int32 or float32
+                arrays whose first axis is the batch.
 
         Raises:
-            ValueError: An input is missing, unknown, of another dtype or shape, or not finite.
+            ValueError: If an input is missing, unknown, not finite, or has a wrong dtype or shape.
         """
         return self._answers(IDS, self.session, self.signature, inputs)
 
     def random_inputs(self, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
-        """Gives inputs for `predict` made by seed, on which to measure."""
+        """Returns random inputs for `predict`, for measurements."""
         return random_rows(self.signature, rows, seed)
 
     def features(self) -> list[Any]:
-        """Gives the fitted declarations that the model was made of, for a `features.Preprocessor`."""
+        """Returns the fitted features of the model, for a `features.Preprocessor`."""
         from kranking.features import from_json
 
         return from_json((self.directory / FEATURES_FILE).read_text("utf-8"))
@@ -152,21 +186,24 @@ class Bundle:
 def load_bundle(
     directory: str | Path, features: Iterable[Any] | None = None, *, threads: int | None = None
 ) -> Bundle:
-    """Loads an exported model after checking every file of it against the manifest.
+    """Loads a bundle after checking all of its files against the manifest.
 
     Args:
-        directory: What `export_model` wrote, with `"onnx"` among its formats.
-        features: The caller's declarations; a bundle of others is refused.
-        threads: Threads of ONNX Runtime; `None` leaves the choice to it.
+        directory: Folder that `export_model` wrote with the format `"onnx"`.
+        features: Features to compare with those of the bundle; `None` skips the comparison.
+        threads: Number of threads of ONNX Runtime; `None` uses its default.
+
+    Returns:
+        A `Bundle`.
 
     Raises:
-        ValueError: No manifest or one of another format, a file that is missing, truncated or
-            changed, or declarations that are not the bundle's.
+        ValueError: If there is no manifest or it has an unknown format, if a file is missing, truncated
+            or changed, or if `features` differ from those of the bundle.
 
     >>> load_bundle("nowhere")
     Traceback (most recent call last):
       ...
-    ValueError: `directory` should hold a bundle with a manifest.json. Received: directory='nowhere'
+    ValueError: `directory` must contain a bundle with a manifest.json. Received: directory='nowhere'
     """
     directory = Path(directory)
     manifest = read_manifest(directory)
@@ -175,17 +212,16 @@ def load_bundle(
         _check_features(directory, manifest, features)
     if ONNX_FILE not in manifest["files"]:
         raise ValueError(
-            f"`directory` should hold a bundle exported with the format 'onnx'. "
+            f"`directory` must contain a bundle exported with the format 'onnx'. "
             f"Received: formats={manifest['formats']}"
         )
     path = directory / ONNX_FILE
     try:
         session = open_session(path, threads)
-    except Exception as error:  # ONNX Runtime's own errors have no common public class
+    except Exception as error:  # errors of ONNX Runtime have no common public class
         raise ValueError(
-            f"{path} could not be loaded by ONNX Runtime; it was written for opset "
-            f"{manifest['opset']} and checked with ONNX Runtime {manifest['versions']['onnxruntime']}. "
-            f"Received: {error}"
+            f"{path} could not be loaded by ONNX Runtime. It has opset {manifest['opset']} and was "
+            f"verified with ONNX Runtime {manifest['versions']['onnxruntime']}. Received: {error}"
         ) from error
     return Bundle(directory, manifest, session, threads)
 
@@ -196,6 +232,6 @@ def _check_features(directory: Path, manifest: Mapping[str, Any], features: Iter
     expected, received = manifest["schema_hash"], schema_hash(features)
     if received != expected:
         raise ValueError(
-            f"`features` should be the declarations that the bundle {str(directory)!r} was made with: "
-            f"their hash should be {expected}. Received: {received}"
+            f"`features` must be the features that the bundle {str(directory)!r} was exported with, whose "
+            f"schema hash is {expected}. Received: features with schema hash {received}"
         )

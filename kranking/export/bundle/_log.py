@@ -1,4 +1,4 @@
-"""A log in Parquet, as a bundle reads it: checked by its schema, in batches, never whole in memory."""
+"""Reading a Parquet log for a bundle: after a check of its schema, and in batches."""
 
 import bisect
 import itertools
@@ -12,16 +12,19 @@ from kranking.features import Feature, Preprocessor, find_files
 from kranking.features.internal import Origin, open_parquet
 
 _BATCH = 4096  # rows read at a time
-_BUFFER = 1 << 20  # bytes of a column read at a time: no row group lies in memory whole
+_BUFFER = 1 << 20  # bytes of a column read at a time: no row group is in memory as a whole
 
 
 def open_log(paths: Any, features: Sequence[Feature], keep: Sequence[str] = ()) -> list[str]:
-    """Gives the files of a log, or raises unless each has every column that is needed, of its type.
+    """Returns the files of a log after checking that each has all required columns with their types.
 
     Args:
         paths: Path, folder, glob or a list of them.
-        features: Declarations that read columns.
-        keep: Other columns that are needed.
+        features: Features whose columns are required.
+        keep: Names of other required columns.
+
+    Raises:
+        ValueError: If a column is missing or has a wrong type.
     """
     files, preprocessor = find_files(paths), Preprocessor(features)
     for file in files:
@@ -31,8 +34,8 @@ def open_log(paths: Any, features: Sequence[Feature], keep: Sequence[str] = ()) 
         missing = [name for name in keep if name not in schema.names]
         if missing:
             raise ValueError(
-                f"`keep` should name columns that {file} has. "
-                f"Received: {missing}; it has {sorted(schema.names)}"
+                f"`keep` must be columns of {file}, which has {sorted(schema.names)}. "
+                f"Received: unknown columns {missing}"
             )
     return files
 
@@ -40,7 +43,7 @@ def open_log(paths: Any, features: Sequence[Feature], keep: Sequence[str] = ()) 
 def read_batches(
     file: str, columns: Sequence[str], rows: int, groups: Sequence[int] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Gives the rows of a file, or of some of its row groups, in order, at most `rows` at a time."""
+    """Yields the rows of a file, or of some of its row groups, in order and at most `rows` at a time."""
     with pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False) as parquet:
         yield from parquet.iter_batches(
             rows, row_groups=groups, columns=list(columns), use_threads=False
@@ -48,12 +51,12 @@ def read_batches(
 
 
 class LogRows:
-    """The rows of a Parquet file in order, taken as many at a time as is asked for.
+    """Sequential reader of a Parquet file that returns any number of rows at a time.
 
     Args:
-        file: The file.
-        columns: The columns to read.
-        first: The row to begin with; row groups before it are not read.
+        file: Path of the file.
+        columns: Columns to read.
+        first: First row to read. Row groups before it are skipped.
     """
 
     def __init__(self, file: str, columns: Sequence[str], first: int = 0):
@@ -68,19 +71,19 @@ class LogRows:
         self.skip_to(first)
 
     def skip_to(self, row: int) -> None:
-        """Drops the rows before a row."""
+        """Skips the rows before `row`."""
         while self._position < row:
             self.take(min(_BATCH, row - self._position))
 
     def take(self, count: int) -> pa.Table:
-        """Gives the next `count` rows, of at least one."""
+        """Returns the next `count` rows; `count` is at least 1."""
         have = sum(batch.num_rows for batch in self._held)
         while have < count:
             batch = next(self._batches, None)
             if batch is None:
                 raise ValueError(
-                    f"{self._file} has changed since it was opened. Received: {self._position + have} "
-                    f"rows, where there were {self._position + count} or more"
+                    f"{self._file} was changed after it was opened: it must still have at least "
+                    f"{self._position + count} rows. Received: {self._position + have} rows"
                 )
             self._held.append(batch)
             have += batch.num_rows
@@ -91,7 +94,7 @@ class LogRows:
 
 
 def first_rows(files: Sequence[str], columns: Sequence[str], rows: int) -> dict[str, Any]:
-    """Gives columns of the first rows of a log."""
+    """Returns columns of the first rows of a log."""
     kept, left = [], rows
     for batch in (b for file in files for b in read_batches(file, columns, rows)):
         kept.append(pa.table(batch.slice(0, left)))
@@ -99,6 +102,6 @@ def first_rows(files: Sequence[str], columns: Sequence[str], rows: int) -> dict[
         if not left:
             break
     if left == rows:
-        raise ValueError(f"A log to compare on should have rows. Received: none in {files[:5]}")
+        raise ValueError(f"The log must have at least one row. Received: no rows in {files[:5]}")
     table = pa.concat_tables(kept, promote_options="permissive")
     return {name: table[name].combine_chunks() for name in columns}

@@ -1,4 +1,4 @@
-"""The manifest of a bundle: what it holds, what made it, how well it was checked."""
+"""The manifest of a bundle: its contents, its origin and the results of its checks."""
 
 import hashlib
 import importlib.metadata
@@ -19,7 +19,7 @@ _PACKAGES = ("kranking", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime"
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Gives the versions of Python and of the packages that an artefact depends on."""
+    """Returns the versions of Python and of the packages that an artefact depends on."""
     found = {"python": platform.python_version()}
     for package in dict.fromkeys((*_PACKAGES, *packages)):
         try:
@@ -30,7 +30,7 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Gives size in bytes and SHA-256 of every file below `folder`, by relative POSIX path."""
+    """Returns the size in bytes and the SHA-256 of every file in `folder`, by relative POSIX path."""
     return {
         path.relative_to(folder).as_posix(): {
             "bytes": path.stat().st_size,
@@ -42,77 +42,77 @@ def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Writes `manifest.json` in one step: it is there whole, or not at all."""
+    """Writes `manifest.json` atomically."""
     write_json(
         folder / MANIFEST, manifest, indent=2, fsync=True, ensure_ascii=False, allow_nan=False
     )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Reads `manifest.json`, or raises if this is no bundle that this version can read."""
+    """Reads `manifest.json`; raises `ValueError` if there is no bundle that this version can read."""
     path = folder / MANIFEST
     if not path.is_file():
         raise ValueError(
-            f"`directory` should hold a bundle with a {MANIFEST}. Received: directory={str(folder)!r}"
+            f"`directory` must contain a bundle with a {MANIFEST}. Received: directory={str(folder)!r}"
         )
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         found = (manifest["format"], manifest["format_version"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path} should be a whole JSON object with `format` and `format_version`. "
+            f"{path} must be a complete JSON object with `format` and `format_version`. "
             f"Received: {type(error).__name__}: {error}"
         ) from error
     if found[0] != FORMAT or found[1] != FORMAT_VERSION:
         raise ValueError(
-            f"{path} should be of format {FORMAT!r}, version {FORMAT_VERSION}. "
+            f"{path} must have format {FORMAT!r}, version {FORMAT_VERSION}. "
             f"Received: format {found[0]!r}, version {found[1]!r}"
         )
     return manifest
 
 
 def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Raises unless every file of the manifest is there with its size and its SHA-256."""
+    """Raises `ValueError` unless every listed file exists with its size and SHA-256."""
     for name, expected in manifest["files"].items():
         check_file(folder, name, expected)
     for name in _READ_IF_THERE:
         if (folder / name).exists() and name not in manifest["files"]:
             raise ValueError(
-                f"{folder / MANIFEST} should list every file that answers depend on. "
-                f"Received: {name} in the bundle, but not in the list"
+                f"{folder / MANIFEST} must list all files that the outputs depend on. "
+                f"Received: {name} is in the bundle, but not listed"
             )
     for name, described in manifest.get("signatures", {}).items():
         if "onnx" in described and described["onnx"] not in manifest["files"]:
             raise ValueError(
-                f"{folder / MANIFEST} should list the file of the signature {name!r} among the bundle's "
-                f"files. Received: {described['onnx']!r}"
+                f"{folder / MANIFEST} must list the file of the signature {name!r} under `files`. "
+                f"Received: {described['onnx']!r}, which is not listed"
             )
 
 
 def check_file(folder: Path, name: str, expected: Mapping[str, Any]) -> None:
-    """Raises unless a file that the manifest lists lies in the bundle as the manifest describes it."""
+    """Raises `ValueError` unless a file of the bundle exists with the size and SHA-256 in `expected`."""
     path = file_within(folder, name)
     if not path.is_file():
-        raise ValueError(f"{path} should exist: the bundle's manifest lists it. Received: no file")
+        raise ValueError(f"{path} must exist, because the manifest lists it. Received: no file")
     size = path.stat().st_size
     if size != expected["bytes"]:
-        raise ValueError(f"{path} should have {expected['bytes']} bytes. Received: {size} bytes")
+        raise ValueError(f"{path} must have {expected['bytes']} bytes. Received: {size} bytes")
     received = sha256_of(path)
     if received != expected["sha256"]:
-        raise ValueError(f"{path} should have SHA-256 {expected['sha256']}. Received: {received}")
+        raise ValueError(f"{path} must have SHA-256 {expected['sha256']}. Received: {received}")
 
 
 def file_within(folder: Path, name: str) -> Path:
-    """Gives the path of a bundle's file, or raises if it leaves the bundle."""
+    """Returns the path of a file of the bundle; raises `ValueError` if it is outside the folder."""
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(
-            f"{folder / MANIFEST} should list files of the bundle only. Received: {name!r}"
+            f"{folder / MANIFEST} must only list files inside the bundle. Received: {name!r}"
         )
     return path
 
 
 def sha256_of(path: Path) -> str:
-    """Gives the SHA-256 of a file's content, in hexadecimal digits."""
+    """Returns the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

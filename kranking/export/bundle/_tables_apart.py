@@ -1,4 +1,4 @@
-"""Reading a bundle whose embedding tables lie beside its graphs."""
+"""Reading bundles whose embedding tables are separate files."""
 
 import json
 from collections.abc import Callable, Collection, Mapping
@@ -19,16 +19,17 @@ FORMAT_VERSION = 1
 
 
 class TablesApart:
-    """The tables of a bundle that `split_tables` wrote, and how a request's rows are found in them.
+    """The separate tables of a bundle written by `split_tables`, and the lookup of their rows.
 
-    All of them are opened at once: a bundle that is put in this one's place later changes no answer.
+    All tables are opened at the start, so that replacing the bundle later does not change results.
 
     Args:
-        folder: The bundle.
-        threads: Threads of ONNX Runtime, which computes which rows are needed.
-        files: The bundle's files as its manifest lists them, if it has one yet.
+        folder: Folder of the bundle.
+        threads: Number of threads of ONNX Runtime, which computes the row indices.
+        files: Files listed in the manifest of the bundle; `None` if it has no manifest yet.
 
-    Raises: `ValueError` for another format, or a file that is not the bundle's.
+    Raises:
+        ValueError: If `tables.json` has an unknown format, or names a file that is not listed.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class TablesApart:
         unknown = sorted(used - set(used if files is None else files))
         if unknown:
             raise ValueError(
-                f"{folder / TABLES_FILE} should name files that the bundle's manifest lists. "
+                f"{folder / TABLES_FILE} must only name files that the manifest of the bundle lists. "
                 f"Received: {unknown}"
             )
         paths = {name: file_within(folder, name) for name in sorted(used)}
@@ -48,7 +49,7 @@ class TablesApart:
             name: open_session(paths[split["indices"]], threads)
             for name, split in self._split.items()
         }
-        # Mapped: of a table of many GiB, memory holds the pages that requests have touched.
+        # Memory-mapped: only the pages that requests read are in memory, even if tables have many GiB.
         self._tables = {
             name: np.load(path, mmap_mode="r", allow_pickle=False)
             for name, path in paths.items()
@@ -56,11 +57,11 @@ class TablesApart:
         }
 
     def inputs(self, name: str, tensors: Mapping[str, Any]) -> Rows:
-        """Gives what the graph of a signature takes: the rows of its tables, and tensors that it reads.
+        """Returns the inputs of the graph of a signature: rows of its tables, and the tensors it reads.
 
         Args:
-            name: The signature.
-            tensors: What the signature takes.
+            name: Name of the signature.
+            tensors: Inputs of the signature.
         """
         if name not in self._split:
             return dict(tensors)
@@ -74,21 +75,21 @@ class TablesApart:
 
 
 def read_split(folder: Path) -> dict[str, Any]:
-    """Reads by signature what lies apart; nothing where no table does."""
+    """Reads `tables.json` and returns the lookups by signature; empty if there are no separate tables."""
     path = folder / TABLES_FILE
     if not path.exists():
         return {}
     read = json.loads(path.read_text("utf-8"))
     if not isinstance(read, dict) or read.get("format_version") != FORMAT_VERSION:
         raise ValueError(
-            f"{path} should be of format version {FORMAT_VERSION}, as `split_tables` writes it. "
+            f"{path} must have format version {FORMAT_VERSION}, as written by `split_tables`. "
             f"Received: {str(read)[:100]}"
         )
     return read["signatures"]
 
 
 def read_interface(folder: Path, name: str, model: Any) -> Signature:
-    """Gives what a signature takes and gives by its own graph, or by both graphs where tables lie apart."""
+    """Returns the inputs and outputs of the graph of a signature, or of both graphs if it is split."""
     whole = onnx_signature(model)
     split = read_split(folder)
     if name not in split:
@@ -100,7 +101,7 @@ def read_interface(folder: Path, name: str, model: Any) -> Signature:
 
 
 def run_signature(folder: Path, name: str) -> Callable[[Rows], Rows]:
-    """Loads a signature's file, with its tables, and gives a function from rows to answers."""
+    """Loads the ONNX file of a signature, with its tables, and returns a function from rows to outputs."""
     run = run_onnx(file_within(folder, ONNX_FILES[name]))
     if name not in read_split(folder):
         return run
@@ -109,5 +110,5 @@ def run_signature(folder: Path, name: str) -> Callable[[Rows], Rows]:
 
 
 def plain(column: np.ndarray) -> np.ndarray:
-    """Gives a column as ONNX Runtime takes it: strings are objects there."""
+    """Returns a column in the form that ONNX Runtime requires, in which strings are objects."""
     return column.astype(object) if column.dtype.kind == "U" else column

@@ -1,1 +1,1 @@
-"""The expected answers of artefacts, and the checks against them."""
+"""Expected outputs of artefacts, and checks of artefacts and bundles."""

@@ -1,6 +1,6 @@
-"""Every check of a bundle's artefacts against the model: at the export, and of a bundle on disk.
+"""Checks of the artefacts of a bundle against the model, during export and of a bundle on disk.
 
-Runs in a TensorFlow process: the caller's own on that backend, a child of it on the others.
+With the TensorFlow backend they run in the process of the caller, otherwise in a child process.
 """
 
 import functools
@@ -40,14 +40,14 @@ def check_artefacts(
     expectations: Mapping[str, ExpectedAnswers],
     modules: Sequence[str] = (),
 ) -> list[Finding]:
-    """Checks `model.keras` and what was made of it: interfaces, operator set and answers.
+    """Checks `model.keras` and the artefacts: interfaces, operator sets and outputs.
 
     Args:
-        folder: The bundle.
-        formats: What it holds.
-        opset: ONNX operator set that it should be of.
-        expectations: By signature, what is expected, the one on model inputs first.
-        modules: Modules that register the model's own layers.
+        folder: Folder of the bundle.
+        formats: Formats of its artefacts.
+        opset: The expected ONNX operator set.
+        expectations: Expected answers by signature, the one on model inputs first.
+        modules: Modules that register custom layers of the model.
     """
     found: list[Finding] = []
     with full_precision():
@@ -75,12 +75,12 @@ def _check_saved_model(
             return check_interface(artefact, expected.signature, found)
 
         yield find("interface", artefact, interface)
-        if expected.cases and key != DEFAULT:  # the same function as the first
+        if expected.cases and key != DEFAULT:  # `serving_default` is the first signature
             yield _parity(artefact, expected, lambda key=key: run_saved_model(load(), key))
 
 
 def check_onnx(folder: Path, name: str, opset: int, expected: ExpectedAnswers) -> Iterator[Finding]:
-    """Checks the ONNX file of one signature: interface, operator set, and answers within its tolerance."""
+    """Checks the interface, the operator set and the outputs of the ONNX file of one signature."""
     artefact = _artefact_name("onnx", name)
     read = functools.cache(lambda: read_onnx(file_within(folder, ONNX_FILES[name])))
     yield find(
@@ -103,9 +103,9 @@ def _parity(
             answers = [run(case.rows) for case in expected.cases]
         except ExportError:
             raise
-        except Exception as error:  # four libraries' own errors have no common class
+        except Exception as error:  # errors of the four libraries have no common class
             raise ExportError(
-                f"`{artefact}` should load and answer the check rows. "
+                f"`{artefact}` could not be loaded or run on the check rows. "
                 f"Received: {type(error).__name__}: {error}"
             ) from error
         largest = compare(artefact, answers, expected.cases, expected.answers, tolerance)

@@ -1,4 +1,4 @@
-"""What the manifest says of a bundle: its signatures, what it was compared on, what the model costs."""
+"""Sections of the manifest: signatures, results of the comparison, and cost of the model."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -18,14 +18,14 @@ _BYTES = 4  # served weights are float32
 def describe_signatures(
     functions: Sequence[ServedFunction], formats: Collection[str], features: Sequence[Feature]
 ) -> dict[str, Any]:
-    """Gives by function what it takes and gives, its ONNX file, and what is left to the client."""
+    """Returns, by function, its inputs and outputs, its ONNX file, and the encoding left to the client."""
     return {f.name: _describe(f, formats, features) for f in functions}
 
 
 def describe_check(
     expected: ExpectedAnswers, seed: int, found: Sequence[Finding]
 ) -> dict[str, Any]:
-    """Gives the rows on model inputs, and how near every artefact came to the model."""
+    """Returns the check rows on model inputs and the largest difference of each artefact."""
     tasks = {
         v.name: np.concatenate([a[v.name] for a in expected.answers])
         for v in expected.signature.outputs
@@ -35,9 +35,9 @@ def describe_check(
         "reached": {f.of: f.value for f in found if f.check == PARITY},
         "rows": {case.name: case.size for case in expected.cases},
         "seed": seed,
-        # Rows with numbers of ±1e6 on which the model's own answer hangs on its last bits.
+        # Rows with numbers of ±1e6 on which rounding dominates the output of the model itself.
         "left_out": {task: int(np.isnan(p).sum()) for task, p in tasks.items()},
-        # A model that says 0 or 1 to everything is equal to many others: see what was compared.
+        # Shows what was compared: models that always predict 0 or 1 are easily equal.
         "probabilities": {
             task: [float(np.nanmin(p)), float(np.nanmax(p))] for task, p in tasks.items()
         },
@@ -45,10 +45,10 @@ def describe_check(
 
 
 def describe_cost(model: Any) -> dict[str, Any]:
-    """Gives the cost of a model from its layers' own `work`, as `budget.analytic_cost` counts it.
+    """Returns the cost of a model from the `work` of its layers, as `budget.analytic_cost` counts it.
 
-    `flops` are those of matrix products, per row; `artefact` is the bytes of the weights; `unknown`
-    names classes of layers that were not counted.
+    `flops` are FLOPs of matrix products per row, `artefact` is the size of the weights in bytes, and
+    `unknown` are classes of layers that were not counted.
     """
     work = model.work()
     return {
@@ -69,6 +69,6 @@ def _describe(
     read = {f.name for part in function.parts for f in part.columns.features}
     notes = {"host_side": [name for name in host_side(features) if name in read]}
     if function.name == RANK:
-        # Encoded with the candidate, a history differs from item to item and is computed for each.
+        # A history encoded with the candidate differs between items and is computed for each of them.
         notes["per_candidate"] = [f.name for f in features if getattr(f, "candidate", None)]
     return {**function.signature.to_json(), **file, **notes}

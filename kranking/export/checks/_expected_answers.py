@@ -1,4 +1,4 @@
-"""What artefacts must take, give and answer, taken off the model: at the export, and of a bundle."""
+"""Expected inputs, outputs and answers of artefacts, computed with the model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from kranking.export.functions._signature import Signature
 
 @dataclass(frozen=True)
 class ExpectedAnswers:
-    """A signature, rows for it, and the model's own answers to them.
+    """A signature, rows for it, and the outputs of the model on these rows.
 
-    Without rows only the interface of an artefact can be checked: there is no model to compare with.
-    `tolerance` is that of an ONNX file: one with small weights has its own.
+    Without rows, as there is no model to compare with, only the interface of an artefact is checked.
+    `tolerance` applies to the ONNX file, and is larger for low-precision weights.
     """
 
     signature: Signature
@@ -28,7 +28,7 @@ class ExpectedAnswers:
 
     @property
     def size(self) -> int:
-        """The number of rows, of those that are counted by a free axis."""
+        """Number of rows of the inputs that have a dynamic first axis."""
         counted = next(v.name for v in self.signature.inputs if v.rows is None)
         return sum(len(case.rows[counted]) for case in self.cases)
 
@@ -41,15 +41,15 @@ def expected_answers(
     given: Mapping[str, Any] | None = None,
     log: Mapping[str, Any] | None = None,
 ) -> dict[str, ExpectedAnswers]:
-    """Gives by function, the one on model inputs first, what every artefact of it must answer.
+    """Computes the expected answers of the artefacts by function, the one on model inputs first.
 
     Args:
-        model: The model that answers.
-        functions: What is served.
-        num_rows: Random rows; those at the edges come on top.
+        model: The model.
+        functions: The served functions.
+        num_rows: Number of random rows; rows with extreme values are added.
         seed: Seed of the random rows.
-        given: The caller's own rows, as model inputs.
-        log: Columns of a log, for the functions on columns.
+        given: Additional rows of the caller, as model inputs.
+        log: Additional columns of a log, for the functions on columns.
     """
     signature = functions[0].signature
     cases = make_cases(signature, num_rows, seed, given)

@@ -1,4 +1,4 @@
-"""The answers that artefacts must give: the model's own, on the backend it was trained on."""
+"""Reference outputs for artefacts, computed by the model on the current Keras backend."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -15,18 +15,21 @@ from kranking.export.functions._served_function import TOWER, USER, tower_part
 
 
 def reference(model: Any, cases: Sequence[Case]) -> list[Rows]:
-    """Gives the model's probabilities for each case; NaN where a row cannot be compared.
+    """Computes the probabilities of the model for each case, NaN where a row cannot be compared.
 
-    Rows of the case `large` are left out where the model overflows, or where its own answer moves
-    by more than the tolerance when the input moves in its last bits: no two ways of adding up
-    floats agree there. Anywhere else an answer that is not finite is refused.
+    Rows of the case `large` are excluded if the model overflows, or if its output changes by more than
+    the tolerance when the last bits of the input change: the result then depends on the order of
+    floating-point additions. For all other cases, an output that is not finite is an error.
+
+    Raises:
+        ExportError: If the model fails, or returns an output that is not finite.
     """
     large = next(case.rows for case in cases if case.name == "large")
     try:
         *answers, moved = _predict(model, [*(case.rows for case in cases), nudge(large)])
     except Exception as error:
         raise ExportError(
-            f"The model should answer the check rows ({', '.join(case.name for case in cases)}). "
+            f"The model failed on the check rows ({', '.join(case.name for case in cases)}). "
             f"Received: {type(error).__name__}: {error}"
         ) from error
     for case, answer in zip(cases, answers, strict=True):
@@ -37,7 +40,7 @@ def reference(model: Any, cases: Sequence[Case]) -> list[Rows]:
             elif not np.isfinite(p).all():
                 row = int(np.argwhere(~np.isfinite(p))[0][0])
                 raise ExportError(
-                    f"The model should give finite probabilities on every row. "
+                    f"The model must return finite probabilities for every row. "
                     f"Received: {p[row].tolist()} for task `{task}` on row {row} of the check "
                     f"rows {case.name!r}"
                 )
@@ -45,7 +48,7 @@ def reference(model: Any, cases: Sequence[Case]) -> list[Rows]:
 
 
 def raw_reference(model: Any, function: str, batches: Sequence[Rows]) -> list[Rows]:
-    """Gives what a function on columns must answer, from the model inputs that the host makes of them."""
+    """Computes the expected outputs of a function on columns from host-encoded model inputs."""
     if function != TOWER:
         return _predict(model, batches)
     users = tower_part(model.features).columns.features
@@ -65,25 +68,25 @@ def compare(
     references: Sequence[Rows],
     tolerance: float = TOLERANCE,
 ) -> float:
-    """Gives the largest |Δp| between an artefact's answers and the model's, or raises."""
+    """Returns the largest `|Δp|` between artefact and model; raises `ExportError` above the tolerance."""
     largest = 0.0
     for case, answer, expected in zip(cases, answers, references, strict=True):
         for task, p in expected.items():
             if answer[task].shape != p.shape or answer[task].dtype != np.float32:
                 raise ExportError(
-                    f"`{artefact}` should give float32 of shape {p.shape} for task `{task}` on "
+                    f"`{artefact}` must return float32 of shape {p.shape} for task `{task}` on "
                     f"the check rows {case.name!r}. "
                     f"Received: {answer[task].dtype} of shape {answer[task].shape}"
                 )
             comparable = np.isfinite(p)
             difference = np.abs(answer[task] - p)[comparable]
-            if task == USER:  # not a probability: a number can be large
+            if task == USER:  # no probability: values can be large
                 difference = difference / (1 + np.abs(p[comparable]))
             worst = float(np.max(difference, initial=0.0))
-            if not worst <= tolerance:  # NaN is refused too
+            if not worst <= tolerance:  # also fails for NaN
                 row = int(np.argwhere(comparable)[np.argmax(difference)][0])
                 raise ExportError(
-                    f"`{artefact}` should be within {tolerance:g} of the model's probabilities. "
+                    f"`{artefact}` must be within {tolerance:g} of the model's probabilities. "
                     f"Received: a difference of {worst:.3g} for task `{task}` on row {row} of the "
                     f"check rows {case.name!r}"
                 )
@@ -93,7 +96,7 @@ def compare(
 
 @contextlib.contextmanager
 def full_precision() -> Iterator[None]:
-    """Keeps float32 products in float32: accelerators shorten them to 10 bits of mantissa."""
+    """Computes float32 products in full precision; accelerators may use a mantissa of 10 bits (TF32)."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -108,12 +111,12 @@ def full_precision() -> Iterator[None]:
             yield
         finally:
             tf.config.experimental.enable_tensor_float_32_execution(short)
-    else:  # torch keeps them unless it is told otherwise
+    else:  # the default of torch
         yield
 
 
 def _predict(model: Any, batches: Sequence[Rows]) -> list[Rows]:
-    # One forward pass: on JAX each new batch size would compile every operation again.
+    # One forward pass: JAX compiles all operations again for each batch size.
     rows = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     ends = np.cumsum([len(next(iter(batch.values()))) for batch in batches])[:-1]
     with full_precision():

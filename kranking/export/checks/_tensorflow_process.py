@@ -1,4 +1,4 @@
-"""Doing TensorFlow's part of an export or a check: here, or in a process of its own."""
+"""Running the TensorFlow part of an export or a check, in this process or in a child process."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def in_tensorflow(
     modules: Sequence[str] = (),
     **options: Any,
 ) -> list[Finding]:
-    """Runs `write_artefacts` or `check_artefacts` in this process if it can, or else in a child."""
+    """Runs `write_artefacts` or `check_artefacts` in this process if possible, otherwise in a child."""
     if _is_here():
         return task(folder, formats, opset, expectations, modules, **options)
     request = {
@@ -32,7 +32,7 @@ def in_tensorflow(
         "opset": opset,
         "modules": list(modules),
         **options,
-        # Names of features may not be names of files inside an archive: they travel in the JSON.
+        # Names of features may be invalid as file names inside an archive, so they are passed as JSON.
         "expectations": {
             name: {
                 "signature": expected.signature.to_json(),
@@ -52,7 +52,7 @@ def in_tensorflow(
 
 
 def _is_here() -> bool:
-    """Whether this process runs on TensorFlow, outside of a strategy, whose graphs do not serve."""
+    """Whether the backend is TensorFlow and no strategy is active, whose graphs cannot be served."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
@@ -73,5 +73,5 @@ def _arrays(expectations: Mapping[str, ExpectedAnswers]) -> dict[str, np.ndarray
 
 
 def _without_objects(column: np.ndarray) -> np.ndarray:
-    """Gives strings as NumPy's own: nothing that needs unpickling goes from one process to another."""
+    """Converts objects to NumPy strings, so that no data between processes must be unpickled."""
     return column.astype(str) if column.dtype == object else column

@@ -1,4 +1,4 @@
-"""How far the ONNX files of a bundle with small weights may be from the model, signature by signature."""
+"""Tolerances for the ONNX files of a bundle with low-precision weights, by signature."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,16 +10,18 @@ from kranking.export.bundle._manifest import MANIFEST
 from kranking.export.checks._expected_answers import ExpectedAnswers
 from kranking.export.functions._served_function import IDS, RANK, SERVE, TOWER
 
-CEILING = 0.1  # of any answer, whatever the metrics say: beyond, it is another model
-_SLACK = 3  # other rows, and processors that round in another order
+CEILING = (
+    0.1  # largest difference of any output, whatever the metrics: above it, it is a different model
+)
+_SLACK = 3  # margin for other rows, and for processors that round in a different order
 _LEAST = 1e-4
-_ALIKE = 10  # files of one graph move alike, give or take the rows
+_ALIKE = 10  # differences of the files of one model are similar and depend on the rows
 
 
 def with_tolerances(
     expectations: Mapping[str, ExpectedAnswers], tolerances: Mapping[str, float]
 ) -> dict[str, ExpectedAnswers]:
-    """Gives the same with other tolerances, and without numbers of ±1e6: there rounded inputs decide."""
+    """Replaces tolerances and drops the case of numbers of ±1e6, where rounding of inputs dominates."""
     found = {}
     for name, expected in expectations.items():
         kept = [i for i, case in enumerate(expected.cases) if case.name != "large"]
@@ -33,23 +35,26 @@ def with_tolerances(
 
 
 def tolerances_of(reached: Mapping[str, float], moved: float) -> dict[str, float]:
-    """Gives each signature's tolerance, or raises if a file moved too far, or unlike the others.
+    """Returns the tolerance of each signature.
 
     Args:
-        reached: The largest difference by signature.
-        moved: That of the first on a log.
+        reached: Largest difference on the check rows, by signature.
+        moved: Largest difference of the first signature on a log.
+
+    Raises:
+        ExportError: If the differences are too large, or much larger for one file than for the others.
     """
     if moved > CEILING:
         raise ExportError(
-            f"Small weights should move no probability of the log by more than {CEILING:g}. "
-            f"Received: {moved:.2g}"
+            f"Low-precision weights must change no probability on the log by more than {CEILING:g}. "
+            f"Received: a change of {moved:.2g}"
         )
     most = _ALIKE * max(reached[IDS], moved, _LEAST)
     wrong = {name: reached[name] for name in (SERVE, RANK) if reached.get(name, 0.0) > most}
     if wrong:
         raise ExportError(
-            f"Small weights should move the answers of one model alike in all files, {IDS} by "
-            f"{max(reached[IDS], moved):.2g}. Received: {wrong}"
+            f"Low-precision weights must change the outputs of all files by similar amounts, that of {IDS} "
+            f"is {max(reached[IDS], moved):.2g}. Received: {wrong}"
         )
     probability = max(moved, *(x for name, x in reached.items() if name != TOWER))
     found = {name: reached[name] if name == TOWER else probability for name in reached}
@@ -57,12 +62,12 @@ def tolerances_of(reached: Mapping[str, float], moved: float) -> dict[str, float
 
 
 def differences_of(found: Sequence[Finding], names: Sequence[str]) -> dict[str, float]:
-    """Gives the largest difference by signature from findings in the order of the signatures."""
+    """Returns the largest difference by signature, from findings in the order of the signatures."""
     return dict(zip(names, [f.value for f in found if f.value is not None], strict=True))
 
 
 def read_tolerances(manifest: Mapping[str, Any]) -> dict[str, float]:
-    """Gives the tolerances that a manifest states, or raises unless each signature has a credible one."""
+    """Returns the tolerances in a manifest; raises `ValueError` unless each signature has a valid one."""
     described = manifest.get("compression")
     given = described.get("tolerance") if isinstance(described, Mapping) else None
     if (
@@ -71,7 +76,8 @@ def read_tolerances(manifest: Mapping[str, Any]) -> dict[str, float]:
         or not all(isinstance(x, float) and 0 < x <= _SLACK * CEILING for x in given.values())
     ):
         raise ValueError(
-            f"{MANIFEST} of a bundle with small weights should give in `compression` a `tolerance` of at "
-            f"most {_SLACK * CEILING:g} for each of {sorted(manifest['signatures'])}. Received: {given!r}"
+            f"{MANIFEST} must have `compression.tolerance` with a positive number of at most "
+            f"{_SLACK * CEILING:g} for each of {sorted(manifest['signatures'])}, because the bundle has "
+            f"low-precision weights. Received: tolerance={given!r}"
         )
     return dict(given)

@@ -1,4 +1,4 @@
-"""The outcome of `verify_bundle` as a table."""
+"""The result of `verify_bundle`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ _HEADINGS = ("check", "result", "figure")
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify_bundle` found; printed, it is a table with a line for each check.
+    """The result of `verify_bundle`, which prints as a table with one line per check.
 
     Attributes:
-        directory: The bundle.
-        findings: Every check in order.
+        directory: Folder of the bundle.
+        findings: The results of all checks in order.
 
-    >>> found = kr.export.Finding("opset", "onnx", "failed", "should be 18. Received: 17")
+    >>> found = kr.export.Finding("opset", "onnx", "failed", "must be 18. Received: 17")
     >>> verification = Verification(Path("served"), (found,))
     >>> verification.passed
     False
     >>> print(verification)
     check       result  figure
-    opset onnx  failed  should be 18. Received: 17
+    opset onnx  failed  must be 18. Received: 17
     served: 1 checks, 0 warnings, 1 failed
     """
 
@@ -32,7 +32,7 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether no check failed; warnings pass."""
+        """Whether no check failed; warnings count as passed."""
         return not self.failed
 
     @property
@@ -43,7 +43,7 @@ class Verification:
     def __str__(self) -> str:
         lines = [
             _HEADINGS,
-            # An error of another library may have lines of its own: a row of the table is one.
+            # Errors of other libraries may have several lines, a row of the table has one.
             *((f"{f.check} {f.of}", f.result, " ".join(f.figure.split())) for f in self.findings),
         ]
         return "\n".join([*_align(lines), self._summary()])

@@ -1,4 +1,4 @@
-"""Every check of a bundle on disk, by what it holds itself."""
+"""Verification of a bundle on disk, using only what it contains."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -41,26 +41,33 @@ def verify_bundle(
     check_seed: int = 0,
     modules: Sequence[str] = (),
 ) -> Verification:
-    """Checks a bundle as `export_model` did before publishing it, and that nothing changed since.
+    """Repeats the checks of `export_model` on a bundle, and checks that its files have not changed.
 
-    Files against the manifest, its versions against the installed ones (a difference is a warning), the
-    declarations' hash, names, types and shapes of every artefact, its operator set, and its answers
-    against those of `model.keras`, on random rows and on rows at the edges. All of it is done,
-    whatever fails on the way; at the end comes what the model costs.
+    The checks compare the files with the manifest, the versions with the installed ones (a difference is
+    a warning), the schema hash of the features, names, dtypes and shapes of each artefact, its operator
+    set, and its outputs with those of `model.keras`, on random rows and on rows with extreme values. All
+    checks are run, even if some fail. The cost of the model comes last.
 
-    The hashes are the bundle's own: they tell damage, not forgery.
+    The hashes are stored in the bundle itself: they detect damage, not tampering.
 
     Args:
-        directory: What `export_model` wrote.
-        log: Parquet files of a log to compare on as well: path, folder, glob or a list of them.
-        num_log_rows: How many of its first rows.
-        num_check_rows: Random rows of the comparison; rows at the edges of every input come on top.
+        directory: Folder that `export_model` wrote.
+        log: Parquet files of a log whose rows are compared too: path, folder, glob or a list of them.
+        num_log_rows: Number of rows read from the log.
+        num_check_rows: Number of random rows for the comparison. Rows with extreme values of every input
+            are added.
         check_seed: Seed of the random rows.
         modules: Modules that register custom layers of the model. They are imported; `model.keras`
-            itself is loaded in Keras's safe mode.
+            itself is loaded in the safe mode of Keras.
+
+    Returns:
+        A `Verification` with the result of each check. A failed check does not raise an error.
+
+    Raises:
+        ValueError: If `num_log_rows` or `num_check_rows` is not a positive integer.
 
     >>> print(verify_bundle("nowhere").failed[0].figure)
-    `directory` should hold a bundle with a manifest.json. Received: directory='nowhere'
+    `directory` must contain a bundle with a manifest.json. Received: directory='nowhere'
     """
     check_positive_int("num_log_rows", num_log_rows)
     check_positive_int("num_check_rows", num_check_rows)
@@ -105,13 +112,13 @@ def verify_bundle(
 
 
 class _Checks:
-    """Findings as they are made."""
+    """Collects the findings of checks."""
 
     def __init__(self):
         self.found: list[Finding] = []
 
     def do(self, check: str, of: str, make: Callable[[], Any], figure: Callable[[Any], str]) -> Any:
-        """Gives what `make` gives, or None where that fails, and notes which of them it was."""
+        """Returns the result of `make`, or None if it fails, and appends the finding."""
         made: list[Any] = []
 
         def look() -> str:
@@ -131,7 +138,7 @@ def _features(folder: Path, manifest: Mapping[str, Any]) -> list[Any]:
 def _model(folder: Path, manifest: Mapping[str, Any], modules: Sequence[str]) -> Any:
     file_within(folder, KERAS_FILE)
     model = load_keras(folder, modules)
-    Signature.of(model)  # raises if it is no model that can be served
+    Signature.of(model)  # raises if the model cannot be served
     _check_hash(model.features, manifest)
     return model
 
@@ -139,14 +146,16 @@ def _model(folder: Path, manifest: Mapping[str, Any], modules: Sequence[str]) ->
 def _check_hash(features: Any, manifest: Mapping[str, Any]) -> None:
     expected, received = manifest["schema_hash"], schema_hash(features)
     if received != expected:
-        raise ValueError(f"The declarations' hash should be {expected}. Received: {received}")
+        raise ValueError(
+            f"The schema hash of the features must be {expected}. Received: {received}"
+        )
 
 
 def _signatures_in(manifest: Mapping[str, Any]) -> dict[str, Signature]:
     described = manifest["signatures"]
     if IDS not in described or not set(described) <= set(ONNX_FILES):
         raise ValueError(
-            f"{MANIFEST} should describe the signature {IDS!r}, and no others than {list(ONNX_FILES)}. "
+            f"{MANIFEST} must describe the signature {IDS!r} and only signatures of {list(ONNX_FILES)}. "
             f"Received: {list(described)}"
         )
     if "onnx" in manifest["formats"]:
@@ -154,8 +163,8 @@ def _signatures_in(manifest: Mapping[str, Any]) -> dict[str, Signature]:
         expected = {name: ONNX_FILES[name] for name in described}
         if files != expected or not set(files.values()) <= set(manifest["files"]):
             raise ValueError(
-                f"{MANIFEST} should give each signature its ONNX file, {expected}, and list it among "
-                f"the files. Received: {files}"
+                f"{MANIFEST} must have the ONNX files {expected} for its signatures, and list them under "
+                f"`files`. Received: {files}"
             )
     return {name: Signature.from_json(described[name]) for name in described}
 
@@ -168,15 +177,15 @@ def _check_signatures(
     ]
     if wrong:
         raise ValueError(
-            f"{MANIFEST} should describe the inputs and outputs that the model has. "
-            f"Received: others for {wrong}"
+            f"{MANIFEST} must describe the inputs and outputs of the model. "
+            f"Received: different ones for the signatures {wrong}"
         )
     return list(declared)
 
 
 def _rows(log: Any, features: Sequence[Any], count: int) -> dict[str, Any]:
     columns = first_rows(open_log(log, features), Preprocessor(features).columns, count)
-    Preprocessor(features)(columns)  # says which value of the log a feature refuses
+    Preprocessor(features)(columns)  # raises for values of the log that a feature rejects
     return columns
 
 
@@ -190,7 +199,7 @@ def _check_artefacts(
         return in_tensorflow(
             check_artefacts, folder, manifest["formats"], manifest["opset"], expectations, modules
         )
-    except ExportError as error:  # the process died
+    except ExportError as error:  # the process terminated
         return [Finding("artefacts", str(folder), FAILED, str(error))]
 
 
@@ -199,7 +208,7 @@ def _check_cost(cost: Mapping[str, Any], noted: Mapping[str, Any]) -> Iterator[F
         figure = f"{cost[name]:,} {unit}"
         same = noted.get(name, cost[name]) == cost[name]
         if not same:
-            figure += f", in the manifest {noted[name]}"
+            figure += f", {noted[name]} in the manifest"
         yield Finding("cost", name, OK if same else WARNING, figure)
     if cost["unknown"]:
         yield Finding("cost", "unknown", WARNING, f"layers not counted: {cost['unknown']}")
@@ -210,13 +219,11 @@ def _of_manifest(manifest: Mapping[str, Any]) -> str:
 
 
 def _of_features(features: Sequence[Any]) -> str:
-    return f"{len(features)} features, hash as in {MANIFEST}"
+    return f"{len(features)} features, schema hash as in {MANIFEST}"
 
 
 def _of_model(model: Any) -> str:
-    return (
-        f"loaded in safe mode, {len(model.tasks)} tasks, hash of its declarations as in {MANIFEST}"
-    )
+    return f"loaded in safe mode, {len(model.tasks)} tasks, schema hash as in {MANIFEST}"
 
 
 def _of_functions(functions: Sequence[ServedFunction]) -> str:

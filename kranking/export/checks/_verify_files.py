@@ -1,4 +1,4 @@
-"""A bundle's files and versions against what its manifest says."""
+"""Checks of the files and versions of a bundle against its manifest."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,14 +22,14 @@ _SECTIONS = {
 
 
 def read_whole_manifest(directory: Path) -> dict[str, Any]:
-    """Reads a manifest, or raises unless it has every section and speaks of the artefacts that it lists."""
+    """Reads a manifest; raises `ValueError` unless it is complete and its formats match its files."""
     manifest = read_manifest(directory)
-    manifest.setdefault("cost", {})  # bundles of earlier versions do without
+    manifest.setdefault("cost", {})  # absent in bundles of earlier versions
     wrong = [name for name, kind in _SECTIONS.items() if not isinstance(manifest.get(name), kind)]
     if wrong:
         kinds = {name: kind.__name__ for name, kind in _SECTIONS.items()}
         raise ValueError(
-            f"{MANIFEST} should have the sections {kinds}. "
+            f"{MANIFEST} must have the sections {kinds}. "
             f"Received: {', '.join(f'{name}={manifest.get(name)!r}' for name in wrong)}"
         )
     files, formats = manifest["files"], manifest["formats"]
@@ -40,14 +40,14 @@ def read_whole_manifest(directory: Path) -> dict[str, Any]:
     held = [name for name, is_there in there.items() if is_there]
     if sorted(formats) != sorted(held) or not held:
         raise ValueError(
-            f"{MANIFEST} should list the files of its formats, and of no others. "
+            f"{MANIFEST} must list files of its formats, and of no other formats. "
             f"Received: formats={formats}, files of {held}"
         )
     return manifest
 
 
 def check_files(directory: Path, manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    """Checks every file that is listed, and that there is no other."""
+    """Checks all listed files, and that there are no other files."""
     for name, entry in manifest["files"].items():
 
         def look(name=name, entry=entry) -> str:
@@ -62,17 +62,19 @@ def _no_others(directory: Path, listed: Mapping[str, Any]) -> str:
     there = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if not p.is_dir()}
     unknown = sorted(there - {MANIFEST, *listed})
     if unknown:
-        raise ValueError(f"{MANIFEST} should list every file of the bundle. Received: {unknown}")
+        raise ValueError(
+            f"{MANIFEST} must list all files of the bundle. Received: unlisted files {unknown}"
+        )
     size = sum((directory / name).stat().st_size for name in there)
-    return f"none; {size:,} bytes in {len(there)} files altogether"
+    return f"none; {size:,} bytes in {len(there)} files in total"
 
 
 def check_versions(manifest: Mapping[str, Any]) -> Iterator[Finding]:
-    """Compares the versions that made the bundle with those installed here; a difference is a warning."""
+    """Compares the versions at export with the installed ones; a difference is a warning."""
     exported, installed = manifest["versions"], versions(manifest["backend"])
     for name in exported | installed:
         then, now = exported.get(name, "none"), installed.get(name, "none")
         if then == now:
             yield Finding("version", name, OK, now)
         else:
-            yield Finding("version", name, WARNING, f"{now} here, exported with {then}")
+            yield Finding("version", name, WARNING, f"{now} installed, exported with {then}")

@@ -1,1 +1,1 @@
-"""Bundles that are made from another bundle: small weights, tables beside the graphs."""
+"""Bundles derived from another bundle: with low-precision weights, or with separate tables."""

@@ -1,4 +1,4 @@
-"""From a checked bundle to a smaller one, whose cost in quality is measured and capped."""
+"""Compression of a bundle to low-precision weights, with a limit on the loss of quality."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -32,8 +32,8 @@ from kranking.export.functions._served_function import IDS, ONNX_FILES, function
 from kranking.export.rewrites._small_weights import WEIGHTS, with_small_weights
 from kranking.metrics import auc, normalized_entropy
 
-_ROWS = 4096  # of one run
-_CHECK_ROWS = 1000  # random ones, and as many of the log
+_ROWS = 4096  # per forward pass
+_CHECK_ROWS = 1000  # random rows, and as many rows of the log
 
 
 def compress_bundle(
@@ -48,37 +48,41 @@ def compress_bundle(
     sample_weight: str | None = None,
     modules: Sequence[str] = (),
 ) -> Compression:
-    """Writes a bundle anew with small weights, if a labelled log shows that little is lost.
+    """Writes a copy of a bundle with low-precision weights, if the loss on a labeled log is small.
 
     `"float16"` halves the ONNX files, and large tables in memory; products are computed in float32.
-    `"int8"` takes a quarter to two fifths, and computes large products in integers, with a scale for each
-    row of activations and each column of weights: rows do not influence each other. Every signature's file
-    is made small; `model.keras` stays exact, a SavedModel does not come along. The new bundle is loaded,
-    verified and served as any other; its manifest holds what was measured, and the tolerances of later
-    checks, under `compression`. Takes memory of about five times the largest ONNX file
-    with its weights.
+    `"int8"` reduces the files to between a quarter and two fifths, and computes large products in
+    integers, with one scale per row of activations and per column of weights, so that rows do not affect
+    each other. The ONNX files of all signatures are compressed; `model.keras` is copied unchanged, a
+    SavedModel is not copied. The new bundle is loaded, verified and served like any other. Its manifest
+    contains the measurements, and the tolerances of later checks, under `compression`. The peak memory is
+    about five times the size of the largest ONNX file with its weights.
 
     Args:
-        source: A bundle with the format `"onnx"`; it stays as it is.
-        directory: The new bundle's folder: new, empty, or holding an earlier bundle and nothing else.
-        log: Parquet files with the features' columns and the tasks' labels, rows that the model was not
-            trained on: path, folder, glob or a list of them.
+        source: Folder of a bundle with the format `"onnx"`, which is not changed.
+        directory: Folder of the new bundle. It must be new, empty, or contain an earlier bundle and no
+            other files.
+        log: Parquet files with the columns of the features and the labels of the tasks, with rows that
+            were not used in training: path, folder, glob or a list of them.
         weights: `"float16"` or `"int8"`.
-        max_auc_loss: By how much each task's AUC may fall; 1 lets everything pass.
-        max_ne_rise: By what share each task's normalized entropy may rise; 0.001 is 0.1 %.
-        num_rows: How many of the log's first rows.
-        sample_weight: Column of the log with the weights of rows.
-        modules: Modules that register the model's own layers.
+        max_auc_loss: Largest loss of AUC per task; 1 disables the limit.
+        max_ne_rise: Largest relative rise of normalized entropy per task; 0.001 is 0.1 %.
+        num_rows: Number of rows read from the log.
+        sample_weight: Column of the log with sample weights.
+        modules: Modules that register custom layers of the model.
+
+    Returns:
+        A `Compression` with sizes and quality before and after.
 
     Raises:
-        ValueError: An argument is wrong, or the source is no such bundle.
-        ExportError: A task would lose more, has not both labels in these rows, or an answer moves by more
-            than 0.1; nothing is written.
+        ValueError: If an argument is invalid, or the source is no such bundle.
+        ExportError: If a task exceeds a limit or has only one label in these rows, or if a probability
+            changes by more than 0.1. Nothing is written.
 
     >>> compress_bundle("nowhere", "small", "log.parquet")
     Traceback (most recent call last):
       ...
-    ValueError: `directory` should hold a bundle with a manifest.json. Received: directory='nowhere'
+    ValueError: `directory` must contain a bundle with a manifest.json. Received: directory='nowhere'
     """
     check_choice("weights", weights, WEIGHTS)
     check_number("max_auc_loss", max_auc_loss, low=0.0, high=1.0)
@@ -115,19 +119,20 @@ def compress_bundle(
 def _check_source(source: Bundle, directory: Path) -> None:
     if "weights" in source.manifest:
         raise ValueError(
-            "`source` should be a bundle as `export_model` writes it: its weights are rounded once only. "
-            f"Received: weights in {source.manifest['weights']} in {str(source.directory)!r}"
+            "`source` must be a bundle with float32 weights, as written by `export_model`: weights are "
+            f"rounded only once. Received: {source.manifest['weights']} weights in "
+            f"{str(source.directory)!r}"
         )
     if source.tables is not None:
         raise ValueError(
-            "`source` should have its tables in the graphs: make weights small before you split them off. "
-            f"Received: {str(source.directory)!r}, whose tables lie apart"
+            "`source` must have its tables in the graphs: compress the bundle before splitting off the "
+            f"tables. Received: {str(source.directory)!r}, which has separate tables"
         )
     check_beside(directory, source.directory)
 
 
 def _expectations(model: Any, manifest: Mapping[str, Any], log: Any) -> dict[str, ExpectedAnswers]:
-    """Gives what every file must answer nearly as the model: random rows, edges and rows of the log."""
+    """Computes expected answers on random rows, extreme values and rows of the log."""
     functions = functions_of(model, [name for name in manifest["signatures"] if name != IDS])
     preprocessor = model.preprocessor
     columns = first_rows(open_log(log, model.features), preprocessor.columns, _CHECK_ROWS)
@@ -137,7 +142,7 @@ def _expectations(model: Any, manifest: Mapping[str, Any], log: Any) -> dict[str
 
 
 def _write(source: Bundle, folder: Path, weights: str) -> dict[str, tuple[int, int]]:
-    """Writes the files of the smaller bundle; gives the bytes of each that ONNX needs before and after."""
+    """Writes the files of the new bundle; returns the bytes of each ONNX file before and after."""
     import onnx
 
     for name in (KERAS_FILE, FEATURES_FILE):
@@ -169,7 +174,7 @@ def _check(folder: Path, expectations: Mapping[str, ExpectedAnswers], opset: int
 def _measure(
     before: Bundle, after: Bundle, model: Any, reader: Any, num_rows: int
 ) -> tuple[dict[str, Any], int, float]:
-    """Gives by task AUC and normalized entropy before and after, the rows, and the largest move."""
+    """Returns the metrics of each task before and after, the number of rows, and the largest change."""
     kept: dict[str, list[Any]] = {task.name: [] for task in model.tasks}
     moved, rows = 0.0, 0
     for x, y, weight in reader:
@@ -209,12 +214,12 @@ def _refuse(made: Compression, max_auc_loss: float, max_ne_rise: float) -> None:
             lost.append(task)
     if undefined:
         raise ExportError(
-            "Each task should have both labels in the log's rows, to be measured on: give more of them by "
-            f"`num_rows`, or another log. Received: {undefined} without; no bundle was written\n{made}"
+            "Each task must have positive and negative labels in the rows of the log. Increase `num_rows`, "
+            f"or use another log. Received: only one label for {undefined}. No bundle was written.\n{made}"
         )
     if lost:
         raise ExportError(
-            f"Weights in {made.weights} should cost each task at most {max_auc_loss:g} of AUC and "
-            f"{max_ne_rise:.2%} of normalized entropy. Received: more for {lost}; no bundle was written. "
-            f"float16 costs less than int8\n{made}"
+            f"With {made.weights} weights, each task must lose at most {max_auc_loss:g} of AUC and "
+            f"{max_ne_rise:.2%} of normalized entropy. Received: larger losses for {lost}. No bundle was "
+            f"written. float16 loses less than int8.\n{made}"
         )

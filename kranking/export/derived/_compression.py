@@ -1,4 +1,4 @@
-"""What small weights cost: bytes of files and quality of tasks, before and after."""
+"""The result of `compress_bundle`: file sizes and quality before and after."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from kranking.metrics import as_text
 
 @dataclass(frozen=True)
 class Compression:
-    """What `compress_bundle` wrote, and what it cost; printed, it is a table of tasks.
+    """The result of `compress_bundle`, which prints as a table of tasks.
 
     Attributes:
-        directory: The smaller bundle.
-        weights: How weights are kept.
-        files: By ONNX file, and the file of weights that they share, its bytes before and after.
-        tasks: By task, `auc` and `normalized_entropy`, each before and after.
-        rows: Rows of the log that they were measured on.
-        moved: The largest |Δp| over these rows and tasks.
+        directory: Folder of the new bundle.
+        weights: Type of the weights, `"float16"` or `"int8"`.
+        files: Bytes before and after, by ONNX file and for the shared file of weights.
+        tasks: `auc` and `normalized_entropy` before and after, by task.
+        rows: Number of rows of the log that were measured.
+        moved: Largest `|Δp|` over these rows and tasks.
 
     >>> print(Compression(
     ...     Path("small"), "int8", {"model.onnx": (4_000, 1_100)},
     ...     {"save": {"auc": (0.75, 0.7496), "normalized_entropy": (0.9, 0.9004)}}, 5, 0.004,
     ... ))
-    small: weights in int8, 27.5 % of the ONNX files' bytes; on 5 rows probabilities moved by at most 0.004
+    small: int8 weights, 27.5 % of the ONNX bytes; probabilities changed by at most 0.004 on 5 rows
     task  AUC     after   change   NE      after   change
     save  0.7500  0.7496  -0.0004  0.9000  0.9004  +0.04 %
     """
@@ -38,7 +38,7 @@ class Compression:
 
     @property
     def share(self) -> float:
-        """Bytes of the ONNX files after over before."""
+        """Size of the ONNX files after compression, as a fraction of the size before."""
         before, after = (sum(sizes) for sizes in zip(*self.files.values()))
         return after / before
 
@@ -54,13 +54,13 @@ class Compression:
         table = ["  ".join(f"{x:{w}}" for x, w in zip(line, widths)).rstrip() for line in lines]
         share = f"{self.share:.1%}".replace("%", " %")
         head = (
-            f"{self.directory}: weights in {self.weights}, {share} of the ONNX files' bytes; on "
-            f"{self.rows:,} rows probabilities moved by at most {self.moved:.2g}"
+            f"{self.directory}: {self.weights} weights, {share} of the ONNX bytes; probabilities "
+            f"changed by at most {self.moved:.2g} on {self.rows:,} rows"
         )
         return "\n".join([head, *table])
 
     def to_json(self) -> dict[str, Any]:
-        """Gives everything but the directory, as the manifest holds it."""
+        """Returns all attributes except the directory, as written to the manifest."""
         return {
             "weights": self.weights,
             "files": {name: list(sizes) for name, sizes in self.files.items()},

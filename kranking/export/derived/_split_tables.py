@@ -1,4 +1,4 @@
-"""From a checked bundle to one whose embedding tables the client looks up."""
+"""Splitting of a bundle so that clients look up rows of its embedding tables."""
 
 import hashlib
 import json
@@ -32,17 +32,17 @@ _CHECK_ROWS = 64
 
 @dataclass(frozen=True)
 class Split:
-    """What `split_tables` wrote.
+    """The result of `split_tables`.
 
     Attributes:
-        directory: The bundle.
-        tables: By file below it, the shape of a table.
-        files: By ONNX file, and the file of weights that they share, its bytes before and after.
+        directory: Folder of the new bundle.
+        tables: Shapes of the tables, by file.
+        files: Bytes before and after, by ONNX file and for the shared file of weights.
 
     >>> print(Split(Path("apart"), {"tables/0.npy": (1000, 16)}, {"model.onnx": (70_000, 6_000)}))
-    apart: 1 tables apart
+    apart: 1 separate tables
       tables/0.npy  1,000 × 16
-      model.onnx  70,000 bytes before, 6,000 now
+      model.onnx  70,000 bytes before, 6,000 after
     """
 
     directory: Path
@@ -50,11 +50,11 @@ class Split:
     files: Mapping[str, tuple[int, int]]
 
     def __str__(self) -> str:
-        lines = [f"{self.directory}: {len(self.tables)} tables apart"]
+        lines = [f"{self.directory}: {len(self.tables)} separate tables"]
         for name, shape in self.tables.items():
             lines.append(f"  {name}  {' × '.join(f'{size:,}' for size in shape)}")
         for name, (before, after) in self.files.items():
-            lines.append(f"  {name}  {before:,} bytes before, {after:,} now")
+            lines.append(f"  {name}  {before:,} bytes before, {after:,} after")
         return "\n".join(lines)
 
 
@@ -65,38 +65,43 @@ def split_tables(
     min_bytes: int = 2**20,
     modules: Sequence[str] = (),
 ) -> Split:
-    """Writes a bundle anew with its embedding tables beside the graphs, as NumPy files.
+    """Writes a copy of a bundle with its embedding tables moved from the graphs to NumPy files.
 
-    A signature's answer then takes three steps: `NAME.indices.onnx` computes which rows are needed, the
-    client looks them up, and the signature's own file takes them, with the other inputs that it reads, to
-    the answers. `Bundle` does all three, from files that are mapped into memory; `tables.json` says what
-    belongs together, for a client with a store of its own. The runtime then holds small tables and what
-    is dense, and a table whose rows hang on another's.
+    Running a signature then takes three steps: `NAME.indices.onnx` computes the row indices, the client
+    looks up the rows, and the ONNX file of the signature computes the outputs from them and from the
+    other inputs that it reads. `Bundle` does all three, with memory-mapped tables. `tables.json`
+    describes which files, inputs and tables belong together, for clients with their own store of rows.
+    Small tables and dense weights stay in the graphs, and so do tables whose indices depend on rows of
+    another table.
 
-    The new bundle is loaded, verified and scored with as any other, and written for Triton, whose model
-    then takes the rows: `Bundle.tensors` gives them. A SavedModel does not come along.
+    The new bundle is loaded, verified and used for scoring like any other. Its Triton model has the rows
+    as inputs, which `Bundle.tensors` returns. A SavedModel is not copied.
 
     Args:
-        source: A bundle with the format `"onnx"`; it stays as it is.
-        directory: The new bundle's folder: new, empty, or holding an earlier bundle and nothing else.
-        min_bytes: A smaller table stays in the graph.
-        modules: Modules that register the model's own layers.
+        source: Folder of a bundle with the format `"onnx"`, which is not changed.
+        directory: Folder of the new bundle. It must be new, empty, or contain an earlier bundle and no
+            other files.
+        min_bytes: Size of the smallest table to split off; smaller tables stay in the graph.
+        modules: Modules that register custom layers of the model.
+
+    Returns:
+        A `Split` with the tables and the sizes of the ONNX files.
 
     Raises:
-        ValueError: An argument is wrong, the source is no such bundle, or no table is so large.
-        ExportError: An answer is not the model's; nothing is written.
+        ValueError: If an argument is invalid, the source is no such bundle, or no table is large enough.
+        ExportError: If an output differs from that of the model. Nothing is written.
 
     >>> split_tables("nowhere", "apart")
     Traceback (most recent call last):
       ...
-    ValueError: `directory` should hold a bundle with a manifest.json. Received: directory='nowhere'
+    ValueError: `directory` must contain a bundle with a manifest.json. Received: directory='nowhere'
     """
     check_positive_int("min_bytes", min_bytes)
     before, directory = load_bundle(source), Path(directory).resolve()
     if TABLES_FILE in before.manifest["files"]:
         raise ValueError(
-            "`source` should be a bundle with its tables in the graphs. Received: one whose tables lie "
-            f"apart, {str(source)!r}"
+            "`source` must be a bundle with its tables in the graphs. Received: "
+            f"source={str(source)!r}, which has separate tables already"
         )
     check_beside(directory, before.directory)
     check_replaceable(directory)
@@ -132,7 +137,7 @@ def split_tables(
 
 
 class _Writer:
-    """Writes the files of signatures one after another, and each table once."""
+    """Writes the files of one signature after another, and each distinct table once."""
 
     def __init__(self, source: Path, folder: Path, least: int):
         self.source, self.folder, self.least = source, folder, least
@@ -143,11 +148,11 @@ class _Writer:
         self._split: dict[str, Any] = {}
 
     def write(self, name: str, expected: ExpectedAnswers) -> None:
-        """Writes a signature's files; its cases show the shapes of what is looked up."""
+        """Writes the files of a signature; the shapes of the indices are measured on the check rows."""
         import onnx
 
         old, new = self.source / ONNX_FILES[name], self.folder / ONNX_FILES[name]
-        model = onnx.load(str(old), load_external_data=False)  # tables come one at a time
+        model = onnx.load(str(old), load_external_data=False)  # tables are loaded one at a time
         cuts = _unique_names(model.graph, lookups(model.graph, self.least))
         while cuts:
             path = self.folder / f"{name}.indices.onnx"
@@ -157,7 +162,9 @@ class _Writer:
             if shapes.keys() == cuts.keys():
                 model = self._cut(name, model, asked, cuts, shapes)
                 break
-            cuts = {key: cuts[key] for key in shapes}  # the others do not go with the rows asked
+            cuts = {
+                key: cuts[key] for key in shapes
+            }  # the size of other lookups does not follow the batch
             path.unlink()
         self._save(model, new)
         self.sizes[new.name] = (old.stat().st_size, new.stat().st_size)
@@ -170,7 +177,7 @@ class _Writer:
     def _cut(
         self, name: str, model: Any, asked: Any, cuts: Mapping[str, Lookup], shapes: Mapping
     ) -> Any:
-        """Gives the graph behind the tables, and notes how to get there."""
+        """Returns the graph after the lookups and records the steps to compute its inputs."""
         from onnx import helper, numpy_helper
 
         constants = {c.name: c for c in model.graph.initializer}
@@ -192,11 +199,11 @@ class _Writer:
         return rest
 
     def finish(self) -> None:
-        """Writes what belongs together."""
+        """Writes `tables.json`; raises `ValueError` if no table was split off."""
         if not self._split:
             raise ValueError(
-                f"`source` should have an embedding table of {self.least:,} bytes or more in its graphs. "
-                "Received: none"
+                f"`source` must have an embedding table of at least {self.least:,} bytes in its graphs. "
+                "Received: no such table. Use a smaller `min_bytes`."
             )
         described = {"format_version": FORMAT_VERSION, "signatures": self._split}
         (self.folder / TABLES_FILE).write_text(json.dumps(described, indent=1) + "\n", "utf-8")
@@ -206,7 +213,9 @@ class _Writer:
             self.sizes[WEIGHTS_FILE] = (before, after)
 
     def _file(self, table: np.ndarray) -> str:
-        kind = f"{table.dtype} {table.shape} ".encode()  # zeros of another shape are another table
+        kind = (
+            f"{table.dtype} {table.shape} ".encode()
+        )  # tables of zeros with different shapes are different tables
         digest = hashlib.sha256(kind)
         digest.update(np.ascontiguousarray(table).reshape(-1).view(np.uint8).data)
         key = digest.digest()
@@ -219,7 +228,7 @@ class _Writer:
 
 
 def _shapes(path: Path, keys: Sequence[str], expected: ExpectedAnswers) -> dict[str, list[Any]]:
-    """Gives the shapes of the row numbers, of those whose first axis goes with the rows asked."""
+    """Returns the shapes of the indices, for lookups whose first axis is the batch axis or 1."""
     counted = next(value for value in expected.signature.inputs if value.rows is None)
     sizes = {len(case.rows[counted.name]): case.rows for case in expected.cases}
     first, second = [size for size in sizes if size > 1][:2]
@@ -237,7 +246,7 @@ def _shapes(path: Path, keys: Sequence[str], expected: ExpectedAnswers) -> dict[
 
 
 def _unique_names(graph: Any, cuts: Sequence[Lookup]) -> dict[str, Lookup]:
-    """Gives lookups by what inputs and outputs of theirs are called, like nothing else in the graph."""
+    """Assigns each lookup a prefix for the names of its inputs and outputs, unique in the graph."""
     names = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
     names |= {name for node in graph.node for name in node.output}
     prefix = "table"

@@ -1,1 +1,1 @@
-"""Files of a bundle by format: how each is written, read and run."""
+"""File formats of a bundle: writing, reading and running each of them."""

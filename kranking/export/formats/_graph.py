@@ -1,20 +1,21 @@
-"""Tracing a function into a TensorFlow graph."""
+"""Tracing of functions to TensorFlow graphs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 
 def graph_of(function: Callable, specs: Sequence[Any]) -> Any:
-    """Gives the `tf.function` of a function on tensors of these types, traced once.
+    """Returns the `tf.function` of a function with the given input specs, traced once.
 
-    Layers of Keras 3 compute by operations, for which translating their Python, a third of the time, is
-    in vain. Only a layer that is TensorFlow's alone may branch on a tensor by `if`: it is translated.
+    Layers of Keras 3 use backend operations, so AutoGraph, which takes a third of the tracing time, is
+    unnecessary. It is used only if tracing fails without it: a layer written for TensorFlow may use `if`
+    on a tensor.
     """
     import tensorflow as tf
 
     try:
         traced = tf.function(function, input_signature=specs, autograph=False)
         traced.get_concrete_function()
-    except TypeError:  # what TensorFlow raises for `if`, `range` and `len` of a tensor
+    except TypeError:  # raised by TensorFlow for `if`, `range` and `len` of a tensor
         traced = tf.function(function, input_signature=specs)
     return traced

@@ -1,4 +1,4 @@
-"""What an artefact itself says that it takes and gives, read off its file without running it."""
+"""The inputs and outputs of an artefact, read from its file without running it."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,21 +10,21 @@ from kranking.export.functions._signature import BATCH, Signature, Value
 
 
 def check_interface(artefact: str, declared: Signature, found: Signature) -> str:
-    """Gives a figure of inputs and outputs, or raises unless both have names, types and shapes agree."""
+    """Returns the numbers of inputs and outputs; raises `ExportError` unless both signatures are equal."""
     wrong = [
         *_differences("input", declared.inputs, found.inputs),
         *_differences("output", declared.outputs, found.outputs),
     ]
     if wrong:
         raise ExportError(
-            f"`{artefact}` should take and give what the model's signature says. "
+            f"`{artefact}` must have the inputs and outputs of the model's signature. "
             f"Received: {'; '.join(wrong)}"
         )
     return f"{len(found.inputs)} inputs, {len(found.outputs)} outputs"
 
 
 def onnx_signature(model: Any) -> Signature:
-    """Reads the inputs and outputs of an ONNX model."""
+    """Returns the inputs and outputs of an ONNX model."""
     import onnx
 
     def value(info: Any) -> Value:
@@ -44,39 +44,39 @@ def onnx_signature(model: Any) -> Signature:
 
 
 def read_onnx(path: Path) -> Any:
-    """Reads an ONNX file after checking its structure, and that its weights are in the bundle."""
+    """Reads an ONNX file after checking its structure and that its weights are in the bundle."""
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
     outside = sorted(places(model) - {WEIGHTS_FILE})
     if outside:
         raise ExportError(
-            f"{path.name} should hold its weights itself, or in {WEIGHTS_FILE} beside it. "
-            f"Received: some in {outside[:5]}"
+            f"{path.name} must store its weights inside, or in {WEIGHTS_FILE} in the same folder. "
+            f"Received: weights in {outside[:5]}"
         )
     try:
         onnx.checker.check_model(str(path), full_check=True)
-    except Exception as error:  # the checker's classes are many and not public
+    except Exception as error:  # the exception classes of the checker are many and not public
         raise ExportError(
-            f"{path.name} should be a valid ONNX model; an operation of one of its layers may have no "
-            f"counterpart. Received: {type(error).__name__}: {error}"
+            f"{path.name} must be a valid ONNX model; an operation of a layer may not be available in "
+            f"ONNX. Received: {type(error).__name__}: {error}"
         ) from error
     return model
 
 
 def check_opset(artefact: str, model: Any, opset: int) -> str:
-    """Gives the operator sets of an ONNX model, or raises unless the standard one is of that version."""
+    """Returns the operator sets of an ONNX model; raises `ExportError` if the opset is not `opset`."""
     found = {used.domain: used.version for used in model.opset_import}
     if found.get("") != opset:
         raise ExportError(
-            f"`{artefact}` should be of opset {opset}, as the manifest says. "
+            f"`{artefact}` must have opset {opset}, as listed in the manifest. "
             f"Received: opset {found.get('', 'none')}"
         )
     return ", ".join(f"{domain or 'opset'} {version}" for domain, version in sorted(found.items()))
 
 
 def saved_model_signature(folder: Path, key: str) -> Signature:
-    """Reads a signature of a SavedModel, whose free axes have no names."""
+    """Returns a signature of a SavedModel; its dynamic axes have no names."""
     import tensorflow as tf
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -85,7 +85,7 @@ def saved_model_signature(folder: Path, key: str) -> Signature:
     definitions = saved.meta_graphs[0].signature_def
     if key not in definitions:
         raise ExportError(
-            f"`{folder.name}` should have the signature {key!r}. Received: {sorted(definitions)}"
+            f"`{folder.name}` must have the signature {key!r}. Received: signatures {sorted(definitions)}"
         )
 
     def value(name: str, info: Any) -> Value:
@@ -112,8 +112,8 @@ def _differences(kind: str, declared: Sequence[Value], found: Sequence[Value]) -
         if other is None:
             yield f"no {kind} `{value.name}`"
         elif other != value:
-            yield f"{kind} `{value.name}` of {_text(other)}, not {_text(value)}"
-    yield from (f"an unknown {kind} `{name}`" for name in by_name)
+            yield f"{kind} `{value.name}` is {_text(other)}, not {_text(value)}"
+    yield from (f"unknown {kind} `{name}`" for name in by_name)
 
 
 def _text(value: Value) -> str:

@@ -1,4 +1,4 @@
-"""The model itself, as it lies in a bundle."""
+"""The `.keras` file inside a bundle."""
 
 import importlib
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ KERAS_FILE = "model.keras"
 
 
 def load_keras(folder: Path, modules: Sequence[str] = ()) -> Any:
-    """Loads `model.keras` in Keras's safe mode, which runs no code that a file brings with it.
+    """Loads `model.keras` in the safe mode of Keras, which executes no code stored in the file.
 
     Args:
-        folder: The bundle.
-        modules: Modules that register the model's own layers.
+        folder: Folder of the bundle.
+        modules: Modules that register custom layers of the model.
     """
     try:
         for module in modules:
             importlib.import_module(module)
         return keras.saving.load_model(folder / KERAS_FILE, compile=False, safe_mode=True)
-    except Exception as error:  # whatever Keras, zip and HDF5 raise
+    except Exception as error:  # Keras, zip and HDF5 raise different errors
         raise ExportError(
-            f"`{KERAS_FILE}` should load; name the modules that register custom layers in `modules`. "
-            f"Received: {type(error).__name__}: {error}"
+            f"`{KERAS_FILE}` could not be loaded. If the model has custom layers, list the modules that "
+            f"register them in `modules`. Received: {type(error).__name__}: {error}"
         ) from error

@@ -1,4 +1,4 @@
-"""Writing an ONNX file with exact names and one batch axis, and running it."""
+"""Conversion to ONNX files with exact names and one dynamic batch axis, and running them."""
 
 import contextlib
 import os
@@ -20,24 +20,24 @@ from kranking.export.rewrites.fusion import fuse
 ONNX_FILE = "model.onnx"
 OPSETS = (17, 18)
 
-# One protocol buffer holds 2 GiB; the graph needs a little of it.
+# A protocol buffer is limited to 2 GiB, a small part of which the graph needs.
 _MAX_BYTES = 2**31 - 2**24
-# The file format that came with opsets 17 and 18: runtimes of 2022 and later read it.
+# The IR version released with opsets 17 and 18; runtimes since 2022 read it.
 _IR_VERSION = 8
 
 
 def fits(num_bytes: int) -> bool:
-    """Says whether one ONNX file can hold weights of so many bytes."""
+    """Whether weights of this size fit into one ONNX file."""
     return num_bytes <= _MAX_BYTES
 
 
 def check_size(num_bytes: int) -> None:
-    """Raises before any work is done for weights that one ONNX file cannot hold."""
+    """Raises `ExportError`, before any work is done, if weights of this size do not fit into one file."""
     if not fits(num_bytes):
         raise ExportError(
-            "An ONNX file should hold less than 2 GiB of weights. "
+            "An ONNX file must contain less than 2 GiB of weights. "
             f"Received: a model of {num_bytes / 2**30:.2f} GiB. "
-            "Leave `external_data` to None: large weights then lie in a file of their own"
+            "Use `external_data=None` to store large weights in a separate file."
         )
 
 
@@ -48,15 +48,15 @@ def convert(
     outside: Sequence[Any] = (),
     weights: WeightsFile | None = None,
 ) -> Any:
-    """Makes an ONNX model of `serve`, a function of a dict of tensors.
+    """Converts `serve`, a function of a dict of tensors, to an ONNX model.
 
     Args:
         serve: The function.
-        signature: Its names, types and shapes.
+        signature: Names, dtypes and shapes of its inputs and outputs.
         opset: ONNX operator set.
-        outside: Keras variables that it reads, which go into `weights`: they are inputs of the function
-            that is converted, so that no protocol buffer ever holds them.
-        weights: The file for them.
+        outside: Keras variables that are stored in `weights`. They are inputs of the converted function,
+            so that no protocol buffer ever contains them.
+        weights: The file for these variables.
     """
     import tensorflow as tf
     import tf2onnx
@@ -85,7 +85,7 @@ def convert(
     try:
         with _passes_in_place():
             model, _ = tf2onnx.convert.from_function(**made)
-    except Exception:  # a pass that fails is left out where it worked on a copy
+    except Exception:  # working on a copy, tf2onnx skips a pass that fails
         model, _ = tf2onnx.convert.from_function(**made)
     if weights is not None:
         _put_outside(model.graph, given, weights)
@@ -97,7 +97,7 @@ def convert(
 
 
 def _put_outside(graph: Any, given: Mapping[str, Any], weights: WeightsFile) -> None:
-    """Makes constants of the inputs that stand for weights, as far as the graph reads them."""
+    """Replaces the inputs that represent weights by external constants, if the graph reads them."""
     inputs = [value for value in graph.input if value.name not in given]
     read = {name for node in graph.node for name in read_by(node)}
     for name in sorted(given.keys() & read):
@@ -108,15 +108,15 @@ def _put_outside(graph: Any, given: Mapping[str, Any], weights: WeightsFile) -> 
 
 
 def save(model: Any, path: Path) -> None:
-    """Writes an ONNX model, and checks the structure of what then lies there."""
+    """Writes an ONNX model and checks the structure of the written file."""
     import onnx
 
     onnx.save_model(model, str(path))
-    onnx.checker.check_model(str(path), full_check=True)  # with the files beside it
+    onnx.checker.check_model(str(path), full_check=True)  # includes the external weights
 
 
 def run_onnx(path: Path) -> Callable[[Rows], dict[str, np.ndarray]]:
-    """Loads an ONNX file into ONNX Runtime and gives a function from rows to probabilities."""
+    """Loads an ONNX file into ONNX Runtime and returns a function from rows to outputs."""
     session = open_session(path)
     names = [output.name for output in session.get_outputs()]
 
@@ -128,7 +128,7 @@ def run_onnx(path: Path) -> Callable[[Rows], dict[str, np.ndarray]]:
 
 
 def open_session(path: Path, threads: int | None = None) -> Any:
-    """Opens an `onnxruntime.InferenceSession` on the CPU with that many threads."""
+    """Opens an `onnxruntime.InferenceSession` on the CPU with this number of threads."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -142,9 +142,9 @@ def open_session(path: Path, threads: int | None = None) -> Any:
 
 @contextlib.contextmanager
 def _passes_in_place() -> Iterator[None]:
-    """Spares the copy of the whole graph that tf2onnx makes before each pass, half of a conversion's time.
+    """Avoids the copy of the whole graph before each pass of tf2onnx, half of the conversion time.
 
-    tf2onnx 1.17 makes none where this variable is set, whatever its value.
+    tf2onnx 1.17 does not copy if this variable is set, whatever its value.
     """
     name = "TF2ONNX_CATCH_ERRORS"
     before = os.environ.get(name)
@@ -159,19 +159,19 @@ def _passes_in_place() -> Iterator[None]:
 
 
 def _write_where(context: Any, node: Any, name: str, arguments: Any) -> None:
-    """Writes a choice as what it is; tf2onnx writes `c·x + (1 − c)·y`: three passes over memory for one."""
+    """Converts a select to `Where`; tf2onnx writes `c·x + (1 − c)·y`, three passes over memory, not one."""
     from onnx import TensorProto
     from tf2onnx.onnx_opset.controlflow import Select
 
     kinds = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT32, TensorProto.INT64)
     if context.get_dtype(node.output[0]) in (*kinds, TensorProto.STRING):
         node.type = "Where"
-    else:  # ONNX Runtime chooses among no others
+    else:  # ONNX Runtime implements `Where` for no other types
         Select.version_9(context, node)
 
 
 def _write_erfc(context: Any, node: Any, name: str, arguments: Any) -> None:
-    """Writes `1 - erf(x)` for the complement of erf in an exact GELU, which ONNX has no operator for."""
+    """Converts erfc, used by the exact GELU, to `1 - erf(x)`; ONNX has no operator for it."""
     import tf2onnx
 
     output, values = node.output[0], node.input[0]
@@ -191,7 +191,7 @@ def _write_erfc(context: Any, node: Any, name: str, arguments: Any) -> None:
 
 
 def _rename(graph: Any, signature: Signature, inputs: list[str]) -> None:
-    """Gives inputs and outputs their real names, in the signature's order, and the axis its own."""
+    """Renames inputs and outputs as in the signature, in its order, and their first axis."""
     produced = {value.name for value in graph.output}
     public = {value.name for value in (*signature.inputs, *signature.outputs)}
     outputs = [value.name for value in graph.output]
@@ -199,14 +199,14 @@ def _rename(graph: Any, signature: Signature, inputs: list[str]) -> None:
     lost = [v.name for v, name in zip(signature.inputs, inputs) if name not in kept]
     if lost or len(produced) != len(signature.outputs):
         raise ExportError(
-            f"The ONNX graph should read every input and keep every output apart. Received: "
+            f"The ONNX graph must read every input and have a separate value for every output. Received: "
             f"inputs {lost} not in the graph, {len(produced)} of {len(signature.outputs)} outputs"
         )
     names = dict(zip(inputs, [value.name for value in signature.inputs]))
     names |= dict(zip(outputs, [value.name for value in signature.outputs]))
 
     def real(name: str) -> str:
-        # A feature may bear the name of an inner value: the inner one steps aside.
+        # A feature may have the name of an inner value, which is then renamed.
         return names.get(name, f"inner/{name}" if name in public else name)
 
     rename_values(graph, real)

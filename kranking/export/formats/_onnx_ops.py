@@ -1,4 +1,4 @@
-"""The operations of `features.encode_raw` as nodes of an ONNX graph."""
+"""ONNX implementation of the operations of `features.encode_raw`."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ ML_DOMAIN = "ai.onnx.ml"
 
 
 class Node(NamedTuple):
-    """A value of the graph: its name, the type of its elements, its last dimension (0: none)."""
+    """A value of the graph: its name, the dtype of its elements and its last dimension (0: none)."""
 
     name: str
     dtype: str
@@ -17,14 +17,14 @@ class Node(NamedTuple):
 
 
 class OnnxOps:
-    """Adds a node for each operation.
+    """Creates an ONNX node for each operation.
 
     Args:
-        prefix: Put before the name of every value, so that it meets no other graph's.
+        prefix: Prefix of the names of all values, to avoid conflicts with other graphs.
 
     Attributes:
-        nodes: The nodes so far.
-        constants: The tensors that they hold.
+        nodes: The nodes created so far.
+        constants: The constants that they read.
     """
 
     def __init__(self, prefix: str):
@@ -35,107 +35,107 @@ class OnnxOps:
         self._made = 0
 
     def absolute(self, x: Node) -> Node:
-        """|x|."""
+        """Computes `|x|`."""
         return self._apply("Abs", x)
 
     def sign(self, x: Node) -> Node:
-        """−1, 0 or 1."""
+        """Computes the sign: −1, 0 or 1."""
         return self._apply("Sign", x)
 
     def log(self, x: Node) -> Node:
-        """Natural logarithm."""
+        """Computes the natural logarithm."""
         return self._apply("Log", x)
 
     def add(self, x: Any, y: Any) -> Node:
-        """x + y."""
+        """Computes `x + y`."""
         return self._apply("Add", x, y)
 
     def subtract(self, x: Any, y: Any) -> Node:
-        """x − y."""
+        """Computes `x − y`."""
         return self._apply("Sub", x, y)
 
     def multiply(self, x: Any, y: Any) -> Node:
-        """x · y."""
+        """Computes `x · y`."""
         return self._apply("Mul", x, y)
 
     def divide(self, x: Any, y: Any) -> Node:
-        """Divides; integers without remainder."""
+        """Computes `x / y`; for integers, the quotient without remainder."""
         return self._apply("Div", x, y)
 
     def floor_mod(self, x: Any, y: Any) -> Node:
-        """Remainder with the sign of the divisor."""
+        """Computes the remainder with the sign of the divisor."""
         return self._apply("Mod", x, y)
 
     def minimum(self, x: Any, y: Any) -> Node:
-        """The smaller one."""
+        """Computes the elementwise minimum."""
         return self._apply("Min", x, y)
 
     def maximum(self, x: Any, y: Any) -> Node:
-        """The greater one."""
+        """Computes the elementwise maximum."""
         return self._apply("Max", x, y)
 
     def less(self, x: Any, y: Any) -> Node:
-        """x < y."""
+        """Computes `x < y`."""
         return self._apply("Less", x, y, dtype="bool")
 
     def less_equal(self, x: Any, y: Any) -> Node:
-        """x ≤ y."""
+        """Computes `x ≤ y`."""
         return self._apply("LessOrEqual", x, y, dtype="bool")
 
     def equal(self, x: Any, y: Any) -> Node:
-        """x = y."""
+        """Computes `x = y`."""
         return self._apply("Equal", x, y, dtype="bool")
 
     def logical_or(self, x: Any, y: Any) -> Node:
-        """x or y."""
+        """Computes `x or y`."""
         return self._apply("Or", x, y)
 
     def where(self, condition: Any, x: Any, y: Any) -> Node:
-        """x where the condition holds, else y."""
+        """Selects `x` where the condition is true, otherwise `y`."""
         return self._apply("Where", condition, x, y, dtype=self._node(x).dtype)
 
     def cast(self, x: Node, dtype: str) -> Node:
-        """Changes the type of the elements."""
+        """Converts the elements to `dtype`."""
         return self._apply("Cast", x, dtype=dtype, to=onnx_type(dtype))
 
     def column(self, x: Any) -> Node:
-        """Makes (batch, 1) of (batch,)."""
+        """Reshapes `(batch,)` to `(batch, 1)`."""
         return self._apply("Unsqueeze", x, np.array([1]), width=1)
 
     def flat(self, x: Any) -> Node:
-        """Makes (batch,) of (batch, 1)."""
+        """Reshapes `(batch, 1)` to `(batch,)`."""
         return self._apply("Squeeze", x, np.array([1]), width=0)
 
     def concatenate(self, parts: Sequence[Any]) -> Node:
-        """Puts matrices side by side."""
+        """Concatenates matrices along their columns."""
         return self._apply("Concat", *parts, width=sum(part.width for part in parts), axis=1)
 
     def split(self, x: Any, widths: Sequence[int]) -> list[Node]:
-        """Cuts a matrix into parts of these widths."""
+        """Splits the columns of a matrix into parts of these widths."""
         parts = [Node(self._new_name(), x.dtype, width) for width in widths]
         self._append("Split", [x, self._node(np.array(widths))], parts, axis=1)
         return parts
 
     def total(self, x: Any) -> Node:
-        """Sums each row, to (batch, 1)."""
+        """Computes the sum of each row, `(batch, 1)`."""
         return self._apply("ReduceSum", x, np.array([1]), width=1, keepdims=1)
 
     def take_along(self, x: Any, positions: Any) -> Node:
-        """Gives each row's values at its positions."""
+        """Returns the values of each row at its positions."""
         return self._apply("GatherElements", x, positions, axis=1)
 
     def width(self, x: Any) -> int:
-        """Gives the last dimension."""
+        """Returns the last dimension."""
         return x.width
 
     def numpy_dtype(self, x: Any) -> Any:
-        """Gives the type of a value's elements."""
+        """Returns the NumPy dtype of the elements."""
         return np.dtype(x.dtype)
 
     def lookup(self, x: Any, vocabulary: tuple[Any, ...]) -> Node:
-        """Gives 1 + the position of each value in the vocabulary, 0 for all others."""
+        """Returns 1 + the position of each value in the vocabulary, 0 for unknown values."""
         text = x.dtype == "string"
-        # A runtime refuses an encoder without keys; "" and the least integer are never in a vocabulary.
+        # Runtimes reject an encoder without keys; "" and the smallest integer are never in a vocabulary.
         keys, rows = (vocabulary or (("" if text else -(2**63)),)), range(1, len(vocabulary) + 1)
         named = {"keys_strings" if text else "keys_int64s": list(keys)}
         found = Node(self._new_name(), "int64", x.width)
@@ -165,7 +165,7 @@ class OnnxOps:
         self.nodes.append(helper.make_node(kind, taken, given, **attributes))
 
     def _node(self, value: Any) -> Node:
-        """Gives a value as it is, a number or an array as a constant, the same only once."""
+        """Returns a value unchanged, and a number or array as a constant; equal constants are shared."""
         if isinstance(value, Node):
             return value
         from onnx import numpy_helper

@@ -1,4 +1,4 @@
-"""Graphs that encode a log's columns, put in front of a model's graph."""
+"""Prepending the encoding of raw columns to an ONNX model."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,12 +13,13 @@ _ML_VERSION = 3
 def prepend(
     model: Any, fronts: Sequence[tuple[Callable[[OnnxOps, dict[str, Node]], dict[str, Node]], Any]]
 ) -> Any:
-    """Gives a model whose inputs are computed by other graphs in front of it.
+    """Returns a model with graphs in front of it that compute its inputs.
 
     Args:
         model: An ONNX model.
-        fronts: Pairs of a function, from operations and the front's inputs to inputs of the model, and
-            the front's inputs: (name, dtype, shape, first axis) each, the axis a name or a size.
+        fronts: Pairs of an encoder and its inputs. The encoder is a function of the operations and the
+            input nodes that returns inputs of the model. Each input is a tuple (name, dtype, shape,
+            first axis), whose axis is a name or a size.
     """
     from onnx import helper
 
@@ -31,8 +32,8 @@ def prepend(
         for name, dtype, shape, axis in values:
             if name in outputs or name in {value.name for value in inputs}:
                 raise ExportError(
-                    "A column should not share its name with a task: ONNX cannot tell them apart. "
-                    f"Received: {name!r}. Rename the task and name its column by `label`."
+                    "Tasks and columns must have different names, because names are unique in an ONNX "
+                    f"graph. Received: {name!r} as both. Rename the task and set its column by `label`."
                 )
             inputs.append(helper.make_tensor_value_info(name, onnx_type(dtype), [axis, *shape]))
             given[name] = Node(name, dtype, shape[-1] if shape else 0)

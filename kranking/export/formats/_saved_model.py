@@ -1,4 +1,4 @@
-"""Writing a SavedModel whose signature carries exact names, and running it."""
+"""Writing SavedModels whose signatures have exact names, and running them."""
 
 import contextlib
 import keyword
@@ -22,17 +22,18 @@ Functions = Mapping[str, tuple[Callable, Signature]]
 def write_saved_model(
     functions: Functions, variables: list, tables: Mapping[Any, Any], folder: Path
 ) -> None:
-    """Writes functions with a signature each; the first is `serving_default` as well.
+    """Writes one signature per function; the first is also `serving_default`.
 
-    TensorFlow makes Python parameters out of a signature's names, and so renames or refuses
-    most names that are not identifiers. So the function is traced with plain names, and the
-    names in the written protocol buffer are replaced by the real ones.
+    TensorFlow converts the names of a signature to Python parameters, and therefore renames or rejects
+    most names that are not identifiers. For this reason, functions are traced with generic names, which
+    are replaced by the real ones in the written protocol buffer.
 
     Args:
-        functions: By signature, a function from a dict of tensors to one, and its names and types.
+        functions: By key of the signature, a function from a dict of tensors to another, and its
+            signature.
         variables: Variables that the functions use.
-        tables: Look-up tables that they make when they are traced.
-        folder: Where to.
+        tables: Lookup tables that the functions create while they are traced.
+        folder: Folder to write to.
     """
     import tensorflow as tf
 
@@ -43,7 +44,7 @@ def write_saved_model(
         inputs, outputs = _plain_names(key, signature)
         exact = _with_exact_names(function, signature)
         setattr(module, key, exact)
-        # What is traced is called, not traced again.
+        # Calls the traced function instead of tracing again.
         traced[key] = _with_plain_names(exact, signature, inputs, outputs)
         renamed[key] = (
             {plain: name for name, plain in inputs.items()},
@@ -77,7 +78,7 @@ def _with_plain_names(function: Callable, signature: Signature, inputs: Any, out
 
 
 def load_saved_model(folder: Path) -> Any:
-    """Loads a SavedModel, whatever the names in it."""
+    """Loads a SavedModel, without warnings about names that are no Python identifiers."""
     import tensorflow as tf
 
     with _exact_names_expected():
@@ -85,15 +86,16 @@ def load_saved_model(folder: Path) -> Any:
 
 
 def run_saved_model(loaded: Any, key: str = DEFAULT) -> Callable[[Rows], dict[str, np.ndarray]]:
-    """Gives a function from rows to what a signature of a SavedModel answers.
+    """Returns a function from rows to the outputs of a signature of a SavedModel.
 
-    It calls the signature itself, by keyword where Python allows the names, and by one dict where
-    it does not.
+    It calls the signature with keyword arguments if all names allow it, otherwise with one dict.
     """
     by_keyword = not loaded.signatures[key].structured_input_signature[0]
 
     def run(rows: Rows) -> dict[str, np.ndarray]:
-        signature = loaded.signatures[key]  # held through `loaded`, which owns the variables
+        signature = loaded.signatures[
+            key
+        ]  # `loaded` owns the variables: the closure must keep it alive
         tensors = {name: constant_of(column) for name, column in rows.items()}
         with _exact_names_expected():
             answers = signature(**tensors) if by_keyword else signature(tensors)
@@ -104,7 +106,7 @@ def run_saved_model(loaded: Any, key: str = DEFAULT) -> Callable[[Rows], dict[st
 
 @contextlib.contextmanager
 def _exact_names_expected() -> Iterator[None]:
-    """Silences TensorFlow's note that a name is no Python parameter: the names are exact on purpose."""
+    """Suppresses the TensorFlow message that a name is not a valid parameter; the names are intended."""
 
     def needed(record: logging.LogRecord) -> bool:
         return "not a valid tf.function parameter name" not in record.getMessage()
@@ -118,7 +120,7 @@ def _exact_names_expected() -> Iterator[None]:
 
 
 def callable_by_keyword(names: list[str]) -> bool:
-    """Says whether TensorFlow can take these names as keyword arguments of a signature."""
+    """Whether TensorFlow accepts these names as keyword arguments of a signature."""
     parameters = [_parameter(name) for name in names]
     return len(set(parameters)) == len(parameters) and all(
         name.isidentifier() and not keyword.iskeyword(name) for name in parameters
@@ -126,13 +128,13 @@ def callable_by_keyword(names: list[str]) -> bool:
 
 
 def _parameter(name: str) -> str:
-    """The Python parameter that TensorFlow makes of a name."""
+    """Returns the Python parameter to which TensorFlow converts a name."""
     plain = "".join(c if c.isalnum() else "_" for c in name)
     return plain if plain[0].isalpha() else "arg_" + plain
 
 
 def _plain_names(key: str, signature: Signature) -> tuple[dict[str, str], dict[str, str]]:
-    """Gives names that sort as TensorFlow will sort the real ones when it flattens them."""
+    """Returns generic names in the order in which TensorFlow flattens the real ones."""
     inputs = sorted(value.name for value in signature.inputs)
     if callable_by_keyword(inputs):
         inputs.sort(key=_parameter)
@@ -144,7 +146,7 @@ def _plain_names(key: str, signature: Signature) -> tuple[dict[str, str], dict[s
 
 
 def _rename(folder: Path, renamed: Mapping[str, tuple[dict[str, str], dict[str, str]]]) -> None:
-    """Puts the real names into the SignatureDefs and into what Python restores them from."""
+    """Writes the real names to the SignatureDefs and to the object graph, which Python loads."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     path = folder / "saved_model.pb"
@@ -166,7 +168,7 @@ def _rename(folder: Path, renamed: Mapping[str, tuple[dict[str, str], dict[str, 
                 _rename_structure(concrete, inputs, outputs)
                 break
     path.write_bytes(saved.SerializeToString(deterministic=True))
-    # The fingerprint holds a checksum of the file before the change; loading does without it.
+    # The fingerprint contains a checksum of the file before the change; loading does not need it.
     (folder / "fingerprint.pb").unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""The operations of `features.encode_raw` in TensorFlow."""
+"""TensorFlow implementation of the operations of `features.encode_raw`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +7,10 @@ import numpy as np
 
 
 class TensorFlowOps:
-    """Operations on tensors; the tables of its look-ups have to live as long as the graph.
+    """Operations on tensors; its lookup tables must live as long as the graph.
 
     Attributes:
-        tables: The look-up tables made so far, by vocabulary.
+        tables: The lookup tables created so far, by vocabulary.
     """
 
     def __init__(self):
@@ -26,48 +26,48 @@ class TensorFlowOps:
         self.logical_or, self.cast = tf.logical_or, tf.cast
 
     def divide(self, x: Any, y: Any) -> Any:
-        """Divides; integers without remainder."""
+        """Computes `x / y`; for integers, the quotient without remainder."""
         return self.tf.math.floordiv(x, y) if x.dtype.is_integer else self.tf.divide(x, y)
 
     def column(self, x: Any) -> Any:
-        """Makes (batch, 1) of (batch,)."""
+        """Reshapes `(batch,)` to `(batch, 1)`."""
         return x[:, None]
 
     def flat(self, x: Any) -> Any:
-        """Makes (batch,) of (batch, 1)."""
+        """Reshapes `(batch, 1)` to `(batch,)`."""
         return x[:, 0]
 
     def concatenate(self, parts: Sequence[Any]) -> Any:
-        """Puts matrices side by side."""
+        """Concatenates matrices along their columns."""
         return self.tf.concat(parts, axis=1)
 
     def split(self, x: Any, widths: Sequence[int]) -> list[Any]:
-        """Cuts a matrix into parts of these widths."""
+        """Splits the columns of a matrix into parts of these widths."""
         return self.tf.split(x, list(widths), axis=1)
 
     def total(self, x: Any) -> Any:
-        """Sums each row, to (batch, 1)."""
+        """Computes the sum of each row, `(batch, 1)`."""
         return self.tf.reduce_sum(x, axis=1, keepdims=True)
 
     def take_along(self, x: Any, positions: Any) -> Any:
-        """Gives each row's values at its positions."""
+        """Returns the values of each row at its positions."""
         return self.tf.gather(x, positions, batch_dims=1)
 
     def width(self, x: Any) -> int:
-        """Gives the last dimension."""
+        """Returns the last dimension."""
         return int(x.shape[-1])
 
     def numpy_dtype(self, x: Any) -> Any:
-        """Gives the type of a tensor's values."""
+        """Returns the NumPy dtype of the elements."""
         return x.dtype.as_numpy_dtype
 
     def lookup(self, x: Any, vocabulary: tuple[Any, ...]) -> Any:
-        """Gives 1 + the position of each value in the vocabulary, 0 for all others."""
+        """Returns 1 + the position of each value in the vocabulary, 0 for unknown values."""
         tf = self.tf
         if not vocabulary:
             return tf.zeros_like(x, tf.int32)
         if vocabulary not in self.tables:
-            with tf.init_scope():  # a table made inside a graph would belong to that graph
+            with tf.init_scope():  # a table created inside a graph would belong to that graph
                 keys = tf.constant(vocabulary, x.dtype)
                 rows = tf.range(1, len(vocabulary) + 1, dtype=tf.int32)
                 found = tf.lookup.KeyValueTensorInitializer(keys, rows)
@@ -76,7 +76,7 @@ class TensorFlowOps:
 
 
 def constant_of(column: np.ndarray) -> Any:
-    """Makes a tensor of an array; strings may come as objects or as NumPy's own."""
+    """Converts an array to a tensor; strings may be objects or have a NumPy string dtype."""
     import tensorflow as tf
 
     return tf.constant(column.astype(object) if column.dtype.kind == "U" else column)

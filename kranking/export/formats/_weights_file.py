@@ -1,4 +1,4 @@
-"""Large weights in one file that all ONNX files of a bundle share: ONNX's external data."""
+"""ONNX external data: one file with the large weights of all ONNX files of a bundle."""
 
 import hashlib
 from pathlib import Path
@@ -8,20 +8,22 @@ import numpy as np
 
 WEIGHTS_FILE = "weights.bin"
 
-_LEAST = 2**20  # bytes: what is smaller stays in the graph, where runtimes rearrange it
-_PAGE = 4096  # offsets are whole pages, so that a runtime can map the file instead of reading it
+_LEAST = 2**20  # bytes: smaller weights stay in the graph, where runtimes may rearrange them
+_PAGE = 4096  # offsets are page-aligned, so that a runtime can map the file instead of reading it
 
 
 def is_large(shape: Any, dtype: Any = "float32") -> bool:
-    """Says whether a weight is worth a place in the file."""
+    """Whether a weight is large enough to be stored in the file."""
     return int(np.prod(shape)) * np.dtype(dtype).itemsize >= _LEAST
 
 
 class WeightsFile:
-    """Writes arrays one behind another, those with the same bytes once; nothing is written until asked.
+    """Appends arrays to the file, and stores arrays with the same bytes once.
+
+    The file is created with the first array.
 
     Args:
-        folder: Where the ONNX files lie.
+        folder: Folder of the ONNX files.
     """
 
     def __init__(self, folder: Path):
@@ -30,11 +32,13 @@ class WeightsFile:
         self._places: dict[bytes, int] = {}
 
     def tensor(self, name: str, array: np.ndarray) -> Any:
-        """Gives an ONNX constant of this name whose content is in the file, and puts it there."""
+        """Writes an array to the file and returns an ONNX constant with this name that refers to it."""
         from onnx import TensorProto, helper
 
         array = np.ascontiguousarray(array)
-        content = array.reshape(-1).view(np.uint8).data  # bfloat16 has no buffer of its own
+        content = (
+            array.reshape(-1).view(np.uint8).data
+        )  # bfloat16 does not support the buffer protocol
         key = hashlib.sha256(content).digest()
         if key not in self._places:
             with self._path.open("r+b" if self._end else "wb") as file:
@@ -54,20 +58,20 @@ class WeightsFile:
         return made
 
     def take_from(self, graph: Any, folder: Path | None = None) -> None:
-        """Moves the large constants of a graph into the file, and those in a file of `folder`."""
+        """Moves constants of a graph into the file: large ones, and external ones in `folder`."""
         from onnx import numpy_helper
 
         for constant in graph.initializer:
             if constant.data_type == constant.STRING:
                 continue
-            # `raw_data` are bytes, whatever they mean.
+            # `raw_data` are bytes, whatever the dtype.
             if constant.external_data or is_large(len(constant.raw_data), "uint8"):
                 array = numpy_helper.to_array(constant, str(folder or ""))
                 constant.CopyFrom(self.tensor(constant.name, array))
 
 
 def places(model: Any) -> set[str]:
-    """Names the files that an ONNX model's constants lie in beside its own."""
+    """Returns the names of the external files that an ONNX model reads constants from."""
     return {
         entry.value
         for constant in model.graph.initializer

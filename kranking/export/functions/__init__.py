@@ -1,1 +1,1 @@
-"""What each signature of a bundle takes and gives, and seeded rows for it."""
+"""The inputs and outputs of each signature of a bundle, and seeded rows to check it with."""

@@ -1,4 +1,4 @@
-"""Seeded rows on which an artefact must give the model's own answers."""
+"""Seeded rows on which the outputs of an artefact and of the model are compared."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,10 +17,10 @@ _LARGE = 1e6
 def make_cases(
     signature: Signature, num_rows: int, seed: int, given: Mapping[str, Any] | None = None
 ) -> list[Case]:
-    """Gives seeded random rows, the edges of every input, and the caller's own rows.
+    """Returns seeded random rows, rows with extreme values of every input, and the rows of the caller.
 
-    The batches differ in size (1, 3, 4, 7, 8, `num_rows`), so that a batch axis that became a
-    constant shows.
+    The batches have different sizes (1, 3, 4, 7, 8, `num_rows`), to detect a batch axis that was
+    exported as a constant.
     """
     rng = np.random.default_rng(seed)
 
@@ -42,7 +42,7 @@ def make_cases(
 
 
 def random_rows(signature: Signature, num_rows: int, seed: int) -> Rows:
-    """Gives rows as a log might hold them: ids of every size, lists of every length, numbers."""
+    """Returns random rows as in a log: ids of all magnitudes, lists of all lengths, and numbers."""
     rng = np.random.default_rng(seed)
     return {value.name: _column(value, num_rows, rng) for value in signature.inputs}
 
@@ -54,7 +54,7 @@ def _column(value: Value, size: int, rng, ids=None, numbers=None) -> np.ndarray:
         return column.astype("float32")
     if ids is not None:
         return rng.choice(ids, shape).astype("int32")
-    # Small and large vocabularies alike should see ids of their own: uniform in the logarithm.
+    # Log-uniform, so that ids are within the range of small and of large vocabularies.
     column = np.exp2(rng.uniform(0, 20, shape)).astype("int32") - 1
     if value.shape:
         length = rng.integers(0, value.shape[-1] + 1, (size, 1))
@@ -63,7 +63,7 @@ def _column(value: Value, size: int, rng, ids=None, numbers=None) -> np.ndarray:
 
 
 def nudge(rows: Rows) -> Rows:
-    """Moves every number by a few units in its last place (a relative 2⁻²⁰)."""
+    """Changes every number by a few units in the last place (relative change 2⁻²⁰)."""
     return {
         name: column * np.float32(1 + 2**-20) if column.dtype == np.float32 else column
         for name, column in rows.items()

@@ -1,4 +1,4 @@
-"""Rows of a log, made by seed, on which what takes columns must give the model's own answers."""
+"""Seeded rows of raw columns on which signatures on columns and the model are compared."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,10 +23,10 @@ def raw_cases(
     seed: int,
     log: Mapping[str, Any] | None = None,
 ) -> dict[str, list[tuple[Case, dict[str, np.ndarray]]]]:
-    """Gives, by function, its check rows with the model inputs that the host's reference makes of them.
+    """Returns the check rows of each function, with the model inputs that `Preprocessor` encodes them to.
 
-    Nulls, values never seen, lists that are empty or too long and numbers far out are among them; the
-    columns of a real `log` come on top.
+    They include nulls, unseen values, empty and too long lists, and outliers. If given, the columns of a
+    real `log` are added.
     """
     preprocessor = Preprocessor(features)
     cases: dict[str, list] = {function.name: [] for function in functions if function.parts}
@@ -56,7 +56,7 @@ def _case_rows(
         for x in p.columns.features
         for c in x.columns
     }
-    # A request has one user: every candidate's row holds that one's values.
+    # A request has one user, whose values are repeated in the row of each candidate.
     repeated = {
         n: c.take(pa.array(np.zeros(size, np.int64))) if n in once else c
         for n, c in columns.items()
@@ -69,9 +69,9 @@ def _case_rows(
 
 
 def log_columns(features: Sequence[Feature], size: int, rng: Any) -> dict[str, pa.Array]:
-    """Gives columns that the declarations can read."""
+    """Returns random columns for the features, by column name."""
     tables = {f.name: f for f in features if isinstance(f, Categorical)}
-    # A column that several features read is made for the one that asks most of it.
+    # A column that several features read is generated for the most demanding one.
     kinds: Any = (History, Categorical, Embedding, Numeric)
     longest = max((f.max_length for f in features if isinstance(f, History)), default=0)
     lengths = _lengths(size, longest, rng)
@@ -144,7 +144,7 @@ def _numbers(feature: Numeric, size: int, rng: Any) -> pa.Array:
 
 
 def _ids(vocabulary: Any, size: int, rng: Any) -> pa.Array:
-    """Gives known values and unknown ones and nulls; integers of every size if they are hashed."""
+    """Returns known values, unknown values and nulls; integers of all magnitudes for hashed ids."""
     missing = rng.random(size) < 0.1
     if vocabulary is None or isinstance(vocabulary[0], int):
         values = rng.integers(-(2**62), 2**62, size) >> rng.integers(0, 62, size)

@@ -1,4 +1,4 @@
-"""Requests made by seed: what each signature of a bundle takes."""
+"""Seeded requests: the input tensors of each signature of a bundle."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from kranking.features import Feature, RawColumns
 
 
 def random_columns(features: Sequence[Feature], rows: int, seed: int = 0) -> dict[str, pa.Array]:
-    """Gives a log's columns for one request: one user and context, `rows` candidates."""
+    """Returns random columns of one request: one user and context, `rows` candidates."""
     columns = log_columns(features, rows, np.random.default_rng(seed))
     once = {column for f in features if is_of_request(f) for column in f.columns}
     first = pa.array(np.zeros(rows, np.int64))
@@ -29,11 +29,11 @@ def random_columns(features: Sequence[Feature], rows: int, seed: int = 0) -> dic
 def request_tensors(
     features: Sequence[Feature], name: str, columns: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """Gives what a signature on columns takes; of a request's own columns, `rank` reads the first row."""
+    """Returns the input tensors of a signature on columns; `rank` reads one row of the request columns."""
     if name not in names_on_columns(features):
         raise ValueError(
-            f"`name` must be one of {list(names_on_columns(features))}, which the features allow. "
-            f"Received: {name!r}"
+            f"`name` must be a signature that the features allow, {list(names_on_columns(features))}. "
+            f"Received: name={name!r}"
         )
     if name == SERVE:
         return RawColumns(features)(columns)
@@ -42,5 +42,5 @@ def request_tensors(
     once, each = (part.columns for part in rank_parts(features))
     request = {n: x[:1] for n, x in once(columns).items()}
     if not all(map(len, request.values())):
-        raise ValueError("`rank` must have one request row in `columns`. Received: none")
+        raise ValueError("`columns` must have at least one row for `rank`. Received: 0 rows")
     return {**request, **each(columns)}

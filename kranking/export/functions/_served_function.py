@@ -1,4 +1,4 @@
-"""The functions that a bundle serves: what each takes and gives, as TensorFlow and as an ONNX front."""
+"""The functions that a bundle serves, in TensorFlow and with ONNX encoders of raw columns."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,30 +16,30 @@ from kranking.features.internal import encode_raw
 IDS, SERVE, RANK, TOWER = "serve_ids", "serve", "rank", "user_tower"
 ON_COLUMNS = (SERVE, RANK, TOWER)
 ONNX_FILES = {IDS: "model.onnx", SERVE: "serve.onnx", RANK: "rank.onnx", TOWER: "user_tower.onnx"}
-USER = "user_embedding"  # the tower's output; "user" is what a column may be called
+USER = "user_embedding"  # output of the tower; "user" could be the name of a column
 
 
 @dataclass(frozen=True)
 class Part:
-    """Columns that enter a function together, with the first axis that they share."""
+    """Input columns of a function that share their first axis."""
 
     columns: RawColumns
     axis: str | int = BATCH
 
     def values(self) -> tuple[Value, ...]:
-        """The tensors of the columns."""
+        """Returns the tensors of the columns."""
         specs = self.columns.inputs.items()
         return tuple(Value(name, s.dtype, s.shape, self.axis) for name, s in specs)
 
     def inputs(self) -> tuple[Value, ...]:
-        """The model inputs that are made of them."""
+        """Returns the model inputs that the columns are encoded to."""
         named = (item for f in self.columns.features for item in f.inputs().items())
         return tuple(Value(name, s.dtype, s.shape, self.axis) for name, s in named)
 
 
 @dataclass(frozen=True)
 class ServedFunction:
-    """One function: on model inputs by `ids`, on a log's columns by `parts` where there are any."""
+    """A served function: `ids` is its signature on model inputs, `parts` its raw columns, if any."""
 
     name: str
     parts: tuple[Part, ...]
@@ -48,16 +48,16 @@ class ServedFunction:
 
     @property
     def signature(self) -> Signature:
-        """What the artefact takes and gives."""
+        """The signature of the artefact."""
         if not self.parts:
             return self.ids
         return Signature(tuple(v for p in self.parts for v in p.values()), self.ids.outputs)
 
     def in_tensorflow(self, operations: Any) -> Callable[[Mapping[str, Any]], dict]:
-        """Returns the function from the signature's inputs to its outputs.
+        """Returns the function from the inputs of the signature to its outputs.
 
         Args:
-            operations: The operations that `features.encode_raw` needs, in TensorFlow.
+            operations: The TensorFlow implementation of the operations of `features.encode_raw`.
         """
         if not self.parts:
             return self.function
@@ -69,7 +69,7 @@ class ServedFunction:
         return on_columns
 
     def fronts(self) -> list[tuple[Callable, list[tuple]]]:
-        """Gives what `prepend` puts before the function on model inputs."""
+        """Returns the encoders that `prepend` adds in front of the function on model inputs."""
         return [
             (
                 lambda o, given, columns=part.columns: encode_raw(o, columns, given),
@@ -80,16 +80,16 @@ class ServedFunction:
 
 
 def is_of_request(feature: Feature) -> bool:
-    """Says whether a feature has one value per request: the user's and the context's, but no item's.
+    """Whether a feature has one value per request, as features of the user and the context have.
 
-    A history that is encoded with the candidate differs from item to item, whatever its side.
+    A history that is encoded with the candidate has a different value for each item, whatever its side.
     """
     fused = isinstance(feature, History) and feature.candidate is not None
     return feature.side != "item" and not fused
 
 
 def names_on_columns(features: Sequence[Feature]) -> tuple[str, ...]:
-    """Names the functions on columns that these declarations allow."""
+    """Returns the names of the functions on columns that the features allow."""
     request = [is_of_request(f) for f in features]
     user = any(f.side == "user" and of for f, of in zip(features, request))
     rank = any(request) and not all(request)
@@ -97,7 +97,7 @@ def names_on_columns(features: Sequence[Feature]) -> tuple[str, ...]:
 
 
 def functions_of(model: Any, names: Sequence[str]) -> list[ServedFunction]:
-    """Gives the functions of these names; the one on model inputs comes first."""
+    """Returns the functions with these names, after the one on model inputs."""
     signature = Signature.of(model)
     functions = [
         ServedFunction(IDS, (), signature, lambda inputs: _probabilities(model, model(inputs)))
@@ -114,14 +114,14 @@ def _serve(model: Any, signature: Signature) -> ServedFunction:
 
 
 def rank_parts(features: Sequence[Feature]) -> tuple[Part, Part]:
-    """Gives the columns of one request and those of its candidates."""
+    """Returns the columns of one request and those of its candidates."""
     request = RawColumns([f for f in features if is_of_request(f)], features)
     items = [f for f in features if not is_of_request(f)]
     return Part(request, 1), Part(RawColumns(items, features, taken=request.inputs))
 
 
 def tower_part(features: Sequence[Feature]) -> Part:
-    """Gives the columns of users."""
+    """Returns the columns of users."""
     users = [f for f in features if f.side == "user" and is_of_request(f)]
     return Part(RawColumns(users, features))
 
@@ -141,7 +141,7 @@ def _rank(model: Any, signature: Signature) -> ServedFunction:
         fields = {}
         every = {name: spread(x) if name in names else x for name, x in inputs.items()}
         if model.stack[0].needs_fields:
-            # A history may be encoded beside a feature of the request.
+            # A history may be encoded together with a feature of the request.
             fields = model.encoder.fields_of(items, every)
             once = model.encoder.fields_of(request, inputs)
             fields |= {name: spread(field) for name, field in once.items()}
@@ -167,7 +167,7 @@ def _user_tower(model: Any, signature: Signature) -> ServedFunction:
 
 
 def run_keras(model: Any) -> Callable[[Mapping[str, Any]], dict[str, np.ndarray]]:
-    """Gives a function from rows of model inputs to the model's probabilities, in NumPy."""
+    """Returns a function from model inputs to the probabilities of the model, in NumPy."""
 
     def run(rows: Mapping[str, Any]) -> dict[str, np.ndarray]:
         answers = _probabilities(model, model(rows))

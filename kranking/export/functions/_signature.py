@@ -1,4 +1,4 @@
-"""What a served model takes and gives, by name."""
+"""Names, dtypes and shapes of the inputs and outputs of a served function."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ DTYPES = ("int32", "float32")
 
 @dataclasses.dataclass(frozen=True)
 class Value:
-    """One named input or output; `shape` is without the first axis, `axis` says what that one is."""
+    """A named input or output; `shape` excludes the first axis, which is `axis` (a name or a size)."""
 
     name: str
     dtype: str
@@ -22,16 +22,16 @@ class Value:
 
     @property
     def rows(self) -> int | None:
-        """The length of the first axis, `None` if it is free."""
+        """Size of the first axis, `None` if it is dynamic."""
         return None if isinstance(self.axis, str) else self.axis
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the value as the manifest writes it, with the batch axis spelled out."""
+        """Returns the value as written to the manifest, with the first axis in its shape."""
         return {"name": self.name, "dtype": self.dtype, "shape": [self.axis, *self.shape]}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Value":
-        """Reads what `to_json` wrote."""
+        """Creates an instance from the output of `to_json`."""
         return cls(value["name"], value["dtype"], tuple(value["shape"][1:]), value["shape"][0])
 
 
@@ -43,7 +43,7 @@ class Signature:
     outputs: tuple[Value, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the signature as the manifest writes it."""
+        """Returns the signature as written to the manifest."""
         return {
             "inputs": [value.to_json() for value in self.inputs],
             "outputs": [value.to_json() for value in self.outputs],
@@ -51,7 +51,7 @@ class Signature:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Signature":
-        """Reads what `to_json` wrote."""
+        """Creates an instance from the output of `to_json`."""
         return cls(
             tuple(map(Value.from_json, value["inputs"])),
             tuple(map(Value.from_json, value["outputs"])),
@@ -59,10 +59,10 @@ class Signature:
 
     @classmethod
     def of(cls, model: Any) -> "Signature":
-        """Reads the signature off a ranking model: features' names in, tasks' names out."""
+        """Returns the signature of a ranking model: one input per model input, one output per task."""
         if not isinstance(model, RankingModel):
             raise ValueError(
-                "`model` should be a RankingModel or the path of one saved as `.keras`. "
+                "`model` must be a RankingModel or the path of one saved as `.keras`. "
                 f"Received: model of type {type(model).__name__}"
             )
         inputs = tuple(
@@ -75,17 +75,17 @@ class Signature:
         return signature
 
     def check(self) -> None:
-        """Raises if no artefact could carry it."""
+        """Raises `ExportError` if no artefact can have this signature."""
         for value in self.inputs:
             if value.dtype not in DTYPES:
                 raise ExportError(
-                    f"Input `{value.name}` should be one of {list(DTYPES)} to be served. "
+                    f"Input `{value.name}` must have one of the dtypes {list(DTYPES)} to be served. "
                     f"Received: dtype={value.dtype!r}"
                 )
         both = {value.name for value in self.inputs} & {value.name for value in self.outputs}
         if both:
-            # In ONNX a graph's value has one name: the output *would be* the input.
+            # Names of values are unique in an ONNX graph: the output would be the input itself.
             raise ExportError(
-                "A task should not share its name with a model input: ONNX cannot tell them apart. "
-                f"Received: {sorted(both)}. Rename the task and name its column by `label`."
+                "Tasks and model inputs must have different names, because names are unique in an ONNX "
+                f"graph. Received: {sorted(both)} as both. Rename the task and set its column by `label`."
             )

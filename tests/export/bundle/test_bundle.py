@@ -35,7 +35,7 @@ def test_declarations_travel_with_the_bundle(bundle, awkward):
 def test_other_declarations_are_refused(awkward):
     other = [*awkward.model.features[:-1], Numeric("late", mean=0.0, std=1.0)]
     expected, received = schema_hash(awkward.model.features), schema_hash(other)
-    with pytest.raises(ValueError, match=f"hash should be {expected}. Received: {received}"):
+    with pytest.raises(ValueError, match=f"hash is {expected}. Received: .* hash {received}"):
         load_bundle(awkward.folder, other)
 
 
@@ -44,7 +44,7 @@ def test_truncated_file_is_refused(copy):
     size = path.stat().st_size
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(
-        ValueError, match=rf"model.onnx should have {size} bytes. Received: {size - 100} "
+        ValueError, match=rf"model.onnx must have {size} bytes. Received: {size - 100} "
     ):
         load_bundle(copy)
 
@@ -55,13 +55,13 @@ def test_changed_file_is_refused(copy, awkward, name):
     content[len(content) // 2] ^= 1
     (copy / name).write_bytes(content)
     expected = awkward.report.manifest["files"][name]["sha256"]
-    with pytest.raises(ValueError, match=f"{name} should have SHA-256 {expected}. Received: "):
+    with pytest.raises(ValueError, match=f"{name} must have SHA-256 {expected}. Received: "):
         load_bundle(copy)
 
 
 def test_missing_file_is_refused(copy):
     (copy / "model.keras").unlink()
-    with pytest.raises(ValueError, match=r"model\.keras should exist.*Received: no file"):
+    with pytest.raises(ValueError, match=r"model\.keras must exist.*Received: no file"):
         load_bundle(copy)
 
 
@@ -74,7 +74,7 @@ def test_files_outside_of_the_bundle_are_refused(copy, tmp_path, name):
     manifest["files"][name] = {"bytes": 6, "sha256": "0"}
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(
-        ValueError, match=f"should list files of the bundle only. Received: '{name}'"
+        ValueError, match=f"must only list files inside the bundle. Received: '{name}'"
     ):
         load_bundle(copy)
 
@@ -83,14 +83,14 @@ def test_a_signature_served_from_outside_is_refused(copy):
     manifest = json.loads((copy / "manifest.json").read_text("utf-8"))
     manifest["signatures"]["serve"]["onnx"] = "../serve.onnx"
     (copy / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(ValueError, match=r"signature 'serve' among .*Received: '\.\./serve.onnx'"):
+    with pytest.raises(ValueError, match=r"signature 'serve' under .*Received: '\.\./serve.onnx'"):
         load_bundle(copy)
 
 
 @pytest.mark.parametrize("text", ["", '{"format": "kran', "[]", "{}"])
 def test_damaged_manifest_is_refused(copy, text):
     (copy / "manifest.json").write_text(text)
-    with pytest.raises(ValueError, match=r"manifest\.json should be a whole JSON object"):
+    with pytest.raises(ValueError, match=r"manifest\.json must be a complete JSON object"):
         load_bundle(copy)
 
 
@@ -102,7 +102,7 @@ def test_other_format_version_is_refused(copy):
 
 
 def test_no_bundle_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"should hold a bundle with a manifest\.json"):
+    with pytest.raises(ValueError, match=r"must contain a bundle with a manifest\.json"):
         load_bundle(tmp_path)
 
 
@@ -132,7 +132,7 @@ def changed(rows, **columns):
         (lambda r: changed(r, dense=r["dense"][:2]), "same number of rows. .*'dense': 2"),
         (
             lambda r: changed(r, **{"with space": np.array([0, 1, np.nan], "float32")}),
-            "`with space` should be finite. Received: nan in row 2",
+            "`with space` must be finite. Received: nan in row 2",
         ),
     ],
 )

@@ -52,7 +52,7 @@ def test_empty_directory_is_replaced(tmp_path):
 def test_a_bundle_with_a_stranger_is_kept(tmp_path):
     write(tmp_path / "bundle", "old")
     (tmp_path / "bundle" / "mine").write_text("mine")
-    with pytest.raises(ValueError, match=r"nothing else.*'mine'"):
+    with pytest.raises(ValueError, match=r"no other files.*'mine'"):
         check_replaceable(tmp_path / "bundle")
 
 

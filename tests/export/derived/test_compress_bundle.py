@@ -94,11 +94,11 @@ def test_a_loss_beyond_what_is_allowed_is_refused(trained, tmp_path, monkeypatch
     arguments = ["compress", "full", "small", "log.parquet", "--num-rows", "1500"]
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 1
-    assert "cost each task at most 0.001 of AUC" in capsys.readouterr().err
+    assert "each task must lose at most 0.001 of AUC" in capsys.readouterr().err
     assert not (tmp_path / "small").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["full", "log.parquet"]
     assert main([*arguments, "--weights", "float16"]) == 0
-    assert "weights in float16" in capsys.readouterr().out
+    assert "float16 weights" in capsys.readouterr().out
 
 
 def test_a_task_without_both_labels_cannot_be_measured(trained, tmp_path):
@@ -109,7 +109,7 @@ def test_a_task_without_both_labels_cannot_be_measured(trained, tmp_path):
     )
     pq.write_table(table, tmp_path / "log.parquet")
     with pytest.raises(
-        ExportError, match=r"both labels in the log's rows.*Received: \['save'\] without"
+        ExportError, match=r"negative labels in the rows.*Received: only one label for \['save'\]"
     ):
         compress_bundle(trained / "full", tmp_path / "small", tmp_path / "log.parquet")
     assert not (tmp_path / "small").exists()
@@ -125,12 +125,12 @@ def test_bad_arguments(trained, tmp_path):
     ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             compress_bundle(trained / "full", tmp_path / "small", log, **wrong)
-    with pytest.raises(ValueError, match="should lie beside the source"):
+    with pytest.raises(ValueError, match="must be outside the folder of `source`"):
         compress_bundle(trained / "full", trained / "full", log)
-    with pytest.raises(ValueError, match="should lie beside the source"):
+    with pytest.raises(ValueError, match="must be outside the folder of `source`"):
         compress_bundle(trained / "full", trained / "full" / "small", log)
     compress_bundle(trained / "full", tmp_path / "small", log, "float16")
-    with pytest.raises(ValueError, match="weights are rounded once only"):
+    with pytest.raises(ValueError, match="weights are rounded only once"):
         compress_bundle(tmp_path / "small", tmp_path / "smaller", log)
 
 
@@ -149,7 +149,7 @@ def test_a_file_that_moves_unlike_the_others_is_refused(trained, tmp_path, monke
         return made
 
     monkeypatch.setattr("kranking.export.derived._compress_bundle.with_small_weights", spoilt)
-    with pytest.raises(ExportError, match="`onnx serve` should be within"):
+    with pytest.raises(ExportError, match="`onnx serve` must be within"):
         compress_bundle(trained / "full", tmp_path / "small", trained / "log.parquet")
     assert not (tmp_path / "small").exists()
 

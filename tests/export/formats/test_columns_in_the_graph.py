@@ -226,7 +226,7 @@ def test_signatures_are_described(bundle):
     first = {value["name"]: value["shape"][0] for value in described["rank"]["inputs"]}
     assert first["user"] == first["seen"] == 1
     assert first["pin"] == first["again"] == "batch"
-    with pytest.raises(ValueError, match=r"it has .*'rank'.*Received: 'score'"):
+    with pytest.raises(ValueError, match=r"as ONNX, .*'rank'.*Received: name='score'"):
         bundle.run("score", {})
 
 

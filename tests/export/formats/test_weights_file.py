@@ -83,10 +83,10 @@ def test_the_file_is_checked_like_every_other(made, tmp_path):
     with (folder / WEIGHTS_FILE).open("r+b") as file:
         file.seek(5000)
         file.write(b"\x01\x02")
-    with pytest.raises(ValueError, match=r"weights\.bin should have SHA-256"):
+    with pytest.raises(ValueError, match=r"weights\.bin must have SHA-256"):
         load_bundle(folder)
     (folder / WEIGHTS_FILE).unlink()
-    with pytest.raises(ValueError, match=r"weights\.bin should exist"):
+    with pytest.raises(ValueError, match=r"weights\.bin must exist"):
         load_bundle(folder)
 
 

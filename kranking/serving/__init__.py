@@ -1,4 +1,4 @@
-"""Using a bundle: servers' model folders, scores for a whole log, latencies."""
+"""Serving of bundles: model repositories of servers, scoring of logs, and latency measurements."""
 
 from kranking.serving._latency_in_turns import Latencies as Latencies
 from kranking.serving._latency_in_turns import latency_in_turns as latency_in_turns

@@ -1,4 +1,4 @@
-"""Subcommands of `python -m kranking.export` that use a bundle."""
+"""Subcommands of `python -m kranking.export` that serve, score or measure a bundle."""
 
 import argparse
 from pathlib import Path
@@ -13,10 +13,10 @@ from kranking.serving._write_triton import BACKENDS, write_triton
 
 
 def add_commands(commands: Any) -> None:
-    """Adds the subcommands; `run` of the parsed arguments is a function of them that returns the exit code.
+    """Adds the subcommands; each sets `run` to a function from the parsed arguments to an exit code.
 
     Args:
-        commands: What `argparse.ArgumentParser.add_subparsers` returned.
+        commands: The return value of `argparse.ArgumentParser.add_subparsers`.
     """
     _add_score(commands)
     _add_latency(commands)
@@ -25,15 +25,17 @@ def add_commands(commands: Any) -> None:
 
 
 def _add_score(commands: Any) -> None:
-    text = "writes the probabilities of a Parquet log, block by block; resumes where it was stopped"
+    text = "writes the probabilities for a Parquet log in parts; resumes an interrupted run"
     parser = commands.add_parser("score", help=text, description=text)
     parser.set_defaults(run=_score)
     parser.add_argument("bundle")
     parser.add_argument("log", help="a Parquet file or a folder of them")
-    parser.add_argument("out", help="becomes a folder of parts, a Parquet file for each block")
-    parser.add_argument("--block-rows", type=int, default=131_072, help="rows of a part")
-    parser.add_argument("--keep", nargs="+", default=[], metavar="COL", help="columns to keep")
-    parser.add_argument("--threads", type=int, help="threads of ONNX Runtime")
+    parser.add_argument("out", help="output folder, with one Parquet file per part")
+    parser.add_argument("--block-rows", type=int, default=131_072, help="rows per part")
+    parser.add_argument(
+        "--keep", nargs="+", default=[], metavar="COL", help="columns to copy from the log"
+    )
+    parser.add_argument("--threads", type=int, help="number of threads of ONNX Runtime")
 
 
 def _score(args: argparse.Namespace) -> int:
@@ -50,17 +52,17 @@ def _score(args: argparse.Namespace) -> int:
 
 
 def _add_latency(commands: Any) -> None:
-    text = "measures how fast a bundle answers; writes result.json, latency.json and latency.png"
+    text = "measures the latency of a bundle; writes result.json, latency.json and latency.png"
     parser = commands.add_parser("latency", help=text, description=text)
     parser.set_defaults(run=_latency)
     parser.add_argument("bundle")
-    parser.add_argument("--baseline", help="another bundle, whose files take part")
+    parser.add_argument("--baseline", help="another bundle to measure for comparison")
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 100, 1000], metavar="ROWS")
-    parser.add_argument("--candidates", type=int, default=500, help="candidates of a request")
-    parser.add_argument("--threads", type=int, default=1, help="of both runtimes")
-    parser.add_argument("--rounds", type=int, default=100, help="measured calls of each size")
+    parser.add_argument("--candidates", type=int, default=500, help="candidates per request")
+    parser.add_argument("--threads", type=int, default=1, help="number of threads of both runtimes")
+    parser.add_argument("--rounds", type=int, default=100, help="measured calls per batch size")
     parser.add_argument("--seed", type=int, default=0, help="seed of the requests")
-    parser.add_argument("--out", type=Path, default=Path("runs/latency"), help="folder of results")
+    parser.add_argument("--out", type=Path, default=Path("runs/latency"), help="output folder")
 
 
 def _latency(args: argparse.Namespace) -> int:
@@ -82,15 +84,15 @@ def _latency(args: argparse.Namespace) -> int:
 
 
 def _add_triton(commands: Any) -> None:
-    text = "puts a bundle into a Triton model repository as a new version"
+    text = "adds a bundle to a Triton model repository as a new version"
     parser = commands.add_parser("triton", help=text, description=text)
     parser.set_defaults(run=_triton)
     parser.add_argument("bundle")
-    parser.add_argument("repository", help="the folder that Triton's --model-repository names")
+    parser.add_argument("repository", help="folder passed to Triton as --model-repository")
     _add_version(parser)
     parser.add_argument("--backend", default=BACKENDS[0], choices=BACKENDS)
     parser.add_argument(
-        "--signature", default=IDS, help="serve, rank or user_tower: on a log's columns"
+        "--signature", default=IDS, help="serve, rank or user_tower for raw columns"
     )
 
 
@@ -108,13 +110,13 @@ def _triton(args: argparse.Namespace) -> int:
 
 
 def _add_tf_serving(commands: Any) -> None:
-    text = "puts a bundle's SavedModel where TensorFlow Serving finds it, as a new version"
+    text = "adds the SavedModel of a bundle to a TensorFlow Serving folder as a new version"
     parser = commands.add_parser("tf-serving", help=text, description=text)
     parser.set_defaults(run=_tf_serving)
     parser.add_argument("bundle")
-    parser.add_argument("directory", help="the folder of all models")
+    parser.add_argument("directory", help="folder of all models")
     _add_version(parser)
-    parser.add_argument("--served-from", help="the directory's path as the server sees it")
+    parser.add_argument("--served-from", help="path of the directory on the server")
 
 
 def _tf_serving(args: argparse.Namespace) -> int:
@@ -130,5 +132,5 @@ def _tf_serving(args: argparse.Namespace) -> int:
 
 
 def _add_version(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", default="ranker", help="the model's name in requests")
-    parser.add_argument("--version", type=int, help="default: the next one")
+    parser.add_argument("--name", default="ranker", help="name of the model in requests")
+    parser.add_argument("--version", type=int, help="version number; default: the next one")

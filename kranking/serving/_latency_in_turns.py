@@ -1,4 +1,4 @@
-"""Latencies of several callables, measured in turns."""
+"""Interleaved latency measurements of several callables."""
 
 import os
 import platform
@@ -15,13 +15,13 @@ from kranking._core import check_positive_int
 
 @dataclass(frozen=True)
 class Latencies:
-    """What `latency_in_turns` measured.
+    """The result of `latency_in_turns`.
 
     Args:
-        milliseconds: Each callable's latencies in milliseconds, in the order of the rounds.
-        warmup: Rounds that ran before the first measured one.
-        batch: Rows per call, as given.
-        threads: Threads of each callable, as given.
+        milliseconds: Latencies in milliseconds by callable, in the order of the rounds.
+        warmup: Number of rounds before the first measured one.
+        batch: Rows per call, as passed to `latency_in_turns`.
+        threads: Threads of each callable, as passed to `latency_in_turns`.
         machine: Processor architecture and number of cores.
 
     >>> measured = Latencies({"new": (3.0, 30.0), "old": (2.0, 20.0)}, 0, 1, 1, "a noisy machine")
@@ -36,19 +36,19 @@ class Latencies:
     machine: str
 
     def percentile(self, name: str, q: float) -> float:
-        """Gives the `q`-th percentile of a callable's latency in milliseconds."""
+        """Returns the `q`-th percentile of the latency of a callable in milliseconds."""
         return float(np.percentile(self.milliseconds[name], q))
 
     def ratio(self, name: str, baseline: str) -> float:
-        """Gives the median over rounds of a callable's latency over the baseline's.
+        """Returns the median over rounds of the ratio of the latencies of a callable and a baseline.
 
-        Both ran within the same round, so what slows the machine down for a while slows both.
+        Both run in the same round, so a temporary slowdown of the machine affects both.
         """
         pairs = zip(self.milliseconds[name], self.milliseconds[baseline], strict=True)
         return float(np.median([own / other for own, other in pairs]))
 
     def to_json(self) -> dict[str, Any]:
-        """Gives p50, p90 and p99 by name, with the conditions they were measured under."""
+        """Returns p50, p90 and p99 by callable, and the conditions of the measurement."""
         return {
             "milliseconds": {
                 name: {f"p{q}": self.percentile(name, q) for q in (50, 90, 99)}
@@ -70,17 +70,24 @@ def latency_in_turns(
     batch: int | None = None,
     threads: int | None = None,
 ) -> Latencies:
-    """Measures callables in turns, each once a round, so that their ratio survives a noisy machine.
+    """Measures the latencies of callables in rounds, so that their ratios are reliable on a busy machine.
 
-    Each round has an order of its own, drawn by a fixed seed: nobody always runs after the same neighbour,
-    whose data then fill the caches. For one row that alone is a tenth.
+    Each round calls all of them once, in a random order with a fixed seed. In a fixed order, a callable
+    would always run with the caches left by the same predecessor, which changes the latency of a call
+    with one row by a tenth.
 
     Args:
-        calls: Zero-argument callables by name.
-        rounds: Measured rounds.
-        warmup: Rounds before them, not measured.
-        batch: Rows per call; stated in the result.
-        threads: Threads that each callable uses; stated in the result.
+        calls: Callables without arguments, by name.
+        rounds: Number of measured rounds.
+        warmup: Number of rounds before them, which are not measured.
+        batch: Rows per call, recorded in the result.
+        threads: Threads that each callable uses, recorded in the result.
+
+    Returns:
+        The `Latencies`.
+
+    Raises:
+        ValueError: If `calls` is empty, or `rounds` or `warmup` is invalid.
 
     >>> measured = latency_in_turns({"sum": lambda: sum(range(9)), "none": lambda: None}, rounds=5)
     >>> measured.ratio("sum", "sum")
@@ -89,7 +96,7 @@ def latency_in_turns(
     check_positive_int("rounds", rounds)
     check_positive_int("warmup", warmup, minimum=0)
     if not calls:
-        raise ValueError("`calls` should hold at least one callable. Received: none")
+        raise ValueError("`calls` must contain at least one callable. Received: calls={}")
     names, order = list(calls), random.Random(0)
     measured: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(-warmup, rounds):

@@ -1,4 +1,4 @@
-"""The rate at which ONNX Runtime multiplies matrices on this machine: the floor of any latency."""
+"""Rate of matrix products in ONNX Runtime on this machine, which bounds latencies from below."""
 
 import time
 
@@ -8,7 +8,7 @@ _SIZE, _CALLS = 1024, 12
 
 
 def matmul_rate(threads: int) -> float:
-    """Gives the GFLOP per second of a product of two 1,024 × 1,024 matrices, the best of some calls."""
+    """Measures the GFLOP/s of a product of two 1,024 × 1,024 matrices, the best of 12 calls."""
     import onnx
     import onnxruntime
     from onnx import TensorProto, helper

@@ -1,4 +1,4 @@
-"""Measuring how fast a bundle answers: its artefacts in turns, and `rank` against flat rows."""
+"""Latency measurements of a bundle: its artefacts, and `rank` compared to flat rows."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -39,26 +39,38 @@ def serving_latency(
     seed: int = 0,
     calls: Mapping[str, Call] | None = None,
 ) -> ServingLatency:
-    """Measures how fast a bundle answers, its artefacts in turns on random requests.
+    """Measures the latency of the artefacts of a bundle in interleaved rounds, on random requests.
 
-    The ONNX file and the SavedModel are timed on model inputs and, where the bundle has `serve`, on
-    columns; `rank` of one request against `serve` of the same rows. With `u` the FLOPs of the request's
-    fields and `w` those of a whole row, `rank` of N candidates could by FLOPs alone be
-    `N·w / (u + N·(w − u))` times as fast; looking up and normalising once come on top.
+    The ONNX file and the SavedModel are measured on model inputs and, if the bundle has the signature
+    `serve`, on raw columns. `rank` of one request is compared to `serve` of the same rows. If `u` are the
+    FLOPs of the fields of the request and `w` those of a complete row, the FLOPs alone allow a speedup of
+
+    `N·w / (u + N·(w − u))`
+
+    for `rank` with `N` candidates. Fewer lookups and normalizations can increase it.
 
     Args:
-        directory: A bundle.
-        baseline: Another bundle, whose ONNX file and SavedModel take part; its inputs are its own.
-        batches: Rows per call.
-        candidates: Candidates of a request.
-        threads: Threads of both runtimes. TensorFlow takes them once in a process.
-        rounds: Measured rounds of each size, at most.
-        seconds: Seconds that the rounds of a size take, about; there are 10 rounds at least.
+        directory: Folder of the bundle.
+        baseline: Folder of another bundle to measure for comparison, on its own inputs.
+        batches: Batch sizes in rows.
+        candidates: Number of candidates per request.
+        threads: Number of threads of both runtimes. TensorFlow allows it to be set once per process.
+        rounds: Largest number of measured rounds per batch size.
+        seconds: Approximate duration of the rounds per batch size; there are at least 10 rounds.
         seed: Seed of the requests.
-        calls: Others that take part, by name: functions of the rows that the model's own inputs get.
+        calls: Other functions to measure, by name. They receive the model inputs.
+
+    Returns:
+        A `ServingLatency`.
 
     Raises:
-        ValueError: No bundle there, or TensorFlow has begun with another number of threads.
+        ValueError: If an argument is invalid, there is no bundle, or TensorFlow has already started with
+            another number of threads.
+
+    >>> serving_latency("nowhere")
+    Traceback (most recent call last):
+      ...
+    ValueError: `directory` must contain a bundle with a manifest.json. Received: directory='nowhere'
     """
     for name, value in (("candidates", candidates), ("threads", threads), *_rows_per_call(batches)):
         check_positive_int(name, value)
@@ -108,7 +120,7 @@ def _artefacts(bundle: Bundle, saved: Any, batch: int, seed: int) -> dict[str, C
 def _in_turns(
     timed: Mapping[str, Callable], rounds: int, seconds: float, batch: int, threads: int
 ) -> Latencies:
-    latency_in_turns(timed, 1, warmup=1)  # the first calls are slow
+    latency_in_turns(timed, 1, warmup=1)  # first calls are slow
     start = time.perf_counter()
     latency_in_turns(timed, 1, warmup=0)
     once = time.perf_counter() - start
@@ -126,7 +138,7 @@ def _rank(bundle: Bundle, count: int, seed: int) -> dict[str, Callable]:
 
 
 def _session(bundle: Bundle, name: str) -> Call:
-    """Gives the runtime's own call, without the checks of `Bundle.run`."""
+    """Returns a function that runs the session without the checks of `Bundle.run`."""
     session = bundle.open(name)
     outputs = [output.name for output in session.get_outputs()]
     if bundle.tables is None:
@@ -150,14 +162,14 @@ def _saved_model(bundle: Bundle, threads: int) -> Any:
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError as error:
         raise ValueError(
-            "`threads` can be given to TensorFlow before it computes anything: measure in a process of its "
-            f"own, such as `python -m kranking.export latency`. Received: threads={threads}"
+            "`threads` must be set before TensorFlow is initialized. Measure in a new process, such as "
+            f"`python -m kranking.export latency`. Received: threads={threads}"
         ) from error
     return load_saved_model(bundle.directory / SAVED_MODEL)
 
 
 def _flops(directory: Path) -> tuple[int, int]:
-    """Gives the FLOPs of a row, and those of the fields that a request's candidates share."""
+    """Returns the FLOPs of a row, and of the fields that the candidates of a request share."""
     import keras
 
     model: Any = keras.saving.load_model(directory / KERAS_FILE, compile=False)
@@ -167,5 +179,5 @@ def _flops(directory: Path) -> tuple[int, int]:
 
 def _rows_per_call(batches: Sequence[int]) -> list[tuple[str, int]]:
     if not batches:
-        raise ValueError("`batches` must hold a number of rows. Received: none")
+        raise ValueError("`batches` must contain at least one batch size. Received: none")
     return [("batches", batch) for batch in batches]

@@ -1,4 +1,4 @@
-"""Probabilities for a whole log, block by block; what was stopped goes on where it was."""
+"""Scoring of a Parquet log in parts; an interrupted run can be resumed."""
 
 import contextlib
 import itertools
@@ -20,23 +20,23 @@ from kranking.features import RawColumns
 from kranking.features.internal import Origin
 from kranking.serving._score_parts import Block, blocks_of, claim
 
-# Rows of one run: what a model keeps of them bounds the memory, whatever the size of a block. Cut from
-# the block's beginning, so that a block's bytes do not depend on where a run began.
+# Rows per forward pass, which bound the memory whatever the size of a block. Batches start at the first
+# row of a block, so that its bytes do not depend on where a run started.
 _BATCH = 4096
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What `score_parquet` wrote.
+    """The result of `score_parquet`.
 
     Attributes:
-        directory: The folder of parts.
-        rows: Rows of all parts.
+        directory: Folder of the parts.
+        rows: Number of rows in all parts.
         parts: Number of parts.
-        found: How many of them an earlier run had finished.
+        found: Number of parts that an earlier run had finished.
 
     >>> print(Scores(Path("scores"), 1_000_000, 8, 3))
-    scores: 1,000,000 rows in 8 parts, 3 of them there before
+    scores: 1,000,000 rows in 8 parts, 3 of them from an earlier run
     """
 
     directory: Path
@@ -45,7 +45,7 @@ class Scores:
     found: int
 
     def __str__(self) -> str:
-        before = f", {self.found} of them there before" if self.found else ""
+        before = f", {self.found} of them from an earlier run" if self.found else ""
         return f"{self.directory}: {self.rows:,} rows in {self.parts} parts{before}"
 
 
@@ -58,27 +58,31 @@ def score_parquet(
     block_rows: int = 131_072,
     threads: int | None = None,
 ) -> Scores:
-    """Gives each task's probability for every row of a log, through the bundle's signature `serve`.
+    """Computes the probabilities of all tasks for each row of a log, with the signature `serve`.
 
-    `directory` becomes a folder of Parquet files, one for each block of rows in the log's order, which
-    `pyarrow.dataset` and every other reader of folders takes as one table: the columns to keep, and a
-    float32 column for each task. The log is never whole in memory.
+    The result is a folder of Parquet files, one per block of rows in the order of the log, which
+    `pyarrow.dataset` and similar readers treat as one table. It has the kept columns and one float32
+    column per task. The log is read in batches and is never completely in memory.
 
-    A part appears whole or not at all. Called again after a kill, with the same arguments, it makes the
-    parts that are missing, with the bytes that an undisturbed run gives. `_scores.json` there names the
-    bundle and the log by their SHA-256: parts of others are refused. One process at a time.
+    Each part is written atomically. If a run is interrupted, another call with the same arguments writes
+    the missing parts, with the same bytes as an uninterrupted run. `_scores.json` in the folder contains
+    the SHA-256 of the bundle and of the log, and parts of others raise an error. Only one process may
+    write to a folder at a time.
 
     Args:
-        bundle: What `export_model` wrote, with the signature `serve` and the format `"onnx"`.
+        bundle: Folder that `export_model` wrote with the signature `serve` and the format `"onnx"`.
         log: Parquet files: path, folder, glob or a list of them.
-        directory: A folder: new, empty, or what an earlier call with the same arguments left.
-        keep: Columns of the log that go with the scores, such as keys.
-        block_rows: Rows of a part; a file's last one can have fewer.
-        threads: Threads of ONNX Runtime; `None` leaves the choice to it.
+        directory: Output folder. It must be new, empty, or from an earlier call with the same arguments.
+        keep: Columns of the log to copy to the result, such as keys.
+        block_rows: Rows per part; the last part of each file may have fewer.
+        threads: Number of threads of ONNX Runtime; `None` uses its default.
+
+    Returns:
+        A `Scores` with the numbers of rows and parts.
 
     Raises:
-        ValueError: The bundle is damaged or has no `serve`, a column is missing or of a wrong type, or
-            the directory holds something else.
+        ValueError: If the bundle is damaged or has no signature `serve`, a column is missing or has a
+            wrong type, or the folder contains other files.
 
     >>> score_parquet("nowhere", "log.parquet", "scores")
     Traceback (most recent call last):
@@ -93,7 +97,7 @@ def score_parquet(
     schema = _schema(files, keep, tasks)
     blocks = blocks_of(files, block_rows)
     claim(directory, loaded.directory, files, blocks, {"keep": keep, "block_rows": block_rows})
-    for unfinished in directory.glob(".part-*.tmp"):  # of a killed run: one process at a time
+    for unfinished in directory.glob(".part-*.tmp"):  # left by an interrupted run
         unfinished.unlink()
     todo = [block for block in blocks if not block.path(directory).exists()]
     with _progress(blocks, todo) as advance:
@@ -107,7 +111,7 @@ def score_parquet(
 def _parts(
     bundle: Bundle, todo: Sequence[Block], schema: pa.Schema, advance: Callable[[int], None]
 ) -> Iterator[tuple[Block, pa.Table]]:
-    """Gives each block with what its part holds, and tells `advance` of the rows that are done."""
+    """Yields each block with its part, and calls `advance` with the number of rows per batch."""
     encode = RawColumns(bundle.features())
     kept = [name for name in schema.names if name not in bundle.manifest["tasks"]]
     columns = list(dict.fromkeys([c for f in encode.features for c in f.columns] + kept))
@@ -133,24 +137,24 @@ def _check_served(bundle: Bundle, keep: Sequence[str], tasks: Sequence[str]) -> 
     described = bundle.manifest.get("signatures", {})
     if SERVE not in described:
         raise ValueError(
-            f"`bundle` should have the signature {SERVE!r}, which takes a log's columns: export the model "
-            f"with it. Received: a bundle with {sorted(described)}"
+            f"`bundle` must have the signature {SERVE!r}, which reads raw columns. Export the model with "
+            f"this signature. Received: a bundle with the signatures {sorted(described)}"
         )
     if set(keep) & set(tasks) or len(set(keep)) < len(keep):
         raise ValueError(
-            "`keep` should name each column once, and none that is called as a task is: the scores bear "
-            f"the tasks' names. Received: keep={list(keep)} for the tasks {list(tasks)}"
+            "`keep` must contain each column once, and no column named like a task, because columns of "
+            f"scores are named after the tasks. Received: keep={list(keep)}, tasks={list(tasks)}"
         )
 
 
 def _schema(files: Sequence[str], keep: Sequence[str], tasks: Sequence[str]) -> pa.Schema:
-    """Gives the columns of every part, or raises if the files differ in the type of one that is kept."""
+    """Returns the schema of the parts; raises `ValueError` if a kept column has several types."""
     schemas = [pq.read_schema(file) for file in files]
     for name in keep:
         kinds = {schema.field(name).type: file for file, schema in zip(files, schemas)}
         if len(kinds) > 1:
             raise ValueError(
-                f"`keep` should name columns of one type in all files. Received: {name!r} as "
+                f"`keep` must be columns with the same type in all files. Received: {name!r} as "
                 f"{', '.join(f'{kind} in {file}' for kind, file in kinds.items())}"
             )
     kept = [pa.field(name, schemas[0].field(name).type) for name in keep]
@@ -159,7 +163,7 @@ def _schema(files: Sequence[str], keep: Sequence[str], tasks: Sequence[str]) -> 
 
 @contextlib.contextmanager
 def _progress(blocks: Sequence[Block], todo: Sequence[Block]) -> Iterator[Callable[[int], None]]:
-    """Shows a bar over all rows on a terminal; gives the function that moves it on."""
+    """Shows a progress bar of rows on a terminal; yields the function that advances it."""
     console = Console(stderr=True)
     rows, left = (sum(block.rows for block in some) for some in (blocks, todo))
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -1,4 +1,4 @@
-"""The parts that scores of a log are written in, and whose they are."""
+"""The parts of the scores of a log, and the record of the bundle and log they belong to."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,14 @@ from kranking._files import write_json
 from kranking.export.internal import MANIFEST, sha256_of
 from kranking.features.internal import open_parquet
 
-# Readers of folders pass over names that begin with an underscore.
+# Dataset readers ignore names that begin with an underscore.
 SCORES_FILE = "_scores.json"
 FORMAT, FORMAT_VERSION = "kranking scores", 1
 
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive rows of one file, which become the part of this number."""
+    """Consecutive rows of one file that are written as one part with this number."""
 
     number: int
     file: str
@@ -25,12 +25,12 @@ class Block:
     rows: int
 
     def path(self, directory: Path) -> Path:
-        """Where the part lies when it is finished."""
+        """Returns the path of the finished part."""
         return directory / f"part-{self.number:06d}.parquet"
 
 
 def blocks_of(files: Sequence[str], block_rows: int) -> list[Block]:
-    """Cuts files into blocks; a log without rows is one block, so that its scores have columns."""
+    """Splits files into blocks; a log without rows is one empty block, so that its scores have columns."""
     cuts = []
     for file in files:
         with open_parquet(file) as parquet:
@@ -48,14 +48,17 @@ def claim(
     blocks: Sequence[Block],
     how: Mapping[str, Any],
 ) -> None:
-    """Notes in a new folder whose scores it holds, or raises if it holds those of another call.
+    """Creates a folder with a record of the bundle and the log, or checks the record of an existing one.
 
     Args:
-        directory: The folder of parts.
-        bundle: The bundle that scores; its manifest holds the hashes of its files.
-        files: The log.
-        blocks: The parts to come.
-        how: The arguments that the parts depend on.
+        directory: Folder of the parts.
+        bundle: Folder of the bundle; its manifest contains the hashes of its files.
+        files: Files of the log.
+        blocks: Blocks of the parts to write.
+        how: Other arguments that the parts depend on.
+
+    Raises:
+        ValueError: If the folder contains other files, or parts of a different call.
     """
     noted = {
         "format": FORMAT,
@@ -72,7 +75,7 @@ def claim(
         return
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ValueError(
-            f"`directory` should be a folder: new, empty, or with a {SCORES_FILE} of an earlier call. "
+            f"`directory` must be a folder that is new, empty, or has a {SCORES_FILE} of an earlier call. "
             f"Received: directory={str(directory)!r}"
         )
     directory.mkdir(parents=True, exist_ok=True)
@@ -83,11 +86,11 @@ def _check_same(path: Path, noted: Mapping[str, Any]) -> None:
     try:
         found = dict(json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} should be a whole JSON object. Received: {error}") from error
+        raise ValueError(f"{path} must be a complete JSON object. Received: {error}") from error
     other = [name for name in noted if found.get(name) != noted[name]]
     if other:
         raise ValueError(
-            f"`directory` should be new, or hold parts of the same bundle, log, `keep` and `block_rows`; "
-            f"{path} says whose they are. Received: parts of another "
+            f"`directory` must be new, or contain parts for the same bundle, log, `keep` and `block_rows`, "
+            f"as recorded in {path}. Received: parts with another "
             + ", ".join(f"{name} ({found.get(name)}, not {noted[name]})" for name in other[:1])
         )

@@ -1,4 +1,4 @@
-"""How fast a bundle answers: what was measured, as figures, a table and a plot."""
+"""The result of `serving_latency`, as figures, a table and a plot."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from kranking.export.internal import RANK, SAVED_MODEL, SERVE
 from kranking.serving._latency_in_turns import Latencies
 
 ONNX, BASELINE, BASELINE_SAVED = "onnx", "baseline onnx", "baseline saved_model"
-# What the ONNX file is set against, and the name of the figure.
+# What the ONNX file is compared to, and the name of the figure.
 _OTHERS = {
     SAVED_MODEL: "speedup",
     BASELINE: "speedup_over_baseline",
@@ -19,15 +19,16 @@ _OTHERS = {
 
 @dataclass(frozen=True)
 class ServingLatency:
-    """What `serving_latency` measured.
+    """The result of `serving_latency`.
 
     Args:
-        by_batch: The artefacts' latencies in turns, by rows per call.
-        ranked: `rank` of one request against `serve` of the same candidates as flat rows; `None` if the
-            bundle has no `rank`.
-        rank_bound: How much faster `rank` could be by the FLOPs of the model's own work alone.
-        floors: The milliseconds that a batch's matrix products take at `gflops`.
-        gflops: The rate of a large matrix product in ONNX Runtime, the best between the measured sizes.
+        by_batch: Interleaved latencies of the artefacts, by rows per call.
+        ranked: Latencies of `rank` for one request and of `serve` for the same candidates as flat rows;
+            `None` if the bundle has no `rank`.
+        rank_bound: Speedup of `rank` that the FLOPs of the model alone allow.
+        floors: Milliseconds that the matrix products of a batch take at `gflops`, by rows per call.
+        gflops: Rate of a large matrix product in ONNX Runtime in GFLOP/s, the best of the measurements
+            between batch sizes.
     """
 
     by_batch: Mapping[int, Latencies]
@@ -37,7 +38,7 @@ class ServingLatency:
     gflops: float = float("nan")
 
     def figures(self) -> dict[str, float]:
-        """Gives flat figures: how many times as fast as the SavedModel and the baseline, and `rank`."""
+        """Returns speedups over the SavedModel and the baseline, and of `rank`, as a flat dict."""
         found: dict[str, float] = {}
         for batch, measured in self.by_batch.items():
             for other, name in _OTHERS.items():
@@ -51,14 +52,14 @@ class ServingLatency:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the percentiles of every artefact, with the conditions."""
+        """Returns the figures and the percentiles of all artefacts, with the conditions."""
         ranked = {} if self.ranked is None else {"rank": self.ranked.to_json()}
         by_batch = {str(batch): found.to_json() for batch, found in self.by_batch.items()}
         return {"figures": self.figures(), "by_batch": by_batch, **ranked, "gflops": self.gflops}
 
     def to_markdown(self) -> str:
-        """Gives a table: p50, p90 and p99 in milliseconds, rows per second, and times the ONNX file's."""
-        lines = ["| rows | artefact | p50 | p90 | p99 | rows/s | p50 over the ONNX file's |"]
+        """Returns a table of p50, p90 and p99 in ms, rows/s, and p50 relative to the ONNX file."""
+        lines = ["| rows | artefact | p50 | p90 | p99 | rows/s | p50 relative to ONNX |"]
         lines.append("|---:|---|" + "---:|" * 5)
         for batch, measured in self.by_batch.items():
             lines += [_line(batch, name, measured, ONNX) for name in measured.milliseconds]
@@ -67,12 +68,12 @@ class ServingLatency:
             lines += [_line(count, name, self.ranked, RANK) for name in (RANK, SERVE)]
             gain = self.ranked.ratio(SERVE, RANK)
             lines += ["", f"`rank` of {count} candidates is {gain:.2f} times as fast as flat rows;"]
-            lines += [f"by FLOPs alone it could be {self.rank_bound:.2f} times."]
+            lines += [f"the FLOPs alone allow {self.rank_bound:.2f} times."]
         return "\n".join(lines)
 
     def plot(self, path: str | os.PathLike) -> None:
-        """Draws p50 with p90 and p99 above it, by artefact and rows per call."""
-        # Not pyplot: a report is no reason to open windows or to keep figures of the caller's session.
+        """Plots p50, with marks for p90 and p99, by artefact and rows per call."""
+        # Not pyplot, which could open windows and keeps figures of the session of the caller.
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(3.0 * len(self.by_batch) + 1.4, 3.0), layout="constrained")

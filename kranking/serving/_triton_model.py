@@ -1,7 +1,7 @@
-"""Answers Triton's requests with ONNX Runtime, for servers that have the Python backend only.
+"""Triton model that runs ONNX Runtime, for servers that only have the Python backend.
 
-`write_triton` copies this file as `model.py` beside `model.onnx`. There it runs in Triton's own
-Python, without kranking: ONNX Runtime, NumPy and Triton's module are imported where they are used.
+`write_triton` copies this file as `model.py` into the folder of `model.onnx`. There it runs in the Python
+of Triton, without kranking: ONNX Runtime, NumPy and the module of Triton are imported where they are used.
 """
 
 import json
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class TritonPythonModel:
-    """One loaded version of a model; Triton calls the methods."""
+    """A loaded version of a model; Triton calls its methods."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Loads the ONNX file of this version."""
@@ -35,7 +35,7 @@ class TritonPythonModel:
         self.outputs = [value.name for value in self.session.get_outputs()]
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answers the requests of one batch by one run; a request that is wrong fails alone."""
+        """Runs all requests of a batch in one forward pass; an invalid request fails alone."""
         import triton_python_backend_utils as triton
 
         if not self.batched and len(requests) > 1:
@@ -58,18 +58,20 @@ class TritonPythonModel:
         rows = {}
         for name, shape in self.inputs.items():
             column = triton.get_input_tensor_by_name(request, name).as_numpy().reshape(-1, *shape)
-            if column.dtype == object:  # Triton's strings are bytes
+            if column.dtype == object:  # strings of Triton are bytes
                 texts = [text.decode("utf-8", "replace") for text in column.ravel()]
                 column = np.array(texts, object).reshape(column.shape)
             rows[name] = column
         return rows
 
     def _refusal(self, rows: dict[str, np.ndarray], triton: Any) -> Any:
-        """Gives the error response to rows with a number that is not finite, or nothing."""
+        """Returns an error response for rows with NaN or infinity, otherwise None."""
         for name, column in rows.items():
             if column.dtype.kind == "f" and not np.isfinite(column).all():
                 row = int(np.argwhere(~np.isfinite(column))[0][0])
-                message = f"Input `{name}` should be finite. Received: {column[row].tolist()} in row {row}"
+                message = (
+                    f"Input `{name}` must be finite. Received: {column[row].tolist()} in row {row}"
+                )
                 error = triton.TritonError(message, triton.TritonError.INVALID_ARG)
                 return triton.InferenceResponse(error=error)
         return None

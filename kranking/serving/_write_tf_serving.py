@@ -1,4 +1,4 @@
-"""A bundle as a version in the folder that TensorFlow Serving reads."""
+"""Writing of bundles to the model folder of TensorFlow Serving."""
 
 import json
 import shutil
@@ -25,29 +25,28 @@ def write_tf_serving(
     version: int | None = None,
     served_from: str | Path | None = None,
 ) -> Path:
-    """Puts a bundle's SavedModel where TensorFlow Serving finds it, as a new version of a model.
+    """Adds the SavedModel of a bundle to the folder of TensorFlow Serving, as a new version of a model.
 
-    `directory/name/version/` holds the SavedModel and, for each of its signatures, a row that warms
-    it before it counts as ready, in `assets.extra/tf_serving_warmup_requests`. `directory` gets
-    `batching.config` with the first model, yours to change, and `models.config`, which names every
-    model that lies there.
+    `directory/name/version/` contains the SavedModel, and one warmup request per signature in
+    `assets.extra/tf_serving_warmup_requests`, which the server runs before the model is ready. The first
+    call writes `directory/batching.config`, which you can edit. Each call writes
+    `directory/models.config`, which lists all models in the folder.
 
     Args:
-        bundle: What `export_model` wrote, with `"saved_model"` among its formats; every file is
-            checked.
-        directory: The folder of all models.
-        name: The model's name in requests.
-        version: A new version's number; by default the one after the greatest that is there.
-        served_from: The path of `directory` as the server will see it, if another: `"/models"` in a
+        bundle: Folder that `export_model` wrote with the format `"saved_model"`. All files are checked.
+        directory: Folder of all models.
+        name: Name of the model in requests.
+        version: Number of the new version; by default, 1 more than the largest existing one.
+        served_from: Path of `directory` on the server if it is different, such as `"/models"` in a
             container.
 
     Returns:
         The folder of the new version.
 
     Raises:
-        ValueError: An argument is wrong, the bundle is damaged or has no SavedModel, or the version
+        ValueError: If an argument is invalid, the bundle is damaged or has no SavedModel, or the version
             exists.
-        ExportError: tensorflow-serving-api, whose message the warm-up rows are, is not installed.
+        ExportError: If tensorflow-serving-api, which defines warmup requests, is not installed.
 
     >>> write_tf_serving("nowhere", "models", name="ranker")
     Traceback (most recent call last):
@@ -60,7 +59,7 @@ def write_tf_serving(
     check_files(bundle, manifest)
     if "saved_model" not in manifest["formats"]:
         raise ValueError(
-            f"`bundle` should be exported with the format 'saved_model'. "
+            f"`bundle` must be exported with the format 'saved_model'. "
             f"Received: formats={manifest['formats']}"
         )
     target = next_version(directory / name, version)
@@ -78,7 +77,7 @@ def _write_warmup(folder: Path, name: str) -> None:
         from tensorflow_serving.apis import prediction_log_pb2
     except ImportError as error:
         raise ExportError(
-            "Warm-up rows need TensorFlow Serving's messages: pip install 'kranking[serving]'. "
+            "Warmup requests require tensorflow-serving-api: pip install 'kranking[serving]'. "
             f"Received: {error}"
         ) from error
     (folder / WARMUP).parent.mkdir()
@@ -94,7 +93,7 @@ def _write_warmup(folder: Path, name: str) -> None:
 
 
 def _signatures(folder: Path) -> Iterator[tuple[str, Any]]:
-    """Gives what the SavedModel itself says it answers, so that nothing here can differ from it."""
+    """Yields the serving signatures of the SavedModel, as defined in its own file."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
@@ -104,7 +103,7 @@ def _signatures(folder: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _zeros(info: Any) -> Any:
-    """Gives one row of zeros, or of empty strings, for an input; every free axis is 1 long."""
+    """Returns a row of zeros or empty strings for an input; dynamic axes have size 1."""
     import tensorflow as tf
 
     dtype = tf.dtypes.as_dtype(info.dtype)
@@ -121,7 +120,7 @@ def _write_configs(directory: Path, served_from: Path) -> None:
 
 
 def models_config(names: list[str], served_from: Path) -> str:
-    """Gives the text of `models.config`: the newest version of every model answers."""
+    """Returns the text of `models.config`, which serves the newest version of each model."""
     configs = "".join(
         f"""\
   config {{
@@ -137,9 +136,9 @@ def models_config(names: list[str], served_from: Path) -> str:
 
 
 def batching_config() -> str:
-    """Gives the text of `batching.config`: requests that wait at the same time are one batch."""
+    """Returns the text of `batching.config`, which batches requests that wait at the same time."""
     return f"""\
-# Written by kranking.serving.write_tf_serving with the first model; yours to change.
+# Written by kranking.serving.write_tf_serving with the first model; you can edit it.
 max_batch_size {{ value: {_MAX_BATCH_SIZE} }}
 batch_timeout_micros {{ value: 0 }}
 num_batch_threads {{ value: 2 }}

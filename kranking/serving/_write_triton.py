@@ -1,4 +1,4 @@
-"""A bundle as a version in a model repository of NVIDIA Triton."""
+"""Writing of bundles to a model repository of NVIDIA Triton."""
 
 import json
 import shutil
@@ -44,46 +44,45 @@ def write_triton(
     backend: str = "onnxruntime",
     signature: str = IDS,
 ) -> Path:
-    """Puts a bundle into a Triton model repository as a new version of a model.
+    """Adds a bundle to a Triton model repository as a new version of a model.
 
-    `repository/name/config.pbtxt` declares inputs and outputs, batches requests that wait at the same
-    time and runs a row before the model counts as ready. A request for `rank`, one row of the user's
-    columns and any number of candidates, is answered alone.
+    `repository/name/config.pbtxt` declares the inputs and outputs, enables dynamic batching of requests
+    and defines a warmup request that runs before the model is ready. Requests for `rank`, with one row
+    of user columns and any number of candidates, are not batched.
 
-    The file is written with the first version and then kept, with what you changed in it: number of
-    instances, delays, batch size, threads. A later version has to have the same inputs, outputs and
-    backend.
+    The file is written with the first version and not changed afterwards, so you can edit it: number of
+    instances, delays, batch size, threads. Later versions must have the same inputs, outputs and backend.
 
     Args:
-        bundle: What `export_model` wrote, with `"onnx"` among its formats; every file is checked.
-        repository: The folder that Triton's `--model-repository` names.
-        name: The model's name in requests.
-        version: A new version's number; by default the one after the greatest that is there.
-        backend: `"onnxruntime"`, or `"python"` for servers without it: then a `model.py` that needs
-            ONNX Runtime and NumPy lies beside the model. On a model's own inputs it refuses numbers
-            that are not finite.
-        signature: `"serve_ids"`, the model on its own inputs, or one on a log's columns: `"serve"`,
-            `"rank"`, `"user_tower"`. `Bundle.tensors` gives what they take.
+        bundle: Folder that `export_model` wrote with the format `"onnx"`. All files are checked.
+        repository: Folder passed to Triton as `--model-repository`.
+        name: Name of the model in requests.
+        version: Number of the new version; by default, 1 more than the largest existing one.
+        backend: `"onnxruntime"`, or `"python"` for servers without that backend. The latter writes a
+            `model.py` that requires ONNX Runtime and NumPy, and rejects NaN and infinity in model
+            inputs.
+        signature: `"serve_ids"` for model inputs, or a signature on raw columns: `"serve"`, `"rank"` or
+            `"user_tower"`. `Bundle.tensors` returns their inputs.
 
     Returns:
         The folder of the new version.
 
     Raises:
-        ValueError: An argument is wrong, the bundle is damaged, the version exists, or the model's
-            `config.pbtxt` is for other inputs, outputs or another backend.
+        ValueError: If an argument is invalid, the bundle is damaged, the version exists, or the
+            `config.pbtxt` of the model is for other inputs, outputs or another backend.
 
     >>> write_triton("served/homefeed", "models", name="../ranker")
     Traceback (most recent call last):
       ...
-    ValueError: `name` should be letters, digits, '_', '-' and '.', a letter or digit first: it becomes a \
-folder and a part of a URL. Received: name='../ranker'
+    ValueError: `name` must consist of letters, digits, '_', '-' and '.', and begin with a letter or \
+digit, because it is used as a folder and in URLs. Received: name='../ranker'
     """
     check_name(name)
     check_choice("backend", backend, BACKENDS)
     loaded = load_bundle(bundle, threads=1)
     loaded.open(signature)
     described = loaded.manifest["signatures"][signature]
-    # Where tables lie apart, the graph takes their rows: what it takes stands in its file.
+    # With separate tables, the graph has their rows as inputs, so the interface is read from its file.
     interface = onnx_signature(read_onnx(loaded.directory / described["onnx"]))
     folder = Path(repository) / name
     _check_config(folder / CONFIG, interface, backend)
@@ -101,9 +100,9 @@ folder and a part of a URL. Received: name='../ranker'
 
 
 def triton_config(signature: Signature, name: str, backend: str, finite: bool = True) -> str:
-    """Gives the text of `config.pbtxt` for a model's first version.
+    """Returns the text of `config.pbtxt` for the first version of a model.
 
-    `finite` has the Python backend refuse NaN and infinity, which a graph on columns imputes.
+    If `finite`, the Python backend rejects NaN and infinity. Graphs on raw columns impute them instead.
     """
     batched = _is_batched(signature)
     warm = ",\n".join(
@@ -113,21 +112,19 @@ def triton_config(signature: Signature, name: str, backend: str, finite: bool = 
     )
     batching = f"max_batch_size: {_MAX_BATCH_SIZE}\ndynamic_batching {{ }}"
     if not batched:
-        batching = (
-            "# Requests with candidates of their own are not put together.\nmax_batch_size: 0"
-        )
+        batching = "# Requests with different candidates cannot be batched.\nmax_batch_size: 0"
     numbers = ""
     if backend == "python" and not finite:
         numbers = '\nparameters { key: "numbers" value { string_value: "any" } }'
     return f"""\
-# Written by kranking.serving.write_triton. All but `backend`, `input` and `output` is yours to change.
+# Written by kranking.serving.write_triton. You can edit all but `backend`, `input` and `output`.
 name: {_quote(name)}
 {_interface(signature, backend)}
 {batching}
 instance_group [ {{ kind: KIND_CPU count: 1 }} ]
-# Threads of one operator; 0 leaves the number to ONNX Runtime.
+# Threads per operator; 0 uses the default of ONNX Runtime.
 parameters {{ key: "intra_op_thread_count" value {{ string_value: "0" }} }}{numbers}
-# The newest version answers; a request may not name an older one.
+# Only the newest version is served; requests cannot select an older one.
 version_policy {{ latest {{ num_versions: 1 }} }}
 model_warmup [ {{
   name: "a row of zeros"
@@ -142,14 +139,14 @@ model_warmup [ {{
 def _check_config(path: Path, signature: Signature, backend: str) -> None:
     if path.exists() and _interface(signature, backend) not in path.read_text("utf-8"):
         raise ValueError(
-            f"{path} should declare this bundle's inputs and outputs and the backend {backend!r}: every "
-            "version of a model is served with it. Give a model with another signature another `name`. "
-            f"Received: a file without\n{_interface(signature, backend)}"
+            f"{path} must declare the inputs and outputs of this bundle and the backend {backend!r}, "
+            "because all versions of a model share it. Use another `name` for a model with different "
+            f"inputs, outputs or backend. Received: a file without\n{_interface(signature, backend)}"
         )
 
 
 def _interface(signature: Signature, backend: str) -> str:
-    """Gives the part of the configuration that every version has to share."""
+    """Returns the part of the configuration that all versions must share."""
     batched = _is_batched(signature)
     return "\n".join(
         [
@@ -165,22 +162,22 @@ def _interface(signature: Signature, backend: str) -> str:
 
 
 def _is_batched(signature: Signature) -> bool:
-    """Whether all inputs share a free first axis, along which Triton may put requests together."""
+    """Whether all inputs share a dynamic first axis, along which Triton can batch requests."""
     return all(value.rows is None for value in signature.inputs)
 
 
 def _declaration(value: Value, batched: bool) -> str:
-    # Triton knows no input without a dimension: one value a row is declared as [1] and reshaped.
+    # Triton requires at least one dimension: one value per row is declared as [1] and reshaped.
     reshape = " reshape: { shape: [ ] }" if batched and not value.shape else ""
     kind = f"data_type: {_TYPES[value.dtype]} dims: {_dims(value, batched)}{reshape}"
     return f"  {{ name: {_quote(value.name)} {kind} }}"
 
 
 def _dims(value: Value, batched: bool) -> list[int]:
-    """Gives the dimensions that Triton is told, which it counts behind the batch if there is one."""
+    """Returns the dimensions for Triton, without the batch axis if there is one."""
     return list(value.shape or (1,)) if batched else [value.rows or -1, *value.shape]
 
 
 def _quote(name: str) -> str:
-    """Gives a string of protobuf's text format, whose escapes are a superset of JSON's."""
+    """Quotes a string for the protobuf text format, whose escapes are a superset of those of JSON."""
     return json.dumps(name, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What the command line in `kranking.export` needs of serving's internals and users do not."""
+"""Internals of `kranking.serving` for use by the command line in `kranking.export`."""
 
 from kranking.serving._commands import add_commands as add_commands
 

@@ -64,7 +64,7 @@ def malformed(rows: dict[str, np.ndarray]) -> dict[str, tuple[dict, dict, str]]:
         "dtype": ({**few, ids: few[ids].astype("int64")}, {}, ids),
         "width": ({**few, wide: few[wide][:, :-1]}, {}, wide),
         "rows": ({**few, ids: few[ids][:2]}, {}, "batch size"),
-        "not finite": ({**few, wide: nan}, {}, f"`{wide}` should be finite"),
+        "not finite": ({**few, wide: nan}, {}, f"`{wide}` must be finite"),
         "too many": (
             {n: np.resize(c, (1025, *c.shape[1:])) for n, c in few.items()},
             {},

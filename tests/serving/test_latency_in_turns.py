@@ -36,7 +36,7 @@ def test_figures():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"calls": {}}, "`calls` should hold at least one"),
+        ({"calls": {}}, "`calls` must contain at least one"),
         ({"calls": {"a": int}, "rounds": 0}, "`rounds` must be a positive"),
         ({"calls": {"a": int}, "warmup": -1}, "`warmup` must be an integer of at least 0"),
     ],

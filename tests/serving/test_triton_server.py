@@ -154,7 +154,7 @@ WRONG = {
     "missing": (lambda r: {k: r[k] for k in r if k != "a/b"}, "expected 11 inputs but got 10"),
     "width": (lambda r: {**r, "x.y": r["x.y"][:, :5]}, r"'x.y'.*\[-1,6\]"),
     "rows": (lambda r: {**r, "dense": r["dense"][:1]}, "batch size"),
-    "nan": (lambda r: {**r, "x.y": r["x.y"] * np.nan}, "Input `x.y` should be finite. Received:"),
+    "nan": (lambda r: {**r, "x.y": r["x.y"] * np.nan}, "Input `x.y` must be finite. Received:"),
     "none": (lambda r: {k: v[:0] for k, v in r.items()}, "Expected .* got"),
     "many": (lambda r: {k: np.repeat(v, 1000, 0) for k, v in r.items()}, "<= 1024"),
 }

@@ -10,7 +10,9 @@ def test_names_that_servers_take(name):
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "a b", "-a", "é", "a\n", None])
 def test_other_names_are_refused(name):
-    with pytest.raises(ValueError, match=r"`name` should be letters, digits.*Received: name="):
+    with pytest.raises(
+        ValueError, match=r"`name` must consist of letters, digits.*Received: name="
+    ):
         check_name(name)
 
 
@@ -31,6 +33,6 @@ def test_a_version_is_a_number(tmp_path, version):
 def test_a_version_is_never_changed(tmp_path):
     (tmp_path / "2").mkdir()
     with pytest.raises(
-        ValueError, match=r"`version` should be new.*version=2.*; 3 is the next one"
+        ValueError, match=r"`version` must be new.*version=2.*The next version is 3"
     ):
         next_version(tmp_path, 2)

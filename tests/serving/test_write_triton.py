@@ -66,7 +66,7 @@ def test_a_signature_on_columns(awkward, tmp_path):
         match=r"^`name` must be a signature that the bundle has as ONNX, \['serve', 'serve_ids'\]. Rec",
     ):
         write_triton(awkward.folder, tmp_path, name="ranking", signature="rank")
-    with pytest.raises(ValueError, match="should declare this bundle's inputs"):
+    with pytest.raises(ValueError, match="must declare the inputs and outputs of this bundle"):
         write_triton(awkward.folder, tmp_path, name="scorer")
     assert [path.name for path in tmp_path.iterdir()] == ["scorer"]
 
@@ -98,7 +98,7 @@ def test_a_model_with_another_signature_is_refused(awkward, tmp_path):
     write_triton(awkward.folder, tmp_path, name="ranker")
     config = tmp_path / "ranker" / "config.pbtxt"
     config.write_text(config.read_text("utf-8").replace('"dense"', '"sparse"'), "utf-8")
-    with pytest.raises(ValueError, match="should declare this bundle's inputs"):
+    with pytest.raises(ValueError, match="must declare the inputs and outputs of this bundle"):
         write_triton(awkward.folder, tmp_path, name="ranker")
     assert not (tmp_path / "ranker" / "2").exists()
 
@@ -118,7 +118,7 @@ def test_a_damaged_bundle_leaves_nothing(awkward, tmp_path):
 
 
 def test_arguments_are_checked(awkward, tmp_path):
-    with pytest.raises(ValueError, match="`name` should be"):
+    with pytest.raises(ValueError, match="`name` must consist of"):
         write_triton(awkward.folder, tmp_path, name="a/b")
     with pytest.raises(ValueError, match="`backend` must be one of"):
         write_triton(awkward.folder, tmp_path, name="a", backend="tensorflow")
@@ -145,5 +145,5 @@ def test_the_servers_model_refuses_what_is_not_finite():
 
     refusal = TritonPythonModel()._refusal
     rows = {"id": np.zeros(2, "int32"), "age": np.array([0.0, np.inf], "float32")}
-    assert refusal(rows, Triton) == "Input `age` should be finite. Received: inf in row 1"
+    assert refusal(rows, Triton) == "Input `age` must be finite. Received: inf in row 1"
     assert refusal({"id": rows["id"]}, Triton) is None

@@ -1,1 +1,1 @@
-"""Rewriting ONNX graphs: fusion, small weights, and the cut at embedding tables."""
+"""Rewriting of ONNX graphs: fusion, low-precision weights, and splitting at embedding tables."""

@@ -1,4 +1,4 @@
-"""An ONNX graph with its weights in 16 or 8 bits; all that is no product stays float32."""
+"""Conversion of the weights of an ONNX graph to 16 or 8 bits; only large products use integers."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,41 +9,43 @@ from kranking.export.rewrites._nodes import axis_of, read_by
 
 WEIGHTS = ("float16", "int8")
 
-_SMALLEST = 1024  # elements: a smaller constant costs more in operators than it saves in bytes
-# Of a product in int8: rounding rows and scaling sums takes ten operators, more than a smaller one saves.
+_SMALLEST = (
+    1024  # elements: for smaller constants, additional operators cost more than the bytes saved
+)
+# Smallest int8 product: quantizing rows and scaling sums takes ten operators, too many for smaller ones.
 _LEAST_KERNEL, _NARROWEST = 65_536, 64
-# Bytes of a table in float32. A smaller one is widened when a graph is loaded: looking up small rows takes
-# one operator more in float16, and three in int8.
+# Bytes of a table in float32. Smaller ones are converted when a graph is loaded: a lookup takes one more
+# operator in float16, and three more in int8.
 _SMALLEST_TABLE = 2**20
-_SHORTEST = 8  # width of a table in int8: a row's scale takes 4 bytes
+_SHORTEST = 8  # width of a table in int8: the scale of a row takes 4 bytes
 _LEVELS = 127
-# Processors without VNNI add pairs of products in 16 bits: 2 · 255 · 127 would overflow, and answers would
+# Processors without VNNI add pairs of products in 16 bits: 2 · 255 · 127 would overflow, and results would
 # depend on the processor.
 _KERNEL_LEVELS = 63
 
 
 def with_small_weights(model: Any, weights: str) -> Any:
-    """Gives a copy of an ONNX model whose large constants take 2 bytes, or 1, instead of 4.
+    """Returns a copy of an ONNX model whose large constants take 2 bytes or 1 byte per element.
 
-    `"float16"` changes how weights are kept: they are widened before they are used. `"int8"` computes
-    `x W` as `(x̂ Ŵ) · sₓ · s_w`: `Ŵ` are integers with a scale for each column, `x̂ = round(x / sₓ)` with a
-    scale for each row, `sₓ = max |x| / 127`. A scale for a whole batch, as ONNX's DynamicQuantizeLinear
-    takes it, would let a row's answer depend on the rows beside it. Tables of a MiB and more are kept as
-    integers with a scale for each row; what is neither is kept as float16. A row with a number that is not
-    finite gives NaN.
+    `"float16"` only changes the storage: weights are converted to float32 before they are used. `"int8"`
+    computes `x W` as `(x̂ Ŵ) · sₓ · s_w`, where `Ŵ` are integers with one scale `s_w` per column, and
+    `x̂ = round(x / sₓ)` with one scale per row, `sₓ = max |x| / 127`. With one scale per batch, as in
+    DynamicQuantizeLinear of ONNX, the output for a row would depend on the other rows. Tables of 1 MiB or
+    more are stored as integers with one scale per row, all other large constants as float16. For a row
+    with NaN or infinity, the output is NaN.
 
     Args:
         model: An `onnx.ModelProto` of opset 17 or 18.
         weights: `"float16"` or `"int8"`.
     """
     made = type(model)()
-    made.CopyFrom(model)  # by its bytes it could have 2 GiB at most
+    made.CopyFrom(model)  # serialization would limit it to 2 GiB
     _Writer(made, weights).write()
     return made
 
 
 class _Writer:
-    """Changes one graph in place: nodes are written anew, in order, and constants as they are asked for."""
+    """Rewrites a graph in place: nodes in order, and constants when they are needed."""
 
     def __init__(self, model: Any, weights: str):
         from onnx import numpy_helper
@@ -62,6 +64,7 @@ class _Writer:
         self.made: dict[str, Any] = {}
 
     def write(self) -> None:
+        """Replaces the nodes and constants of the graph."""
         for node in list(self.graph.node):
             self.nodes += self._instead_of(node)
         used = {name for node in self.nodes for name in read_by(node)}
@@ -90,7 +93,7 @@ class _Writer:
         return self.in_bytes and kernel.ndim == 2 and large and bool(np.isfinite(kernel).all())
 
     def _gather(self, node: Any, table: np.ndarray) -> Iterator[Any]:
-        """Looks rows up while they are small, and widens those alone."""
+        """Looks up low-precision rows and converts only these to float32."""
         name, rows, output = node.input[0], node.input[1], node.output[0]
         if table.nbytes < _SMALLEST_TABLE:
             yield node
@@ -119,7 +122,7 @@ class _Writer:
         scales = self._constant(f"{name}/scale of columns", scale[0])
         one = self._constant("one", np.float32(1))
         most = self._constant("levels", np.float32(_LEVELS))
-        least = self._constant("least", np.float32(1e-30))  # a row of zeros stays one
+        least = self._constant("least", np.float32(1e-30))  # avoids 0 / 0 for a row of zeros
         middle = self._constant("middle", np.uint8(128))
         last = self._constant("last axis", np.array([-1]))
         made: list[Any] = []
@@ -133,7 +136,7 @@ class _Writer:
             largest = step("ReduceMax", size, axes=[-1], keepdims=1)
         else:
             largest = step("ReduceMax", size, last, keepdims=1)
-        # A maximum can pass over NaN, and integers know neither that nor infinity: a sum less itself does.
+        # Max may ignore NaN, and integers have no NaN or infinity; a sum minus itself is NaN for both.
         total = step("ReduceSum", size, last, keepdims=1)
         positive = step("Add", step("Max", largest, least), step("Sub", total, total))
         rate = step("Div", most, positive)
@@ -144,7 +147,7 @@ class _Writer:
         yield _node("Div", [scaled, rate], output)
 
     def _widen(self, name: str) -> Iterator[Any]:
-        """Keeps a constant as float16; a runtime widens it once, when it loads the graph."""
+        """Stores a constant as float16; a runtime converts it once, when it loads the graph."""
         if _fits_half(self.large[name]):
             yield _node("Cast", [self._half(name)], name, to=1)
 

@@ -1,4 +1,4 @@
-"""An ONNX graph cut at its embedding tables: which rows it wants, and what it does with them."""
+"""Splitting of an ONNX graph at its embedding tables, into row indices and the rest."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from kranking.export.rewrites.fusion import narrow
 
 @dataclass(frozen=True)
 class Lookup:
-    """One reading of a table.
+    """A lookup in a table.
 
     Args:
         table: Name of the constant.
-        indices: Name of the value that says which rows.
-        rows: Name of the value that holds them.
+        indices: Name of the value with the row indices.
+        rows: Name of the value with the rows.
     """
 
     table: str
@@ -25,13 +25,14 @@ class Lookup:
 
 
 def lookups(graph: Any, least: int) -> list[Lookup]:
-    """Finds the tables of `least` bytes and more that a graph reads by rows.
+    """Finds the lookups in tables of at least `least` bytes.
 
-    A lookup whose rows hang on what another one found stays inside: it would take another way to and fro.
+    A lookup whose indices depend on the rows of another lookup stays in the graph, because it would need
+    another round trip.
     """
     tables = {c.name for c in graph.initializer if _bytes(c) >= least}
     outputs = {value.name for value in graph.output}
-    behind: set[str] = set()  # values that hang on rows
+    behind: set[str] = set()  # values that depend on rows
     found: list[Lookup] = []
     for node in graph.node:
         by_rows = node.op_type == "Gather" and node.input[0] in tables and axis_of(node) == 0
@@ -44,11 +45,11 @@ def lookups(graph: Any, least: int) -> list[Lookup]:
 
 
 def indices_of(model: Any, named: Mapping[str, str]) -> Any:
-    """Gives the part of a model that computes which rows are needed, as int64.
+    """Returns the part of a model that computes row indices, as int64.
 
     Args:
-        model: The whole.
-        named: By the name of an output, the value of the model that says which rows.
+        model: The complete ONNX model.
+        named: Values of the model with row indices, by the name of the output to create.
     """
     from onnx import TensorProto, helper, shape_inference
 
@@ -61,12 +62,13 @@ def indices_of(model: Any, named: Mapping[str, str]) -> Any:
 
 
 def rest_of(model: Any, indices: Any, given: Mapping[str, Any]) -> Any:
-    """Gives the part of a model behind its tables.
+    """Returns the part of a model after the lookups.
 
     Args:
-        model: The whole.
-        indices: The part that computes which rows are needed: an input that neither reads stays here.
-        given: By value of the model that holds rows, the input that it becomes.
+        model: The complete ONNX model.
+        indices: The part that computes row indices. An input that neither part reads remains an input
+            of the part after the lookups.
+        given: The new inputs, by the values of the model with rows that they replace.
     """
     part = _part(model, [value.name for value in model.graph.output], given)
     part.graph.output.extend(model.graph.output)
@@ -77,7 +79,7 @@ def rest_of(model: Any, indices: Any, given: Mapping[str, Any]) -> Any:
 
 
 def _part(model: Any, values: Iterable[str], given: Mapping[str, Any]) -> Any:
-    """Gives what a model needs for some values, when others are inputs; the outputs are not named yet."""
+    """Returns the part of a model that computes `values` if `given` are inputs, yet without outputs."""
     from onnx import helper
 
     names = set(values)

@@ -1,4 +1,4 @@
-"""Writing what a graph does by many operators with fewer, so that the answers stay what they are."""
+"""Operator fusion: rewrites ONNX graphs to fewer operators without changing their outputs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,17 +34,18 @@ _RULES = (
 
 
 def fuse(model: Any, outside: Mapping[str, Any] | None = None) -> dict[str, int]:
-    """Applies every rule, in order and each as long as it finds something, to an ONNX model in place.
+    """Applies all rules to an ONNX model in place, in order and each until it finds no more matches.
 
-    Runtimes fuse too, but know neither what a table holds nor that only rows vary in number; starting an
-    operator takes them one to two microseconds, and a ranking model has some two hundred.
+    Runtimes fuse operators too, but do not use the contents of tables, nor that only the number of rows is
+    dynamic. Starting an operator takes them one to two microseconds, and a ranking model has about two
+    hundred operators.
 
     Args:
-        model: An ONNX model of operator set 17 or 18 as tf2onnx writes it.
-        outside: By name, the Keras variables behind constants whose content lies in another file.
+        model: An ONNX model of operator set 17 or 18, as written by tf2onnx.
+        outside: Keras variables by the name of the external constants that store their values.
 
     Returns:
-        How many places each rule changed.
+        The number of changes per rule.
     """
     changed = {}
     graph = Graph(model, outside or {})
@@ -53,12 +54,12 @@ def fuse(model: Any, outside: Mapping[str, Any] | None = None) -> dict[str, int]
         while changes := rule(graph):
             changed[rule.__name__] += len(changes)
             rewrite(model.graph, changes)
-            graph = Graph(model, outside or {})  # shapes are inferred anew: the costly part
+            graph = Graph(model, outside or {})  # infers shapes again, which takes most of the time
     return changed
 
 
 def narrow(model: Any) -> None:
-    """Lets a part of a model compute and ask for what its outputs need, in place."""
+    """Removes columns and inputs that the outputs of a partial model do not need, in place."""
     while changes := narrow_columns(Graph(model, {})):
         rewrite(model.graph, changes)
     read = {name for node in model.graph.node for name in read_by(node)}

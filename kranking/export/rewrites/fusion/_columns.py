@@ -1,4 +1,4 @@
-"""Joined columns of which a graph needs a part."""
+"""Fusion rule for concatenated columns of which a graph only needs a part."""
 
 from typing import Any
 
@@ -12,13 +12,14 @@ _BY_ELEMENT = ("Add", "And", "Cast", "GreaterOrEqual", "LessOrEqual", "Where")
 
 
 def narrow_columns(graph: Graph) -> Changes:
-    """Joins only columns that are read, before what is computed of each: `f(concat(x, y))[:, :a] = f(x)`.
+    """Concatenates only columns that are read: `f(concat(x, y))[:, :a] = f(x)` for elementwise `f`.
 
-    A whole model checks all ids at once. Half of one would ask for inputs that it does nothing with.
+    A complete model checks all ids in one operation. Without this rule, a part of it would have inputs
+    that it does not need.
     """
     for last in graph.nodes:
         if last.op_type in _BY_ELEMENT and (changes := _narrow_one(graph, last.output[0])):
-            return changes  # one at a time: what is behind it has changed
+            return changes  # one at a time, as following nodes have changed
     return {}
 
 
@@ -37,7 +38,7 @@ def _narrow_one(graph: Graph, name: str) -> Changes:
     if all(needed) or not parts:
         return {}
     kept = [x for x, read in zip(joined.input, needed) if read]
-    # By the place of a column before, its place among those that are kept.
+    # New index of a column, by its old index.
     flags = np.repeat(needed, widths)
     places = np.cumsum(flags) - 1
     narrow = _Copy(graph, joined, kept, flags, f"{name}/narrow")
@@ -56,7 +57,7 @@ def _narrow_one(graph: Graph, name: str) -> Changes:
 
 
 def _joined(graph: Graph, name: str) -> Any:
-    """Gives the node that joins the columns of which alone, and of constants, a value is computed."""
+    """Returns the only Concat that a value is computed from, elementwise with constants, or None."""
     if graph.rank(name) != 2:
         return None
     found, asked, seen = set(), [name], set()
@@ -76,7 +77,7 @@ def _joined(graph: Graph, name: str) -> Any:
 
 
 def _parts_read(graph: Graph, name: str) -> list[tuple[str, Part]] | None:
-    """Gives what is read of a value by columns, or None if somebody reads more than known columns."""
+    """Returns the column ranges that readers of a value take, or None if any reader takes others."""
     readers = graph.readers.get(name, [])
     if not readers or graph.reads[name] != len(readers):
         return None
@@ -101,7 +102,7 @@ def _parts_read(graph: Graph, name: str) -> list[tuple[str, Part]] | None:
 
 
 class _Copy:
-    """Writes nodes anew for the columns that are kept."""
+    """Copies nodes for the columns that are needed."""
 
     def __init__(self, graph: Graph, joined: Any, kept: list[str], flags: np.ndarray, prefix: str):
         self.graph, self.joined, self.kept = graph, joined, kept
@@ -109,7 +110,7 @@ class _Copy:
         self.nodes: list[Any] = []
 
     def of(self, name: str) -> str:
-        """Gives the name of what is kept of a value, or the value itself if all columns share it."""
+        """Returns the name of the copy of a value, or the name itself if all columns share the value."""
         output = f"{self.prefix}/{name}"
         if name in self.graph.constants:
             value = self.graph.constants[name]

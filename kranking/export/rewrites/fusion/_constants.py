@@ -7,11 +7,11 @@ import numpy as np
 
 
 class Constants(Mapping[str, np.ndarray]):
-    """The constants of a graph by name, each read when it is asked for, for tables are large.
+    """The constants of a graph by name; each is converted on first access, because tables are large.
 
     Args:
-        initializers: Those of the graph; what lies in another file is left out.
-        read: Constants of which some were read already.
+        initializers: Initializers of the graph; those with external data are excluded.
+        read: Constants of an earlier graph, to reuse converted ones.
     """
 
     def __init__(self, initializers: Any, read: "Constants | None" = None):

@@ -1,4 +1,4 @@
-"""Dense layers on lists: what works row by row before rows are put back into lists."""
+"""Fusion rules for dense layers on lists, which move the reshape after rowwise operators."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ _BY_ELEMENT = ("Relu", "Sigmoid", "Tanh")
 
 
 def fix_shapes(graph: Graph) -> Changes:
-    """Writes a shape as a constant where only the number of rows varies, instead of computing it."""
+    """Replaces a computed shape by a constant if only the number of rows is dynamic."""
     changes = {}
     for last in graph.nodes:
         if last.op_type != "Reshape" or last.input[1] in graph.constants:
@@ -23,7 +23,7 @@ def fix_shapes(graph: Graph) -> Changes:
 
 
 def apply_to_rows(graph: Graph) -> Changes:
-    """Adds a bias and activates before the rows of a product become lists.
+    """Adds the bias and applies the activation before the rows of a product are reshaped to lists.
 
     `relu(reshape(x W) + b) = reshape(relu(x W + b))`. Runtimes have one operator for the right side.
     """
@@ -46,11 +46,11 @@ def apply_to_rows(graph: Graph) -> Changes:
 
 
 def join_reshapes(graph: Graph) -> Changes:
-    """Writes two changes of a shape as the last of them, and one that changes nothing not at all."""
+    """Replaces two consecutive reshapes by the second one, and removes those without effect."""
     changes = {}
     for last in graph.nodes:
         shape = graph.constants.get(last.input[1]) if last.op_type == "Reshape" else None
-        if shape is None or not shape.size or 0 in shape:  # 0 keeps a size of what is reshaped
+        if shape is None or not shape.size or 0 in shape:  # 0 copies a size of the input
             continue
         output, x = last.output[0], last.input[0]
         first = graph.maker(x, "Reshape")
@@ -63,7 +63,7 @@ def join_reshapes(graph: Graph) -> Changes:
 
 
 def _is_dense(graph: Graph, lists: Any, bias: list[str]) -> bool:
-    """Says whether rows of a product become lists, their last axis kept, and a bias is one of that axis."""
+    """Whether rows of a product are reshaped without the last axis, and the bias is along that axis."""
     rows = lists.input[0]
     width = graph.shapes.get(rows, (None,))[-1:]
     shape = graph.constants.get(lists.input[1])

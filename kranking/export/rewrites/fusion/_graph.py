@@ -1,4 +1,4 @@
-"""An ONNX graph as rules of fusion read and change it."""
+"""View of an ONNX graph for fusion rules."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,12 +11,12 @@ import numpy as np
 from kranking.export.rewrites._nodes import axis_of, read_by
 from kranking.export.rewrites.fusion._constants import Constants
 
-_SMALL = 64  # elements of a constant that may say a shape
-_ENDLESS = 10**9  # an end beyond it means "to the last": no axis is so long
+_SMALL = 64  # elements of a constant that may be a shape
+_ENDLESS = 10**9  # a larger end means the end of the axis, as no axis is that long
 
 
 class Part(NamedTuple):
-    """What a slice takes of one axis; an axis of -1 says that it takes everything."""
+    """The range of a slice along one axis; an axis of -1 means the complete tensor."""
 
     axis: int
     start: int
@@ -24,11 +24,11 @@ class Part(NamedTuple):
 
 
 class Graph:
-    """A graph with its constants, its shapes, and who makes and who reads each value.
+    """A graph with its constants and shapes, and with the producer and the readers of each value.
 
     Args:
-        model: An ONNX model. A rule adds constants to its graph, and leaves nodes to `rewrite`.
-        outside: By name, the Keras variables behind constants whose content lies in another file.
+        model: An ONNX model. Rules may add constants to its graph; nodes are changed by `rewrite` only.
+        outside: Keras variables by the name of the external constants that store their values.
     """
 
     def __init__(self, model: Any, outside: Mapping[str, Any]):
@@ -43,16 +43,16 @@ class Graph:
         self._taken = {value.name for value in graph.input} | set(self.made_by)
 
     def inner(self, name: str, kind: str, reads: int = 1) -> Any:
-        """Gives the node of that kind that makes a value which is read so often and no more, or None."""
+        """Returns the node of type `kind` that computes a value with exactly `reads` readers, or None."""
         return self.maker(name, kind) if self.reads[name] == reads else None
 
     def maker(self, name: str, kind: str) -> Any:
-        """Gives the node of that kind that makes a value, whoever else reads it, or None."""
+        """Returns the node of type `kind` that computes a value, whatever its readers, or None."""
         node = self.made_by.get(name)
         return node if node is not None and node.op_type == kind else None
 
     def either(self, names: Any, kind: str, reads: int = 1) -> tuple[Any, str]:
-        """Gives the node of that kind behind one of two values, and the other value."""
+        """Returns the node of type `kind` that computes one of two values, and the other value."""
         for name, other in (names, reversed(names)):
             node = self.inner(name, kind, reads)
             if node is not None:
@@ -61,7 +61,7 @@ class Graph:
 
     @cached_property
     def readers(self) -> dict[str, list[Any]]:
-        """The nodes that read a value, by its name."""
+        """Nodes that read a value, by its name."""
         found: dict[str, list[Any]] = {}
         for node in self.nodes:
             for name in dict.fromkeys(node.input):
@@ -70,21 +70,21 @@ class Graph:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """Shapes by name of a value, with None for a size that varies; absent where nothing is known."""
+        """Shapes by name of a value, None for a dynamic size; values of unknown shape are absent."""
         return _shapes(self._model)
 
     def rank(self, name: str) -> int | None:
-        """Gives how many axes a value has, where that is known."""
+        """Returns the number of axes of a value, None if unknown."""
         shape = self.shapes.get(name)
         return None if shape is None else len(shape)
 
     def number(self, name: str) -> float | None:
-        """Gives a constant of one element."""
+        """Returns the value of a constant with one element, otherwise None."""
         value = self.constants.get(name)
         return None if value is None or value.size != 1 else float(value.ravel()[0])
 
     def axes(self, node: Any) -> list[int] | None:
-        """Gives the constant axes of a node, by attribute or as its second input."""
+        """Returns the constant axes of a node, from its attribute or second input."""
         for attribute in node.attribute:
             if attribute.name == "axes":
                 return list(attribute.ints)
@@ -92,7 +92,7 @@ class Graph:
         return None if given is None else given.ravel().tolist()
 
     def reduces(self, node: Any, axis: int, keepdims: bool) -> bool:
-        """Says whether a reduction goes over that one axis; -1 is the last."""
+        """Whether a reduction is over this axis only; -1 is the last."""
         kept = next((a.i for a in node.attribute if a.name == "keepdims"), 1)
         same = [[axis]]
         rank = self.rank(node.input[0]) if axis < 0 else None
@@ -101,7 +101,7 @@ class Graph:
         return self.axes(node) in same and bool(kept) == keepdims
 
     def part(self, node: Any) -> Part | None:
-        """Gives what a slice in steps of one takes of one axis, if its bounds are constant."""
+        """Returns the range of a slice along one axis if its bounds are constant and its step is 1."""
         if node is None or node.op_type != "Slice":
             return None
         bounds = [self.constants.get(name) for name in node.input[1:]]
@@ -122,24 +122,24 @@ class Graph:
         return parts[0] if parts else Part(-1, 0, _ENDLESS)
 
     def looks_up(self, node: Any) -> bool:
-        """Says whether a node reads rows of a constant table."""
+        """Whether a node looks up rows of a constant table."""
         if node is None or node.op_type != "Gather" or axis_of(node) != 0:
             return False
         return node.input[0] in self.constants or node.input[0] in self._outside
 
     def bytes(self, table: str) -> int:
-        """Gives the size of a constant of float32."""
+        """Returns the size of a float32 constant in bytes."""
         return 4 * prod(size or 0 for size in self.shapes.get(table, ()))
 
     def is_finite(self, name: str) -> bool:
-        """Says whether a value is a constant in float32 without NaN or infinity."""
+        """Whether a value is a float32 constant without NaN or infinity."""
         value = self.constants.get(name)
         if value is None and name in self._outside:
             value = np.asarray(self._outside[name].value)
         return value is not None and value.dtype == np.float32 and bool(np.isfinite(value).all())
 
     def constant(self, name: str, value: Any) -> str:
-        """Adds a constant, unless the same is there; gives its name, marked if something else has it."""
+        """Adds a constant unless an equal one exists; returns its name, changed if it is already in use."""
         from onnx import numpy_helper
 
         value = np.asarray(value, order="C")
@@ -151,29 +151,29 @@ class Graph:
         return name
 
     def integers(self, *values: int) -> str:
-        """Gives the name of a constant of one axis that holds these numbers."""
+        """Returns the name of a one-dimensional int64 constant with these values."""
         return self.constant(f"fused/{list(values)}", np.array(values, "int64"))
 
     def take(self, x: str, place: int, axis: int, output: str) -> Any:
-        """Makes the node that takes one place of an axis, and the axis away."""
+        """Creates the node that takes one index of an axis and removes the axis."""
         index = self.constant(f"fused/{place}", np.int64(place))
         return node("Gather", [x, index], output, axis=axis)
 
     def cut(self, x: str, part: Part, output: str) -> Any:
-        """Makes the node that takes a part of an axis."""
+        """Creates the node that takes a range of an axis."""
         bounds = [self.integers(n) for n in (part.start, part.end, part.axis)]
         return node("Slice", [x, *bounds], output)
 
 
 def node(kind: str, inputs: Iterable[str], output: str, **attributes: Any) -> Any:
-    """Makes a node that bears the name of its output."""
+    """Creates a node named after its output."""
     from onnx import helper
 
     return helper.make_node(kind, list(inputs), [output], name=output, **attributes)
 
 
 def _same(one: np.ndarray | None, other: np.ndarray) -> bool:
-    """Says whether a constant is that one, or absent."""
+    """Whether a constant is absent, or equal to another in dtype, shape and bytes."""
     if one is None:
         return True
     alike = one.dtype == other.dtype and one.shape == other.shape
@@ -181,7 +181,7 @@ def _same(one: np.ndarray | None, other: np.ndarray) -> bool:
 
 
 def _shapes(model: Any) -> dict[str, tuple[int | None, ...]]:
-    """Infers the shapes of all values; of a weight its shape is enough, and its content stays out."""
+    """Infers the shapes of all values; only the shapes of weights are passed, not their contents."""
     from onnx import helper, shape_inference
 
     graph = model.graph

@@ -1,4 +1,4 @@
-"""Layer normalisation as the one operator that runtimes have for it."""
+"""Fusion rule for layer normalization."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from kranking.export.rewrites.fusion._rewrite import Changes
 
 
 def fuse_layer_norms(graph: Graph) -> Changes:
-    """Writes a layer normalisation of Keras, thirteen operators in ONNX, as `LayerNormalization`.
+    """Replaces a layer normalization of Keras, thirteen ONNX operators, by `LayerNormalization`.
 
-    Keras writes `x·s + (β − μ·s)` with `s = γ / sqrt(mean((x − μ)²) + ε)`. What looks otherwise stays as it
-    is, as in operator set 17, where tf2onnx writes means in another way.
+    Keras computes `x·s + (β − μ·s)` with `s = γ / sqrt(mean((x − μ)²) + ε)`. Other forms are not changed,
+    such as that of operator set 17, for which tf2onnx converts means differently.
     """
     return {
         last.output[0]: found
@@ -20,7 +20,7 @@ def fuse_layer_norms(graph: Graph) -> Changes:
 
 
 def _layer_norm(graph: Graph, last: Any) -> list[Any] | None:
-    """Gives the operator for a layer normalisation that ends here."""
+    """Returns the operator for a layer normalization with this last node, or None."""
     for first, second in (tuple(last.input), tuple(reversed(last.input))):
         scaled, shift = graph.inner(first, "Mul"), graph.inner(second, "Add")
         if scaled is None or shift is None:
@@ -33,7 +33,7 @@ def _layer_norm(graph: Graph, last: Any) -> list[Any] | None:
 
 
 def _parts(graph: Graph, x: str, scale: str, shift: Any) -> tuple[Any, Any, float] | None:
-    """Gives γ, β and ε."""
+    """Returns γ, β and ε, or None if the nodes are no layer normalization."""
     product = graph.inner(scale, "Mul", reads=2)  # by x and by the mean
     moved, beta = graph.either(shift.input, "Mul")
     if product is None or moved is None:

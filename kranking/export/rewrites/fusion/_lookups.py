@@ -1,4 +1,4 @@
-"""Lookups: of rows that were scaled at export, and of no more rows than are used."""
+"""Fusion rules for lookups: rows normalized at export, and only rows that are used."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ import numpy as np
 from kranking.export.rewrites.fusion._graph import Graph, node
 from kranking.export.rewrites.fusion._rewrite import Changes
 
-_LARGEST = 2**20  # bytes of a table that may be kept a second time
+_LARGEST = 2**20  # bytes of a table that may be stored twice
 
 
 def look_up_unit_rows(graph: Graph) -> Changes:
-    """Looks up rows of unit length instead of scaling each row that was looked up.
+    """Looks up normalized rows instead of normalizing each row after the lookup.
 
-    `l2_normalize(T[i]) = U[i]` where `U` are the rows of `T` scaled. `T` stays as well if others read it.
-    Vectors that were not looked up are scaled by one operator less: the floor that keeps the gradient of a
-    root finite does nothing here.
+    `l2_normalize(T[i]) = U[i]`, where `U` contains the normalized rows of `T`. `T` is kept if it has other
+    readers. For vectors that are not looked up, one operator is removed: the lower bound that keeps the
+    gradient of the square root finite has no effect in inference.
     """
     changes = {}
     for last in graph.nodes:
@@ -37,10 +37,10 @@ def look_up_unit_rows(graph: Graph) -> Changes:
 
 
 def slice_before_lookup(graph: Graph) -> Changes:
-    """Slices the places of a list before they are looked up: `T[i][:, a:b] = T[i[:, a:b]]`.
+    """Slices the positions of a list before the lookup: `T[i][:, a:b] = T[i[:, a:b]]`.
 
-    What lies beside a list in one lookup is then looked up by itself. Large tables stay with one lookup:
-    where they are split off, each is a way to and fro.
+    Ids that were looked up together with a list then have their own lookup. Large tables keep a single
+    lookup, because each one is a round trip if the table is split off.
     """
     changes = {}
     for lookup in graph.nodes:
@@ -64,7 +64,7 @@ def slice_before_lookup(graph: Graph) -> Changes:
 
 
 def _column(graph: Graph, slice_: Any) -> Any:
-    """Gives the node that takes the axis away from a slice of one column, if that alone reads it."""
+    """Returns the Squeeze of a slice of one column if it is the only reader, otherwise None."""
     readers = graph.readers.get(slice_.output[0], [])
     alone = len(readers) == 1 and graph.reads[slice_.output[0]] == 1
     squeeze = alone and readers[0].op_type == "Squeeze" and graph.axes(readers[0]) == [1]
@@ -72,8 +72,8 @@ def _column(graph: Graph, slice_: Any) -> Any:
 
 
 def _lookup(graph: Graph, x: str) -> tuple[Any, int] | None:
-    """Gives the lookup of many places of which `x` is one, and which, if only scaling reads `x`."""
-    column = graph.inner(x, "Squeeze", reads=3)  # by both factors of the square and by the division
+    """Returns the lookup that `x` is a position of, and the position, if only normalization reads `x`."""
+    column = graph.inner(x, "Squeeze", reads=3)  # both factors of the square, and the division
     if column is None or graph.axes(column) != [1]:
         return None
     taken = graph.inner(column.input[0], "Slice")
@@ -83,7 +83,7 @@ def _lookup(graph: Graph, x: str) -> tuple[Any, int] | None:
 
 
 def _of_matrix(graph: Graph, lookup: Any) -> bool:
-    """Says whether a node looks rows up by a matrix of ids."""
+    """Whether a node looks up rows by a matrix of ids."""
     ranks = (graph.rank(name) for name in lookup.input[:2]) if graph.looks_up(lookup) else ()
     return tuple(ranks) == (2, 2)
 
@@ -96,7 +96,7 @@ def _small_table(graph: Graph, lookup: Any) -> np.ndarray | None:
 
 
 def _squared_length(graph: Graph, last: Any) -> tuple[Any, float]:
-    """Gives, of a division by a length, the node that squares that and below what it counts as none."""
+    """Returns the squared length of a division by a length, and the bound below which it counts as 0."""
     choice = graph.inner(last.input[1], "Where") if last.op_type == "Div" else None
     if choice is None or graph.number(choice.input[1]) != np.inf:
         return None, 0.0
@@ -115,7 +115,7 @@ def _squared_length(graph: Graph, last: Any) -> tuple[Any, float]:
 
 
 def _scaling(graph: Graph, last: Any, square: Any) -> list[Any]:
-    """Gives `x / sqrt(short ? ∞ : square)`."""
+    """Returns the nodes of `x / sqrt(short ? ∞ : square)`."""
     output = last.output[0]
     choice = graph.made_by[last.input[1]]
     short, infinity, _ = choice.input
@@ -127,7 +127,7 @@ def _scaling(graph: Graph, last: Any, square: Any) -> list[Any]:
 
 
 def _unit(table: np.ndarray, least: float) -> np.ndarray:
-    with np.errstate(over="ignore", invalid="ignore"):  # as in the graph, where nobody warns
+    with np.errstate(over="ignore", invalid="ignore"):  # as in the graph, which does not warn
         square = np.sum(np.square(table), axis=-1, keepdims=True)
         length = np.where(square <= np.float32(least), np.float32(np.inf), np.sqrt(square))
         return table / length

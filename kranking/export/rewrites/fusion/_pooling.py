@@ -1,4 +1,4 @@
-"""Pooling of lists as a product of matrices."""
+"""Fusion rule for pooling of lists by matrix products."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ _FLOAT = 1  # TensorProto.FLOAT
 
 
 def pool_by_product(graph: Graph) -> Changes:
-    """Sums valid entries as `mᵀ X` instead of choosing each element and then adding.
+    """Sums valid entries as `mᵀ X` instead of selecting each element before the sum.
 
-    `Σ_j (m_j ? X_j : 0) = Σ_j m_j X_j` where `X` is finite, as known of what was looked up in a table.
-    The mask's own sum, by which a mean divides, reads the same numbers.
+    `Σ_j (m_j ? X_j : 0) = Σ_j m_j X_j` for finite `X`, such as rows of a finite table. The sum of the
+    mask, by which a mean divides, reads the same float mask.
     """
     changes: Changes = {}
-    masks: dict[str, str] = {}  # by a mask's name, the name of its numbers as (batch, 1, length)
+    masks: dict[str, str] = {}  # by mask, the name of its float version (batch, 1, length)
     for last in graph.nodes:
         mask, values = _masked_sum(graph, last)
         output = last.output[0]
@@ -45,7 +45,7 @@ def pool_by_product(graph: Graph) -> Changes:
 
 
 def _masked_sum(graph: Graph, last: Any) -> tuple[str, str]:
-    """Gives the mask, (batch, length), and the values of a sum over valid entries that ends here."""
+    """Returns the mask (batch, length) and the values of a sum over valid entries with this last node."""
     if last.op_type != "ReduceSum" or not graph.reduces(last, 1, keepdims=False):
         return "", ""
     choice = graph.inner(last.input[0], "Where")
@@ -58,7 +58,7 @@ def _masked_sum(graph: Graph, last: Any) -> tuple[str, str]:
 
 
 def _count(graph: Graph, last: Any) -> str:
-    """Gives the mask whose valid entries a sum counts."""
+    """Returns the mask whose valid entries a sum counts."""
     if last.op_type != "ReduceSum" or not graph.reduces(last, 1, keepdims=False):
         return ""
     cast = graph.maker(last.input[0], "Cast")
@@ -66,7 +66,7 @@ def _count(graph: Graph, last: Any) -> str:
 
 
 def _per_row(graph: Graph, name: str) -> str:
-    """Gives the mask (batch, length) behind one of (batch, length, 1)."""
+    """Returns the mask (batch, length) that a mask (batch, length, 1) was expanded from."""
     wide = graph.maker(name, "Unsqueeze")
     if wide is None or graph.axes(wide) not in ([2], [-1]):
         return ""
@@ -74,7 +74,7 @@ def _per_row(graph: Graph, name: str) -> str:
 
 
 def _is_finite(graph: Graph, name: str) -> bool:
-    """Says whether a value was looked up in finite tables."""
+    """Whether a value consists of rows of finite tables."""
     made = graph.made_by.get(name)
     if made is None:
         return False

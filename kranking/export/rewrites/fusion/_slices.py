@@ -1,4 +1,4 @@
-"""Slices: one place by one operator, and all parts of an activation by one."""
+"""Fusion rules for slices."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _BY_ELEMENT = ("Sigmoid", "Relu", "Tanh")
 
 
 def take_places(graph: Graph) -> Changes:
-    """Takes one place of an axis by one operator, `x[:, i]`, and drops slices that take everything."""
+    """Takes one index of an axis by one operator, `x[:, i]`, and removes slices of complete tensors."""
     changes = {}
     for last in graph.nodes:
         output = last.output[0]
@@ -26,7 +26,7 @@ def take_places(graph: Graph) -> Changes:
 
 
 def join_slices(graph: Graph) -> Changes:
-    """Takes a part, or one place, of a slice from what was sliced: `x[:, a:b][:, i] = x[:, a + i]`."""
+    """Takes ranges or indices of a slice from its input: `x[:, a:b][:, i] = x[:, a + i]`."""
     changes: Changes = {}
     for last in graph.nodes:
         first = graph.maker(last.input[0], "Slice") if last.input else None
@@ -46,7 +46,7 @@ def join_slices(graph: Graph) -> Changes:
 
 
 def activate_before_slices(graph: Graph) -> Changes:
-    """Applies a function to a whole once, not to each of its slices: `σ(x[:, a:b]) = σ(x)[:, a:b]`."""
+    """Applies an activation once before slicing, not to each slice: `σ(x[:, a:b]) = σ(x)[:, a:b]`."""
     changes: Changes = {}
     for whole, slices in _slices(graph).items():
         readers = [graph.readers.get(one.output[0], []) for _, one in slices]
@@ -67,7 +67,7 @@ def activate_before_slices(graph: Graph) -> Changes:
 
 
 def split_once(graph: Graph) -> Changes:
-    """Splits a value into all of its parts by one operator instead of a slice for each."""
+    """Replaces slices that cover an axis by one Split."""
     from onnx import helper
 
     changes: Changes = {}
@@ -87,7 +87,7 @@ def split_once(graph: Graph) -> Changes:
 
 
 def _slices(graph: Graph) -> dict[str, list[tuple[Part, Any]]]:
-    """Gives, by name, the slices of a value along one axis, and what each takes."""
+    """Returns the slices of each value along one axis with their ranges, by name of the value."""
     found: dict[str, list[tuple[Part, Any]]] = {}
     for one in graph.nodes:
         part = graph.part(one)

@@ -68,24 +68,19 @@ def split_tables(
     """Writes a copy of a bundle with its embedding tables moved from the graphs to NumPy files.
 
     Running a signature then takes three steps: `NAME.indices.onnx` computes the row indices, the client
-    looks up the rows, and the ONNX file of the signature computes the outputs from them and from the
-    other inputs that it reads. `Bundle` does all three, with memory-mapped tables. `tables.json`
-    describes which files, inputs and tables belong together, for clients with their own store of rows.
-    Small tables and dense weights stay in the graphs, and so do tables whose indices depend on rows of
-    another table.
+    looks up the rows, and the ONNX file of the signature computes the outputs from them and its other
+    inputs. `Bundle` does all three, with memory-mapped tables. `tables.json` describes which files, inputs
+    and tables belong together, for clients with their own store of rows. Small tables, dense weights, and
+    tables whose indices depend on rows of another table stay in the graphs.
 
     The new bundle is loaded, verified and used for scoring like any other. Its Triton model has the rows
     as inputs, which `Bundle.tensors` returns. A SavedModel is not copied.
 
     Args:
         source: Folder of a bundle with the format `"onnx"`, which is not changed.
-        directory: Folder of the new bundle. It must be new, empty, or contain an earlier bundle and no
-            other files.
-        min_bytes: Size of the smallest table to split off; smaller tables stay in the graph.
+        directory: Folder of the new bundle: new, empty, or with an earlier bundle and no other files.
+        min_bytes: Smallest size of a table to split off.
         modules: Modules that register custom layers of the model.
-
-    Returns:
-        A `Split` with the tables and the sizes of the ONNX files.
 
     Raises:
         ValueError: If an argument is invalid, the source is no such bundle, or no table is large enough.

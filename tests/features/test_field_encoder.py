@@ -374,6 +374,7 @@ def test_mixed_precision_casts_what_is_looked_up_and_keeps_float32_weights():
     fields = encoder(random_inputs(FEATURES))
     assert {keras.backend.standardize_dtype(f.dtype) for f in fields.values()} == {"bfloat16"}
     assert {w.dtype for w in encoder.weights} == {"float32"}
+    assert not encoder.autocast  # Keras would cast whole tables in every step
 
 
 def with_transact():

@@ -161,12 +161,13 @@ def test_booleans_are_the_integers_0_and_1():
     [
         lambda v: v,
         lambda v: np.array(v, object),
+        lambda v: np.array([math.nan if x is None else x for x in v], object),
         lambda v: pa.array(v).dictionary_encode(),
         lambda v: pa.chunked_array([pa.array(v[:2]), pa.array(v[2:])]),
         lambda v: pa.array(v, pa.large_string()),
         lambda v: pa.array(["x", *v]).slice(1),
     ],
-    ids=["list", "object", "dictionary", "chunked", "large", "sliced"],
+    ids=["list", "object", "pandas", "dictionary", "chunked", "large", "sliced"],
 )
 def test_any_container_gives_the_same(make):
     feature = Categorical("c", vocabulary=("a", "b"))
@@ -394,13 +395,21 @@ def test_no_rows_give_empty_inputs():
 
 def test_counts_of_nulls_and_unknown_values_add_up():
     preprocessor = Preprocessor(
-        [Categorical("c", vocabulary=("a",)), Numeric("n", mean=0, std=1, nulls=0)]
+        [
+            Categorical("c", vocabulary=("a",)),
+            Numeric("n", mean=0, std=1, nulls=0),
+            Categorical("m", vocabulary=("a",), max_length=3),
+            Sequence("s", of="c", max_length=2),
+        ]
     )
+    lists = {"m": [["z", "y", "a"], None, []], "s": [["a", "z"], None, ["a"]]}
     for _ in range(2):
-        preprocessor({"c": ["a", "z", None], "n": [1.0, None, math.nan]})
+        preprocessor({"c": ["a", "z", None], "n": [1.0, None, math.nan], **lists})
     assert preprocessor.counts == {
         "c": {"rows": 6, "nulls": 2, "out_of_vocabulary": 2},
         "n": {"rows": 6, "nulls": 4, "out_of_vocabulary": 0},
+        "m": {"rows": 6, "nulls": 2, "out_of_vocabulary": 4},
+        "s": {"rows": 6, "nulls": 2, "out_of_vocabulary": 2},
     }
 
 

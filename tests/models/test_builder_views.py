@@ -16,6 +16,7 @@ from kranking.layers import (
     Tokenizer,
 )
 from kranking.models import RankingModel
+from kranking.models._views import DEFAULT_TOKEN_DIM
 
 FEATURES = [
     Categorical("c", vocabulary=("a", "b"), embedding_dim=4),
@@ -179,6 +180,15 @@ def test_tokens_take_the_width_that_all_embeddings_have():
     model, _, x = seen("tokens", [*EQUAL, NUMBER])
     assert tuple(x.shape) == (5, 3 + 4 + 4, 4)
     assert isinstance(model.stack[0].adapters["tokens"], Tokenizer)
+
+
+@pytest.mark.parametrize(("width", "dim"), [(1, DEFAULT_TOKEN_DIM), (2, 2)])
+def test_tokens_are_wider_than_one_number(width, dim):
+    """Fields of one number each would be tokens that no attention can tell apart."""
+    fields = [Categorical(name, hash_buckets=5, embedding_dim=width) for name in "ab"]
+    for features in (fields, [*fields, NUMBER]):
+        _, _, x = seen("tokens", features)
+        assert x.shape[2] == dim
 
 
 def test_embeddings_are_the_tokens_without_numbers():

@@ -104,6 +104,9 @@ def test_boxes_are_nested_or_apart_and_hold_their_texts(blocks):
     for index, box in enumerate(boxes):
         for other in boxes[:index]:
             assert inside(box, other) or apart(box, other)
+            if inside(box, other) and box != other:
+                assert other[0] + 8 <= box[0] + 1e-3, "frames leave room around their parts"
+                assert box[0] + box[2] <= other[0] + other[2] - 8 + 1e-3
     for text in root.iter(f"{SVG}text"):
         length, anchor = 6.4 * len(text.text), text.attrib.get("text-anchor", "start")
         x, y = float(text.attrib["x"]), float(text.attrib["y"])

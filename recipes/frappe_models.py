@@ -79,6 +79,13 @@ MODELS = {
         0.1,
         bars(0.9848, 0.1490, 622_180),
     ),
+    # BARS's run has one matrix for both interactions, ours two: 100 parameters more.
+    "FiBiNET": Setting(
+        "fibinet",
+        deep(0.3, bilinear_type="field_all", reduction_ratio=2),
+        0.05,
+        bars(0.9832, 0.1941, 743_480),
+    ),
     "MaskNet": Setting(
         "masknet",
         {

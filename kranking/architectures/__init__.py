@@ -8,6 +8,7 @@ from kranking.architectures._deep_light import deep_light as deep_light
 from kranking.architectures._deepfm import deepfm as deepfm
 from kranking.architectures._dhen import dhen as dhen
 from kranking.architectures._dlrm import dlrm as dlrm
+from kranking.architectures._fibinet import fibinet as fibinet
 from kranking.architectures._final_mlp import final_mlp as final_mlp
 from kranking.architectures._final_net import final_net as final_net
 from kranking.architectures._fm import fm as fm
@@ -49,6 +50,7 @@ __all__ = [
     "deepfm",
     "dhen",
     "dlrm",
+    "fibinet",
     "final_mlp",
     "final_net",
     "fm",

@@ -12,6 +12,7 @@ FRAPPE = (957, 4082, 7, 7, 2, 3, 2, 9, 80, 240)
 MLP = 100 * 400 + 400 + 2 * (400 * 400 + 400)
 NORMS = 3 * 2 * 400
 OUTPUT = 400 + 1
+FIBINET = {"bilinear_type": "field_all", "reduction_ratio": 2, "batch_norm": True}
 
 
 def categoricals(rows, dim):
@@ -51,6 +52,8 @@ def logits(model, x):
         ("fwfm", {"linear": "value"}, 53_890 + 5_389 + 45 + 1),
         ("deep_light", {}, 53_890 + 100 + 45 + MLP + OUTPUT),
         ("deep_light", {"batch_norm": True}, 53_890 + 100 + 45 + MLP + NORMS + OUTPUT),
+        # BARS's run, where one matrix of 10 by 10 serves both interactions.
+        ("fibinet", FIBINET, 743_480 + 100),
     ],
 )
 def test_size_on_frappe(name, arguments, parameters):
@@ -68,11 +71,13 @@ def test_size_on_frappe(name, arguments, parameters):
         ("deepfm", lambda t: t * 13 + (6 * 5 + 5) + t * (5 + 1)),
         ("deep_light", lambda t: t * (6 + 3) + (6 * 5 + 5) + t * (5 + 1)),
         ("wide_deep", lambda t: t * 13 + t * 100_000 + (6 * 5 + 5) + t * (5 + 1)),
+        # Gates 2 · 3 · 1, three matrices of 2 by 2 each, and 2 · 3 pairs of width 2 into the MLP.
+        ("fibinet", lambda t: t * 13 + 6 + 2 * 3 * 4 + (12 * 5 + 5) + t * (5 + 1)),
     ],
 )
 def test_size_for_several_tasks(name, own):
     """Three tables of 4, 3 and 6 rows; each task has first-order weights and pairs of its own."""
-    arguments = {"units": (5,)} if "deep" in name else {}
+    arguments = {"units": (5,)} if "deep" in name or name == "fibinet" else {}
     for count in (1, 3):
         model = build(name, num_tasks=count, **arguments)
         weights = [weight for layer in model.stack for weight in layer.trainable_weights]
@@ -127,6 +132,33 @@ def test_deep_light_is_fwfm_and_an_mlp():
     flat = keras.ops.concatenate(list(deep.encoder(x).values()), axis=-1)
     wanted = logits(plain, x)["task0"] + keras.ops.convert_to_numpy(mlp(flat))
     np.testing.assert_allclose(logits(deep, x)["task0"], wanted, rtol=1e-5, atol=1e-6)
+
+
+def interact(e, kernels, kind):
+    """FiBiNET's products of one row, pair by pair, side by side."""
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    choose = {"field_all": lambda i, k: ..., "field_each": lambda i, k: i}.get(kind, lambda i, k: k)
+    return np.concatenate([e[i] @ kernels[choose(i, k)] * e[j] for k, (i, j) in enumerate(pairs)])
+
+
+@pytest.mark.parametrize("kind", ["field_all", "field_each", "field_interaction"])
+def test_fibinet_computes_the_equations_of_the_paper(kind):
+    x = ids()
+    model = build("fibinet", bilinear_type=kind, units=(4,), reduction_ratio=2)
+    for table in model.encoder.tables:
+        table.assign(np.random.default_rng(1).standard_normal(table.shape))
+    first_order = build("lr")
+    first_order.stack[0].set_weights(model.stack[0].get_weights())
+    fields = np.stack(
+        [keras.ops.convert_to_numpy(field) for field in model.encoder(x).values()], axis=1
+    )
+    p, reduction, excitation, q, kernel, bias, output, last = model.blocks[0].get_weights()
+    wanted = logits(first_order, x)["task0"]
+    for row, e in enumerate(fields):
+        gates = np.maximum(np.maximum(e.mean(1) @ reduction, 0) @ excitation, 0)
+        joined = np.concatenate([interact(e, p, kind), interact(gates[:, None] * e, q, kind)])
+        wanted[row] += np.maximum(joined @ kernel + bias, 0) @ output + last
+    np.testing.assert_allclose(logits(model, x)["task0"], wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["fwfm", "deep_light"])

@@ -56,7 +56,7 @@ def fuxictr_model(path, name, numbers=(), task="regression", **options):
         embedding = isinstance(module, torch.nn.Embedding)
         normal = isinstance(module, torch.nn.LayerNorm | torch.nn.BatchNorm1d)
         for key, weight in module.named_parameters(recurse=False):
-            if weight.dtype == torch.bool:
+            if not weight.is_floating_point():  # masks and indices
                 continue
             drawn = torch.randn(weight.shape)
             if normal and key == "weight":

@@ -111,6 +111,31 @@ def test_deepfm(compare):
     same_logits(compare, "DeepFM", mine, theirs, more=1)
 
 
+@pytest.mark.parametrize("kind", ["field_all", "field_each", "field_interaction"])
+@pytest.mark.parametrize("gate", ["relu", "sigmoid"])
+def test_fibinet(compare, gate, kind):
+    """FuxiCTR's `field_each` has a matrix for the last field too, which no pair reads."""
+    options = {"bilinear_type": kind, "reduction_ratio": 2, "hidden_units": [8, 5]}
+    path = "model_zoo/FiBiNET/src/FiBiNET.py"
+    theirs = fuxictr_model(path, "FiBiNET", excitation_activation=gate, **options)
+    options["units"] = options.pop("hidden_units")
+    mine = ours("fibinet", gate_activation=gate, **options)
+    tables(mine.encoder, theirs.embedding_layer)
+    first_order(mine, theirs.lr_layer.embedding_layer)
+    both, _, deep = mine.blocks[0].branches[1].layers
+    plain, reweighted = both.branches
+    squeeze, gated = reweighted.layers
+    dense(squeeze.reduction, theirs.senet_layer.excitation[0])
+    dense(squeeze.excitation, theirs.senet_layer.excitation[2])
+    interactions = (theirs.bilinear_interaction1, theirs.bilinear_interaction2)
+    for layer, interaction in zip((plain, gated), interactions, strict=True):
+        kernel = layer.projection.kernel
+        kernel.assign(numpy(interaction.bilinear_W)[: kernel.shape[0]])
+    deep_part(deep, theirs.dnn)
+    more = 2 * DIM**2 if kind == "field_each" else 0
+    same_logits(compare, f"FiBiNET, {kind}, {gate}", mine, theirs, more=more)
+
+
 def test_xdeepfm(compare):
     """CIN without activation, halves or order of its own: our defaults are FuxiCTR's. LR has no bias."""
     options = {"cin_hidden_units": [5, 4], "dnn_hidden_units": [8, 5]}

@@ -1,5 +1,8 @@
-"""Factorized interactions: FM, FwFM, FINAL, and the CIN of xDeepFM."""
+"""Factorized interactions: FM, FwFM, the bilinear interaction, FINAL, and the CIN of xDeepFM."""
 
+from kranking.layers.factorization._bilinear_interaction import (
+    BilinearInteraction as BilinearInteraction,
+)
 from kranking.layers.factorization._compressed_interaction_network import (
     CompressedInteractionNetwork as CompressedInteractionNetwork,
 )
@@ -16,6 +19,7 @@ from kranking.layers.factorization._field_weighted_factorization_machine import 
 from kranking.layers.factorization._linear_term import LinearTerm as LinearTerm
 
 __all__ = [
+    "BilinearInteraction",
     "CompressedInteractionNetwork",
     "FactorizationMachine",
     "FactorizedInteraction",

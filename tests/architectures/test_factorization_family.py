@@ -137,8 +137,11 @@ def test_deep_light_is_fwfm_and_an_mlp():
 def interact(e, kernels, kind):
     """FiBiNET's products of one row, pair by pair, side by side."""
     pairs = [(0, 1), (0, 2), (1, 2)]
-    choose = {"field_all": lambda i, k: ..., "field_each": lambda i, k: i}.get(kind, lambda i, k: k)
-    return np.concatenate([e[i] @ kernels[choose(i, k)] * e[j] for k, (i, j) in enumerate(pairs)])
+    places = {"field_all": [..., ..., ...], "field_each": [0, 0, 1], "field_interaction": [0, 1, 2]}
+    products = [
+        e[i] @ kernels[place] * e[j] for place, (i, j) in zip(places[kind], pairs, strict=True)
+    ]
+    return np.concatenate(products)
 
 
 @pytest.mark.parametrize("kind", ["field_all", "field_each", "field_interaction"])

@@ -37,7 +37,7 @@ class BilinearInteraction(keras.layers.Layer):
     >>> keras.ops.convert_to_numpy(layer(fields)).tolist()
     [[[3.0, 8.0], [5.0, 12.0], [15.0, 24.0]]]
 
-    Reference: [Huang et al., 2019, section 3.3](https://arxiv.org/abs/1905.09433)
+    Reference: [Huang et al., 2019, bilinear interaction layer](https://arxiv.org/abs/1905.09433)
     """
 
     takes = "tokens"

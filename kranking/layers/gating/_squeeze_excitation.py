@@ -32,7 +32,7 @@ class SqueezeExcitation(keras.layers.Layer):
     >>> keras.ops.convert_to_numpy(layer(fields)).tolist()
     [[[4.0, 12.0], [16.0, 0.0]]]
 
-    Reference: [Huang et al., 2019, section 3.2](https://arxiv.org/abs/1905.09433)
+    Reference: [Huang et al., 2019, SENET layer](https://arxiv.org/abs/1905.09433)
     """
 
     takes = "tokens"

@@ -11,11 +11,11 @@ TYPES = ("field_all", "field_each", "field_interaction")
 
 
 def oracle(x, weights, config):
-    """The paper's equations 6 to 8, pair by pair."""
+    """`p_ij = v_i W ⊙ v_j` of the paper's bilinear interaction layer, pair by pair."""
     kernel, kind = weights["projection/kernel"], config["bilinear_type"]
     products = []
     for pair, (i, j) in enumerate(combinations(range(x.shape[1]), 2)):
-        w = {"field_all": kernel, "field_each": kernel[i], "field_interaction": kernel[pair]}[kind]
+        w = kernel if kind == "field_all" else kernel[i if kind == "field_each" else pair]
         products.append(np.array([(e[i] @ w) * e[j] for e in x]))
     return np.stack(products, axis=1)
 

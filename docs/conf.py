@@ -97,7 +97,8 @@ def literal(code: re.Match) -> str:
 
 def skip(app, what, name, obj, skipped, options) -> bool | None:
     """Leaves out what every Keras layer has."""
-    return True if name in PLUMBING else None
+    inherited = (getattr(obj, "__module__", None) or "").startswith("keras.")
+    return True if inherited or name in PLUMBING else None
 
 
 def signature(app, what, name, obj, options, arguments, returned) -> tuple[str, None] | None:

@@ -51,7 +51,12 @@ def arguments():
         "--again", choices=("survived", "seen", "hang", "crash"), help="run these anew"
     )
     parser.add_argument("--compare", nargs=2, type=Path, metavar="ROWS", help="two rows files")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not (options.compare or (options.rows and options.cache)):
+        parser.error(
+            "--rows and --cache are needed to plant faults, --compare ROWS ROWS to compare"
+        )
+    return options
 
 
 def read_sites(tree):

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes of files."""
 
 import json
 import os
@@ -14,18 +14,18 @@ from uuid import uuid4
 def replaced(path: str | os.PathLike, *, fsync: bool = False) -> Iterator[Path]:
     """Yields a temporary path to write to, which replaces `path` when the block ends without an error.
 
-    The temporary file is in the folder of `path`, under a name that no other process or thread shares, and
+    The temporary file is in the folder of `path`, under a name that no other process or thread uses, and
     is removed on an error. As with `open(path, "w")`, the folder must exist, a symbolic link is followed
-    (the file it points to is replaced, the link stays), an existing file keeps its mode, and a new one gets
-    the mode that the umask leaves. The temporary name ends in `.tmp`, whatever `path` ends in, so that
-    nobody who lists a folder by suffix finds an unfinished file.
+    (its target is replaced, the link remains), an existing file keeps its mode, and the mode of a new file
+    follows the umask. The temporary name always ends in `.tmp`, so that listing a folder by suffix never
+    returns an unfinished file.
 
     Args:
         path: The file.
-        fsync: Whether file and folder are synced to the disk, so that the file survives a power failure.
+        fsync: Whether to sync file and folder to the disk, so that the file survives a power failure.
     """
     path = Path(os.path.realpath(path))
-    start = path.name[:40]  # of a long name, since file systems allow 255 bytes
+    start = path.name[:40]  # truncated, since file systems allow names of 255 bytes
     temporary = path.with_name(f".{start}.{uuid4().hex}.tmp")
     try:
         yield temporary

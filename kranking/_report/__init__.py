@@ -1,4 +1,4 @@
-"""What reports are made of: tables, self-contained HTML pages, plots, and the files that hold them."""
+"""Building blocks of reports: tables, self-contained HTML pages, plots, and writing them to files."""
 
 from kranking._report._page import bullet_list as bullet_list
 from kranking._report._page import heading as heading

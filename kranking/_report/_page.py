@@ -1,4 +1,4 @@
-"""An HTML page that needs no other file: no scripts, no links, pictures inline."""
+"""Self-contained HTML pages: no scripts, no links, inline images."""
 
 import base64
 import html
@@ -15,7 +15,7 @@ _STYLE = (
 
 
 def html_page(title: str, parts: Sequence[str]) -> str:
-    """Returns a page with a title and parts that are HTML."""
+    """Returns an HTML page with an escaped title and parts that are HTML already."""
     title = html.escape(title)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
@@ -24,22 +24,22 @@ def html_page(title: str, parts: Sequence[str]) -> str:
 
 
 def heading(text: str) -> str:
-    """Returns the heading of a section."""
+    """Returns the heading of a section; the text is escaped."""
     return f"<h2>{html.escape(text)}</h2>"
 
 
 def paragraph(text: str) -> str:
-    """Returns a paragraph."""
+    """Returns a paragraph; the text is escaped."""
     return f"<p>{html.escape(text)}</p>"
 
 
 def bullet_list(lines: Sequence[str]) -> str:
-    """Returns a list with an item for each line."""
+    """Returns a list with one item per line; the lines are escaped."""
     return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
 
 
 def image(description: str, figure: Any) -> str:
-    """Returns a matplotlib figure as a picture within the page."""
+    """Returns a matplotlib figure as an inline PNG image."""
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
     text = base64.b64encode(data.getvalue()).decode("ascii")

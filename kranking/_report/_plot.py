@@ -12,10 +12,10 @@ def panels(count: int, size: tuple[float, float] | None = None, **options: Any) 
 
     Args:
         count: Number of axes.
-        size: Width and height in inches; by default 5.5 for each of the axes, and 3.8.
+        size: Width and height in inches; the default is 5.5 per axes by 3.8.
         **options: Arguments of `Figure.subplots`.
     """
-    # Not pyplot: a report is no reason to open windows or to keep figures of the caller's session.
+    # Not pyplot, which would open windows and keep figures in the session of the caller.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size or (5.5 * count, 3.8), layout="constrained")
@@ -26,7 +26,7 @@ def panels(count: int, size: tuple[float, float] | None = None, **options: Any) 
 
 
 def save_figure(figure: Any, path: str | os.PathLike) -> None:
-    """Writes a figure to a file, in the format that the ending of its name stands for."""
+    """Writes a figure to a file, in the format of its suffix (PNG by default)."""
     kind = Path(path).suffix.removeprefix(".") or "png"
     with replaced(path) as temporary:
         figure.savefig(temporary, format=kind, dpi=110)

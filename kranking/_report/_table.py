@@ -1,4 +1,4 @@
-"""Tables for a terminal, for Markdown and for HTML: no text in a cell breaks its table."""
+"""Tables for a terminal, Markdown and HTML; the text of a cell cannot break its table."""
 
 import html
 import re
@@ -16,14 +16,14 @@ class Html(str):
 
 
 def markdown_table(headings: Cells, rows: Sequence[Cells], left: int | None = None) -> list[str]:
-    r"""Returns the lines of a table in Markdown.
+    r"""Returns the lines of a Markdown table.
 
-    Cells may hold Markdown. A `|` is escaped and a line break becomes a space, as a row is one line.
+    Cells may contain Markdown. A `|` is escaped, and a line break becomes a space.
 
     Args:
-        headings: A heading for each column.
+        headings: Headings of the columns.
         rows: Cells, row by row.
-        left: Columns of text before those of numbers, which are aligned to the right; `None` for text only.
+        left: Number of left-aligned columns; the others are right-aligned. `None` left-aligns all.
 
     >>> markdown_table(["layer", "parameters"], [["a|b", "16"]], left=1)
     ['| layer | parameters |', '|---|---:|', '| a\\|b | 16 |']
@@ -35,12 +35,12 @@ def markdown_table(headings: Cells, rows: Sequence[Cells], left: int | None = No
 
 
 def markdown_list(lines: Sequence[str]) -> list[str]:
-    """Returns the lines of a bullet list in Markdown, one for each item."""
+    """Returns the lines of a Markdown bullet list, one per item."""
     return [f"- {_one_line(line)}" for line in lines]
 
 
 def terminal_table(headings: Cells, rows: Sequence[Cells]) -> str:
-    """Returns a table with rules for a terminal; brackets and colons in a cell are no markup."""
+    """Returns a table with borders for a terminal; brackets and colons are not parsed as markup."""
     from rich.console import Console
     from rich.table import Table
 
@@ -54,21 +54,21 @@ def terminal_table(headings: Cells, rows: Sequence[Cells]) -> str:
 
 
 def aligned_table(headings: Cells, rows: Sequence[Cells]) -> list[str]:
-    """Returns the lines of a table whose columns are aligned by spaces, without rules."""
+    """Returns the lines of a table with columns aligned by spaces, without borders."""
     lines = [[_one_line(cell) for cell in row] for row in (headings, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines)]
     return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
 
 
 def html_table(headings: Cells, rows: Sequence[Cells]) -> str:
-    """Returns a table as one HTML element; cells are escaped, except those that are `Html`."""
+    """Returns an HTML table; cells are escaped unless they are `Html`."""
     head = "".join(f"<th>{_html(text)}</th>" for text in headings)
     body = "".join(f"<tr>{''.join(f'<td>{_html(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _markdown(cell: str) -> str:
-    # Backslashes before a `|` would escape the one that is added.
+    # Backslashes before a `|` are doubled, or they would escape the added one.
     return _PIPE.sub(r"\1\1\\|", _one_line(cell))
 
 

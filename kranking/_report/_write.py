@@ -1,4 +1,4 @@
-"""The files of a report."""
+"""Writing the files of a report."""
 
 import os
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from kranking._files import write_json, write_text
 
 
 def write_files(folder: str | os.PathLike, files: Mapping[str, Any]) -> None:
-    """Writes files by name into a folder; a killed process leaves the old file or the new one.
+    """Writes files into a folder, each atomically.
 
     Args:
         folder: The folder, created if it does not exist.
-        files: Contents by file name: text, and other values for JSON files.
+        files: Contents by file name: a string is written as text, any other value as JSON.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -31,7 +31,7 @@ def write_files(folder: str | os.PathLike, files: Mapping[str, Any]) -> None:
 
 
 def write_report(report: Any, folder: str | os.PathLike, name: str) -> None:
-    """Writes a report as Markdown, HTML and JSON."""
+    """Writes a report as `name.md`, `name.html` and `name.json`."""
     contents = report.to_markdown(), report.to_html(), report.to_json()
     endings = (f"{name}.{ending}" for ending in ("md", "html", "json"))
     write_files(folder, dict(zip(endings, contents)))

@@ -1,4 +1,4 @@
-"""What Keras's `fit` lacks for ranking."""
+"""Callbacks and utilities for training ranking models with `fit`."""
 
 from kranking.training._field_dims import embedding_tables as embedding_tables
 from kranking.training._field_dims import field_dims_from_tables as field_dims_from_tables

@@ -1,4 +1,4 @@
-"""Which step of a training went wrong first, and in which layer: by doing the steps once more."""
+"""Finds the first step and layer with a non-finite value by replaying training steps."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,12 +16,12 @@ from kranking.training._model_state import ModelState, all_finite, broken_layers
 
 @dataclass(frozen=True)
 class Fault:
-    """A step at fault.
+    """The first fault of a training.
 
     Attributes:
         kind: `"loss"`, `"gradient"` or `"weight"`.
-        step: The step.
-        layer: Path of the layer, or what else is at fault.
+        step: Number of the step.
+        layer: Path of the layer, or `"inputs"`, `"labels"` or `"loss"`.
     """
 
     kind: str
@@ -30,9 +30,9 @@ class Fault:
 
 
 def find_fault(model: Any, good: ModelState, batches: Sequence[Any], first: int) -> Fault | None:
-    """Trains on `batches` again, from a good state, until something is not finite.
+    """Replays `batches` from a good state and returns the first fault, or `None` if all is finite.
 
-    `first` is the step of the first batch. Leaves the model in any state. `None`: nothing went wrong.
+    `first` is the step of the first batch. The state of the model afterward is undefined.
     """
     good.restore()
     for i, batch in enumerate(batches):
@@ -40,7 +40,7 @@ def find_fault(model: Any, good: ModelState, batches: Sequence[Any], first: int)
         if loss_finite and all_finite(model):
             continue
         broken = broken_layers(model)
-        # The step has overwritten what it began with.
+        # The step has overwritten the state before it.
         good.restore()
         for earlier in batches[:i]:
             _train(model, earlier)
@@ -48,15 +48,15 @@ def find_fault(model: Any, good: ModelState, batches: Sequence[Any], first: int)
             return Fault("loss", first + i, _first_in_forward(model, batch))
         before = ModelState(model, first + i - 1)
         order = [name for name, _ in forward(model, batch)]
-        before.restore()  # what a call changes: random states, moving means
-        # Gradients flow backwards: the last layer without finite weights is the first to have had none.
+        before.restore()  # a call changes random states and moving means
+        # Gradients flow backward, so the last layer with non-finite weights failed first.
         broken.sort(key=lambda name: order.index(name) if name in order else -1)
         return Fault(_kind(model, batch), first + i, broken[-1] if broken else None)
     return None
 
 
 def forward(model: Any, batch: Any) -> list[tuple[str, bool]]:
-    """Calls the model, and gives each layer with whether its output is finite, innermost first."""
+    """Calls the model and returns, per layer, whether its output is finite, innermost first."""
     x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
     seen: list[tuple[str, bool]] = []
     with _watched(model, seen):
@@ -75,7 +75,7 @@ def _first_in_forward(model: Any, batch: Any) -> str:
 
 
 def _kind(model: Any, batch: Any) -> str:
-    """At a rate of 0 a finite gradient changes nothing, and any other still leaves NaN."""
+    """Returns `"weight"` or `"gradient"`: at rate 0, only a non-finite gradient changes the weights."""
     if not has_fixed_rate(model):
         return "weight"
     model.optimizer.learning_rate = 0.0
@@ -92,7 +92,7 @@ def _train(model: Any, batch: Any) -> float:
 def _watched(model: Any, seen: list[tuple[str, bool]]) -> Iterator[None]:
     layers = list(layers_in(model))
     for layer in layers:
-        # Past Keras's and PyTorch's own __setattr__, which keep account of a layer's parts.
+        # Bypasses the `__setattr__` of Keras and PyTorch, which track attributes.
         object.__setattr__(layer, "call", _watching(layer, seen))
     try:
         yield
@@ -121,8 +121,6 @@ def _finite(values: Any) -> bool:
         try:
             if not bool(ops.all(ops.isfinite(value))):
                 return False
-        except (
-            TypeError
-        ):  # a layer inside a loop that is compiled even so: its values cannot be seen
+        except TypeError:  # a layer inside a compiled loop, whose values are symbolic
             continue
     return True

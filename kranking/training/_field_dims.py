@@ -1,4 +1,4 @@
-"""Embedding widths per feature, from the tables of a trained model."""
+"""Embedding dimensions per feature, computed from the tables of a trained model."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -16,10 +16,13 @@ _ROWS_AT_ONCE = 65_536
 
 
 def embedding_tables(model: RankingModel) -> dict[str, np.ndarray]:
-    """Gives the embedding table of every feature that has one, `(rows, width)`, by feature name.
+    """Returns the embedding table `(rows, width)` of every feature that has one, by feature name.
 
-    Features of equal width share one variable in the model; here each has its own rows. Row 0 is
-    the one of values outside the vocabulary, or of nulls.
+    Features of equal width share one variable in the model; each is returned as its own array. Row 0
+    is for values outside the vocabulary, or nulls.
+
+    Args:
+        model: The model.
 
     >>> country = kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=4)
     >>> model = kr.RankingModel([country], [kr.layers.MLP([8])], [kr.Task("save")])
@@ -34,22 +37,29 @@ def embedding_tables(model: RankingModel) -> dict[str, np.ndarray]:
 
 
 def field_dims_from_tables(tables: Mapping[str, Any], ratio: float = 0.95) -> dict[str, int]:
-    """Gives the width that each feature needs, from what its trained table makes use of.
+    """Returns the embedding dimension of each feature, from the principal components of its table.
 
-    The Field-level Dimension Optimization of GDCN: train once with one generous width, take the
-    principal components of each table, and keep as many as explain `ratio` of its variance; then train
-    from scratch with these widths (`with_field_dims`). Rows are centred and count alike, which includes
-    rows that training never touched. The paper speaks of singular values; this follows its authors'
-    code, which adds up their squares.
+    Field-level Dimension Optimization of GDCN: train once with one generous width, count the principal
+    components of each table that explain `ratio` of its variance, then train from scratch with these
+    widths (`with_field_dims`):
+
+        dim = min { k : λ_1 + … + λ_k ≥ ratio · (λ_1 + … + λ_width) }
+
+    where `λ` are the squared singular values of the centered table, largest first. All rows have equal
+    weight, even those never trained. The paper mentions singular values; this follows the code of its
+    authors, which sums their squares.
 
     Args:
         tables: Tables `(rows, width)` by feature name, such as `embedding_tables(model)`.
-        ratio: Share of each table's variance to keep. The paper tries 0.8 to 0.98, and 0.95 on Criteo
-            leaves 2 to 15 of 16.
+        ratio: Fraction of the variance of each table to keep. The paper tries 0.8 to 0.98; on Criteo,
+            0.95 leaves 2 to 15 of 16 dimensions.
 
     Returns:
-        A dict from feature name to width: at least 1, at most the table's rows and width. A table whose
-        rows are all equal needs 1.
+        A dict from feature name to width, at least 1 and at most the number of rows and columns of the
+        table; 1 if all rows are equal.
+
+    Raises:
+        ValueError: If a table is empty, not finite or not a matrix.
 
     >>> table = np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.1, 0.0]])
     >>> kr.training.field_dims_from_tables({"country": table}, ratio=0.9)
@@ -62,14 +72,15 @@ def field_dims_from_tables(tables: Mapping[str, Any], ratio: float = 0.95) -> di
 
 
 def with_field_dims(features: Iterable[Feature], dims: Mapping[str, int]) -> list[Feature]:
-    """Gives the declarations with new embedding widths, in the same order.
+    """Returns the declarations with new embedding widths, in the same order.
 
     Args:
         features: Declarations, fitted or not.
-        dims: New `embedding_dim` by feature name. Features that are not in it stay as they are; a
-            sequence follows the feature whose table it reads.
+        dims: New `embedding_dim` by feature name. Other features are unchanged; a sequence follows the
+            feature whose table it reads.
 
-    Raises: `ValueError` if a name is not one of a feature with an embedding table.
+    Raises:
+        ValueError: If a name is not a feature with an embedding table.
 
     >>> country = kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=16)
     >>> kr.training.with_field_dims([country], {"country": 2})[0].embedding_dim
@@ -82,7 +93,8 @@ def with_field_dims(features: Iterable[Feature], dims: Mapping[str, int]) -> lis
             near = get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(
-                f"`dims` must name features with an embedding table, {known}. Received: {name!r}.{hint}"
+                f"The keys of `dims` must be features with an embedding table: {known}. "
+                f"Received: {name!r}.{hint}"
             )
         check_positive_int(f"dims[{name!r}]", dim)
     changed: list[Feature] = []
@@ -100,23 +112,23 @@ def _has_table(feature: Feature) -> bool:
 def _dim_of(name: str, table: np.ndarray, ratio: float) -> int:
     if table.ndim != 2 or 0 in table.shape or not np.isfinite(table).all():
         raise ValueError(
-            f"`tables[{name!r}]` must be a finite array (rows, width), not empty. "
+            f"`tables[{name!r}]` must be a finite, non-empty array of shape (rows, width). "
             f"Received: shape {table.shape}"
         )
     variances = _variances(table)[: min(table.shape)]
     total = variances.sum()
-    # Equal rows leave what rounding makes of their difference from the mean.
+    # For equal rows, only rounding errors remain.
     if total <= (np.finfo("float64").eps * np.abs(table).max()) ** 2 * table.size:
         return 1
     explained = np.cumsum(variances) / total
-    # A sum of 1 may come out just below it.
+    # Rounding may leave a sum just below 1.
     return min(int(np.sum(explained < ratio - 1e-12)) + 1, len(explained))
 
 
 def _variances(table: np.ndarray) -> np.ndarray:
-    """Gives the sums of squares along the principal components, largest first.
+    """Returns the squared singular values of the centered table, largest first.
 
-    From the width × width scatter matrix, summed up by parts: a table has millions of rows.
+    Uses the width × width scatter matrix, accumulated in chunks, since tables have millions of rows.
     """
     parts = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(table), _ROWS_AT_ONCE)]
     mean = sum(table[part].sum(axis=0, dtype="float64") for part in parts) / len(table)

@@ -1,14 +1,14 @@
-"""The last losses of a training, and their median."""
+"""A sliding window of losses with its median."""
 
 import bisect
 from collections import deque
 
 
 class LastLosses:
-    """The last losses, and their median.
+    """A sliding window of losses with its median.
 
     Args:
-        size: How many.
+        size: Number of losses to keep.
     """
 
     def __init__(self, size: int):
@@ -20,12 +20,12 @@ class LastLosses:
         return len(self._last)
 
     def add(self, loss: float) -> None:
-        """Adds one; the oldest goes."""
+        """Adds a loss and drops the oldest one if the window is full."""
         self._last.append(loss)
         bisect.insort(self._sorted, loss)
         if len(self._last) > self._size:
             del self._sorted[bisect.bisect_left(self._sorted, self._last.popleft())]
 
     def median(self) -> float:
-        """Gives the upper median."""
+        """Returns the upper median."""
         return self._sorted[len(self._sorted) // 2]

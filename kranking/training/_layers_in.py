@@ -1,4 +1,4 @@
-"""Every layer of a model, however deep."""
+"""Iteration over all nested layers of a model."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import keras
 
 
 def layers_in(value: Any, seen: set[int] | None = None) -> Iterator[keras.layers.Layer]:
-    """Gives every layer in a layer or a collection of layers, itself included, each once."""
+    """Yields every layer nested in a layer or a collection, including itself, each once."""
     seen = set() if seen is None else seen
     if id(value) in seen:
         return

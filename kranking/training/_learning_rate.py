@@ -1,4 +1,4 @@
-"""A lower learning rate in the middle of a training."""
+"""Reading and changing the learning rate during training."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from kranking._core import serializable
 
 @serializable
 class ScaledSchedule(LearningRateSchedule):
-    """Another schedule's rate times a factor.
+    """A schedule multiplied by a factor.
 
     Args:
         schedule: The schedule.
@@ -30,23 +30,23 @@ class ScaledSchedule(LearningRateSchedule):
         return self.schedule(step) * self.factor
 
     def get_config(self):
-        """Gives the arguments."""
+        """Returns the constructor arguments as a dict."""
         schedule = keras.saving.serialize_keras_object(self.schedule)
         return {"schedule": schedule, "factor": self.factor}
 
     @classmethod
     def from_config(cls, config):
-        """Makes a schedule from `get_config`."""
+        """Creates a schedule from the output of `get_config`."""
         return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["factor"])
 
 
 def rate_of(model: Any) -> float:
-    """Gives the learning rate of the next step."""
+    """Returns the learning rate of the next step."""
     return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
 
 
 def has_fixed_rate(model: Any) -> bool:
-    """Tells whether the rate is a variable that can be set, neither a schedule nor a function."""
+    """Whether the rate is a variable that can be set, rather than a schedule or a function."""
     return isinstance(_inner(model)._learning_rate, keras.Variable)
 
 
@@ -54,7 +54,7 @@ def set_rate(model: Any, rate: float, factor: float) -> bool:
     """Sets a fixed rate to `rate`, or scales a schedule by `factor`.
 
     Returns:
-        Whether the training function has to be made again, because the old one holds the schedule.
+        Whether the training function must be rebuilt because it has captured the old schedule.
     """
     optimizer = _inner(model)
     if has_fixed_rate(model):
@@ -62,7 +62,7 @@ def set_rate(model: Any, rate: float, factor: float) -> bool:
         return False
     if factor == 1.0:
         return False
-    before = optimizer._learning_rate  # the property gives its present value
+    before = optimizer._learning_rate  # the property returns the current value instead
     if isinstance(before, LearningRateSchedule):
         optimizer.learning_rate = ScaledSchedule(before, factor)
     else:
@@ -71,5 +71,5 @@ def set_rate(model: Any, rate: float, factor: float) -> bool:
 
 
 def _inner(model: Any) -> Any:
-    """Gives the optimizer that holds the rate: a LossScaleOptimizer wraps it."""
+    """Returns the optimizer with the rate, which a `LossScaleOptimizer` wraps."""
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)

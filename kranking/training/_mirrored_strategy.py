@@ -1,4 +1,4 @@
-"""Training on all GPUs of a machine with tf.distribute."""
+"""Training on all GPUs of one machine with `tf.distribute`."""
 
 from typing import Any
 
@@ -8,25 +8,26 @@ from kranking._core import check_positive_int
 
 
 def mirrored_strategy(num_logical_cpus: int | None = None) -> Any:
-    """Gives a `tf.distribute.MirroredStrategy` over all GPUs of this machine.
+    """Returns a `tf.distribute.MirroredStrategy` over all GPUs of this machine.
 
-    Make and compile the model inside `strategy.scope()`; `fit` then splits each global batch between
-    the replicas. `jit_compile=True`, `steps_per_execution > 1` and gradient accumulation do not work
-    under it, and `RankingModel.compile` refuses them there. For more than one machine Keras says
-    to use JAX.
+    Create and compile the model inside `strategy.scope()`; `fit` then splits each global batch among
+    the replicas. `jit_compile=True`, `steps_per_execution > 1` and gradient accumulation are not
+    supported with it, and `RankingModel.compile` raises for them. For several machines, Keras
+    recommends JAX.
 
     Args:
-        num_logical_cpus: Splits the processor into so many devices, to try the strategy without
-            GPUs. Has to come before TensorFlow has run anything in this process.
+        num_logical_cpus: Number of logical devices to split the CPU into, to try the strategy without
+            GPUs. Must be set before TensorFlow runs anything in this process.
 
     Raises:
-        RuntimeError: On another backend than TensorFlow, or if TensorFlow has already started.
+        RuntimeError: If the backend is not TensorFlow, or `num_logical_cpus` is set too late.
     """
     check_positive_int("num_logical_cpus", num_logical_cpus, optional=True)
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
-            "MirroredStrategy belongs to TensorFlow. Set KERAS_BACKEND=tensorflow before Keras is "
-            f"imported; on JAX use keras.distribution. Received: backend {keras.backend.backend()!r}"
+            "`mirrored_strategy` requires the TensorFlow backend. Set KERAS_BACKEND=tensorflow before "
+            "importing Keras, or use keras.distribution on JAX. "
+            f"Received: backend={keras.backend.backend()!r}"
         )
     import tensorflow as tf
 
@@ -37,7 +38,7 @@ def mirrored_strategy(num_logical_cpus: int | None = None) -> Any:
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], split)
     except RuntimeError as error:
         raise RuntimeError(
-            "Logical processors have to be made before TensorFlow runs anything in this process. "
-            f"Received: num_logical_cpus={num_logical_cpus}; TensorFlow says: {error}"
+            "`num_logical_cpus` must be set before TensorFlow runs anything in this process. "
+            f"Received: num_logical_cpus={num_logical_cpus}. Error of TensorFlow: {error}"
         ) from error
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(num_logical_cpus)])

@@ -1,4 +1,4 @@
-"""All that training changes in a model: copies, restoring, and whether it is finite."""
+"""The training state of a model: copying, restoring and checking for non-finite values."""
 
 from typing import Any
 
@@ -8,32 +8,32 @@ from keras import ops
 
 
 class ModelState:
-    """A copy of weights, random states and optimizer slots, in main memory.
+    """A copy of weights, random states and optimizer slots in host memory.
 
-    Not on the device: memory there is what a training runs out of first.
+    Host memory, since device memory is the scarcer resource.
 
     Args:
         model: The model.
-        step: Step at whose end it is taken.
+        step: Step after which the copy is made.
     """
 
     def __init__(self, model: keras.Model, step: int):
         self.step = step
         self._random = random_state()
         self._variables = variables_of(model)
-        # A copy: on a processor, PyTorch and NumPy would share the memory.
+        # A copy, since PyTorch and NumPy would share memory on a CPU.
         self._arrays = [np.array(ops.convert_to_numpy(v.value)) for v in self._variables]
 
     def restore(self) -> None:
-        """Gives every variable the value it had, and PyTorch's own generators their state."""
+        """Restores the values of all variables and the state of the generators of PyTorch."""
         set_random_state(self._random)
         for variable, array in zip(self._variables, self._arrays, strict=True):
             variable.assign(
                 array.copy()
-            )  # JAX may take the memory over, and the next step give it away
+            )  # a copy, since JAX may adopt the memory and donate it to the next step
 
     def moved_most(self) -> str | None:
-        """Gives the layer whose weights have changed most since, relative to their norm."""
+        """Returns the layer whose weights have changed most since the copy, relative to their norm."""
         moves = {}
         for variable, before in zip(self._variables, self._arrays, strict=True):
             if variable.trainable and _is_float(variable):
@@ -46,12 +46,12 @@ class ModelState:
 
 
 def variables_of(model: Any) -> list[Any]:
-    """Gives the model's variables, those of its random generators included, and the optimizer's."""
+    """Returns the variables of the model (random generators included) and of the optimizer."""
     return [*model.variables, *model.optimizer.variables]
 
 
 def random_state() -> Any:
-    """Gives the state of PyTorch's generators, from which Keras's layers without a seed draw there."""
+    """Returns the state of the generators of PyTorch, which Keras layers without a seed use there."""
     if keras.backend.backend() != "torch":
         return None
     import torch
@@ -60,7 +60,7 @@ def random_state() -> Any:
 
 
 def set_random_state(state: Any) -> None:
-    """Sets what `random_state` gave."""
+    """Restores the output of `random_state`."""
     if state is None:
         return
     import torch
@@ -70,31 +70,31 @@ def set_random_state(state: Any) -> None:
 
 
 def synchronize(model: Any) -> None:
-    """On JAX, `fit` keeps the weights in a state of its own; this brings them into the variables."""
+    """Copies the weights from the state of `fit` on JAX into the variables."""
     if hasattr(model, "jax_state_sync"):
         model.jax_state_sync()
 
 
 def all_finite(model: keras.Model) -> bool:
-    """Tells whether all weights and slots are finite: one answer for all, so one wait for the device."""
+    """Whether all weights and slots are finite, with a single device synchronization."""
     flags = [ops.all(ops.isfinite(v.value)) for v in variables_of(model) if _is_float(v)]
     return not flags or bool(ops.all(ops.stack(flags)))
 
 
 def broken_layers(model: Any) -> list[str]:
-    """Gives the layers with a weight or an optimizer's slot that is not finite, in the model's order."""
+    """Returns the layers with a non-finite weight or optimizer slot, in the order of the model."""
     slots = [v.name for v in model.optimizer.variables if _is_broken(v)]
     broken = [
         layer_of(v)
         for v in model.variables
-        # Keras names a slot after its variable.
+        # Keras names slots after their variables.
         if _is_broken(v) or any(slot.startswith(v.path.replace("/", "_") + "_") for slot in slots)
     ]
     return list(dict.fromkeys(broken))
 
 
 def layer_of(variable: Any) -> str:
-    """Gives the path of the layer that a variable belongs to."""
+    """Returns the path of the layer that owns a variable."""
     return variable.path.rpartition("/")[0] or variable.path
 
 

@@ -1,4 +1,4 @@
-"""How a model is trained."""
+"""Training settings shared by several models."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ from kranking.metrics import HitAtK
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a model is trained, so that several can be trained alike.
+    """Training settings, so that several models can be trained in the same way.
 
     Args:
         optimizer: Zero-argument callable that creates the optimizer of each training.
-        batch_size: Rows of a step.
-        epochs: Largest number of epochs. The best one on the validation rows, by AUC of the main task, is
-            kept; the first worse one ends the training.
+        batch_size: Number of rows per step.
+        epochs: Maximum number of epochs. Training ends after the first epoch that does not improve the
+            validation AUC of the main task, and the best epoch is restored.
         hit: The main metric.
 
     >>> Protocol(epochs=2).hit.name
@@ -35,15 +35,15 @@ class Protocol:
         check_positive_int("epochs", self.epochs)
         if isinstance(self.optimizer, keras.optimizers.Optimizer) or not callable(self.optimizer):
             raise ValueError(
-                "`optimizer` must be a callable that makes a new optimizer for each training, such as "
-                f"`lambda: keras.optimizers.Adam(1e-3)`. Received: {self.optimizer!r}"
+                "`optimizer` must be a callable that returns a new optimizer for each training, such as "
+                f"`lambda: keras.optimizers.Adam(1e-3)`. Received: optimizer={self.optimizer!r}"
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the protocol as plain values."""
+        """Returns the protocol as a JSON-serializable dict."""
         optimizer = self.optimizer()
         config = keras.saving.serialize_keras_object(optimizer)["config"]
-        del config["name"]  # numbered anew for each instance
+        del config["name"]  # Keras numbers the instances
         return {
             "optimizer": {"class": type(optimizer).__name__, **config},
             "batch_size": self.batch_size,

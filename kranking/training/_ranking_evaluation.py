@@ -1,4 +1,4 @@
-"""Exact ranking metrics of a whole data set at the end of each epoch."""
+"""Exact ranking metrics of a whole dataset at the end of each epoch."""
 
 import math
 import re
@@ -21,7 +21,7 @@ from kranking.metrics import (
     normalized_entropy,
 )
 
-# One call of `predict` costs as much as several batches; this many batches of inputs are kept.
+# A call of the model has the overhead of several batches; this many batches are joined per call.
 _BATCHES_AT_ONCE = 16
 
 _POINTWISE = {
@@ -33,33 +33,33 @@ _POINTWISE = {
 
 
 class RankingEvaluation(keras.callbacks.Callback):
-    """Writes exact AUC, gAUC and HIT@k of a data set into the logs at the end of each epoch.
+    """Adds exact AUC, gAUC and HIT@k of a dataset to the logs at the end of each epoch.
 
     The model scores `data` once; then `logs[prefix + task + "_" + metric]` is computed for every
-    task over its rows of non-zero weight. In `fit`, place it *before* the callbacks that read what
-    it writes (`EarlyStopping`, `ModelCheckpoint`), and give those `mode="max"`. Outside `fit`, use
+    task over its rows with nonzero weight. In `fit`, place it *before* the callbacks that read these
+    logs (`EarlyStopping`, `ModelCheckpoint`), and set their `mode="max"`. Outside `fit`, use
     `evaluate(model)`.
 
-    - `"auc"`: area under the ROC curve over all rows, weighted.
-    - `"gauc"`: its mean over groups, weighted by impressions.
-    - `"hit@3"`, any number: mean hits among the first 3 of a session, unweighted. For its other
-      form, give a `kranking.metrics.HitAtK` in place of a name.
+    - `"auc"`: weighted area under the ROC curve over all rows.
+    - `"gauc"`: mean AUC over groups, weighted by impressions.
+    - `"hit@3"`, or another number: mean hits among the top 3 of a session, unweighted. For its other
+      variant, pass a `kranking.metrics.HitAtK` instead of a name.
     - `"ne"`, `"logloss"`, `"calibration"`: as the Keras metrics, in float64.
 
-    Scores are what `model(x)` gives: logits, of a `kranking.RankingModel`. A value without an
-    answer, such as the AUC of a task with one class only, is NaN.
+    Scores are the outputs of `model(x)`, which are logits for a `kranking.RankingModel`. An undefined
+    value, such as the AUC of a task with a single class, is NaN.
 
     Args:
-        data: A reader, or any iterable that can be gone through again and then gives the same
-            `(x, y)` or `(x, y, sample_weight)` batches in the same order; or one such tuple of
-            whole arrays or dicts of arrays.
-        session: Session of each row, `(rows,)`, or the name of a column that `data.column(name)`
-            gives.
+        data: A reader, or any iterable that yields the same `(x, y)` or `(x, y, sample_weight)`
+            batches in the same order on every pass; or one such tuple of whole arrays or dicts of
+            arrays.
+        session: Session of each row, shape `(rows,)`, or the name of a column, read by
+            `data.column(name)`.
         metrics: Names as above, or `HitAtK` objects.
-        group: Group of each row for `"gauc"`, for example the user, like `session`. `None` takes
-            the sessions.
-        prefix: Start of every name.
-        batch_size: Rows scored at once when `data` is a tuple of arrays.
+        group: Group of each row for `"gauc"`, such as the user, in the same form as `session`.
+            `None` uses the sessions.
+        prefix: Prefix of every name.
+        batch_size: Number of rows per batch when `data` is a tuple of arrays.
 
     >>> inputs = keras.Input((1,))
     >>> model = keras.Model(inputs, {"save": keras.layers.Dense(1, kernel_initializer="ones")(inputs)})
@@ -83,8 +83,8 @@ class RankingEvaluation(keras.callbacks.Callback):
         check_positive_int("batch_size", batch_size)
         if isinstance(data, Iterator) or getattr(data, "shuffled", False) is True:
             raise ValueError(
-                "`data` must give the same batches again at each epoch: a reader that does not "
-                "shuffle, a list of batches or a tuple of arrays. "
+                "`data` must yield the same batches on every pass: a reader without shuffling, a list "
+                "of batches or a tuple of arrays. "
                 f"Received: data of type {type(data).__name__}"
             )
         super().__init__()
@@ -97,13 +97,13 @@ class RankingEvaluation(keras.callbacks.Callback):
         self._functions = self._resolve()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Adds the values to `logs`."""
+        """Computes the metrics and adds them to `logs`."""
         values = self.evaluate(self.model)
         if logs is not None:
             logs.update(values)
 
     def evaluate(self, model: keras.Model) -> dict[str, float]:
-        """Gives the values under the names that the logs get."""
+        """Returns the metrics under the same names as in the logs."""
         values = {}
         for task, (y, score, weight) in self.collect(model).items():
             start = f"{self.prefix}{task}_" if task else self.prefix
@@ -112,9 +112,9 @@ class RankingEvaluation(keras.callbacks.Callback):
         return values
 
     def collect(self, model: keras.Model) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Gives by task the label, score and weight of each row, `(rows,)` each, in row order.
+        """Returns label, score and weight per task, arrays `(rows,)` in row order.
 
-        Masked rows are there, with weight 0. Of a model with one unnamed output, the task is "".
+        Masked rows are included with weight 0. The task of a single unnamed output is `""`.
         """
         whole = isinstance(self.data, tuple)
         batches = iter([self.data] if whole else self.data)
@@ -125,13 +125,13 @@ class RankingEvaluation(keras.callbacks.Callback):
             size = self.batch_size if whole else max(_num_rows(labels[0]), 1)
             scores += _score(model, [x for x, _, _ in some], size)
         if not labels:
-            raise ValueError("`data` must hold at least one batch. Received: none")
+            raise ValueError("`data` must yield at least one batch. Received: none")
         labels, weights = _join(labels), _join(weights)
         scores = _join(scores) if scores else labels  # no row, no score
         missing = sorted(set(labels) - set(scores))
         if missing:
             raise ValueError(
-                f"`data` must hold labels of what the model predicts, {sorted(scores)}. "
+                f"`data` must have labels for the outputs of the model, {sorted(scores)}. "
                 f"Received: labels of {missing}"
             )
         return {task: (y, scores[task], weights[task]) for task, y in labels.items()}
@@ -141,14 +141,14 @@ class RankingEvaluation(keras.callbacks.Callback):
         for metric in self.metrics:
             name, function, by = self._lookup(metric)
             if name in functions:
-                raise ValueError(f"`metrics` must have different names. Received twice: {name!r}")
+                raise ValueError(f"`metrics` must not contain duplicates. Received twice: {name!r}")
             if by is not None and getattr(self, by) is None:
-                raise ValueError(f"`{by}` must be given for {name!r}. Received: {by}=None")
+                raise ValueError(f"`{by}` is required by metric {name!r}. Received: {by}=None")
             functions[name] = function
         return functions
 
     def _lookup(self, metric):
-        """Gives a metric's name, its function of (y, score, weight), and the rows' key it needs."""
+        """Returns the name of a metric, its function of (y, score, weight), and its grouping argument."""
         if isinstance(metric, str) and re.fullmatch(r"hit@[1-9][0-9]*", metric):
             metric = HitAtK(int(metric.removeprefix("hit@")))
         if isinstance(metric, HitAtK):
@@ -159,8 +159,8 @@ class RankingEvaluation(keras.callbacks.Callback):
         if metric in _POINTWISE:
             return metric, _POINTWISE[metric], None
         raise ValueError(
-            f"`metrics` must hold {[*_POINTWISE, 'gauc', 'hit@3']}, 3 any number, or HitAtK "
-            f"objects. Received: {metric!r}"
+            f"`metrics` must be names in {[*_POINTWISE, 'gauc', 'hit@3']}, with any number for 3, or "
+            f"HitAtK objects. Received: {metric!r}"
         )
 
 
@@ -189,15 +189,15 @@ def _column(data, argument, value):
     if isinstance(value, str):
         if not hasattr(data, "column"):
             raise ValueError(
-                f"`{argument}` must be an array, since `data` has no columns to look in. "
+                f"`{argument}` must be an array, since `data` has no method `column`. "
                 f"Received: {argument}={value!r}"
             )
         value = data.column(value)
-    return group_index(value, argument)[1]  # strings are sorted once, not at each epoch
+    return group_index(value, argument)[1]  # sorts strings once, not at each epoch
 
 
 def _score(model, inputs: list, batch_size: int) -> list[Mapping[str, Any]]:
-    """Gives the outputs of some batches by task, as a list of one, or of none without rows."""
+    """Returns a list with the outputs by task for the joined batches, empty without rows."""
     x = keras.tree.map_structure(
         lambda *parts: np.concatenate([keras.ops.convert_to_numpy(part) for part in parts]),
         *inputs,
@@ -207,11 +207,11 @@ def _score(model, inputs: list, batch_size: int) -> list[Mapping[str, Any]]:
         return []
     distribution = keras.distribution.distribution()
     if distribution is not None:
-        # JAX splits a batch into equal parts: the last row is repeated until that is possible.
+        # JAX splits a batch into equal parts, so the last row is repeated to fill up the batch.
         batch_size += -batch_size % math.prod(distribution.device_mesh.shape)
         repeated = np.minimum(np.arange(rows + -rows % batch_size), rows - 1)
         x = keras.tree.map_structure(lambda part: part[repeated], x)
-    # Not `model.predict`: RankingModel's gives probabilities, whose highest ones tie in float32.
+    # Not `model.predict`, which returns probabilities for RankingModel; high ones tie in float32.
     found = _by_task(keras.Model.predict(model, x, batch_size=batch_size, verbose=0))
     return [{task: scores[:rows] for task, scores in found.items()}]
 
@@ -219,7 +219,7 @@ def _score(model, inputs: list, batch_size: int) -> list[Mapping[str, Any]]:
 def _unpack(batch):
     x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
     if y is None:
-        raise ValueError("`data` must hold labels. Received: inputs only")
+        raise ValueError("`data` must have labels. Received: inputs only")
     return x, y, weight
 
 
@@ -232,7 +232,7 @@ def _num_rows(y) -> int:
 
 
 def _weights(y, weight):
-    """Gives weights for every task of a batch: a task's own, one for all, or ones."""
+    """Returns the weights of a batch by task: per task, shared by all tasks, or ones."""
     labels = _by_task(y)
     own = weight if isinstance(weight, Mapping) else dict.fromkeys(labels, weight)
     return {

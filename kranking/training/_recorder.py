@@ -1,4 +1,4 @@
-"""The batches of the last steps of a `fit`, for when one of them has to be looked at again."""
+"""Recording of the last batches of `fit`, for a replay."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import keras
 
 
 class Recorder:
-    """Keeps references to the batches that a model's training function takes.
+    """Keeps references to the last batches that are passed to the training function of a model.
 
-    Keras shows callbacks no data. This stands before `model.train_function`, which `fit` calls anew for
-    each step. It keeps nothing under tf.distribute, where a batch is spread over replicas, or with
-    several steps per execution, where TensorFlow draws batches inside a compiled loop.
+    Keras does not pass data to callbacks, so this wraps `model.train_function`, which `fit` calls for
+    each step. It records nothing under `tf.distribute`, where a batch is distributed over replicas, or
+    with several steps per execution, where TensorFlow draws batches inside a compiled loop.
 
     Args:
         model: A model in `fit`.
-        limit: Batches kept at most.
+        limit: Maximum number of batches to keep.
     """
 
     def __init__(self, model: Any, limit: int):
@@ -25,13 +25,13 @@ class Recorder:
         self.attached = False
 
     def attach(self) -> None:
-        """Puts itself before the training function."""
+        """Wraps the training function."""
         function = self.model.train_function
         self._function = getattr(function, "without_recorder", function)
         self.attached = self.model.steps_per_execution == 1 and _num_replicas(self.model) == 1
         if not self.attached:
             return
-        place = 1 if keras.backend.backend() == "jax" else 0  # JAX's first argument is the state
+        place = 1 if keras.backend.backend() == "jax" else 0  # after the state, on JAX
 
         def recording(*arguments):
             if self.paused:
@@ -39,20 +39,20 @@ class Recorder:
             del self.batches[: 1 - self.limit]
             arguments = list(arguments)
             source = arguments[place]
-            if isinstance(source, list):  # PyTorch's batches
+            if isinstance(source, list):  # batches of PyTorch
                 self.batches.extend(source)
             else:
-                # Drawn here, so that the end of the data reaches `fit` as the StopIteration it expects.
+                # Drawn here, so that `fit` receives the StopIteration it expects at the end.
                 self.batches.append(next(source))
                 arguments[place] = iter(self.batches[-1:])
             return self._function(*arguments)
 
-        # Another guard, or this one in a later `fit`, takes off what an interrupted one left.
+        # Lets another guard, or this one in a later `fit`, remove the wrapper of an interrupted `fit`.
         recording.without_recorder = self._function
         self.model.train_function = recording
 
     def detach(self) -> None:
-        """Leaves the training function as it was."""
+        """Restores the original training function."""
         if self.attached:
             self.model.train_function = self._function
         self.attached = False

@@ -1,4 +1,4 @@
-"""A training as one JSON file."""
+"""A JSON record of a training."""
 
 import hashlib
 import json
@@ -24,21 +24,21 @@ _PACKAGES = ("keras", "numpy", "pyarrow", "tensorflow", "jax", "jaxlib", "torch"
 
 
 class RunRecord(keras.callbacks.Callback):
-    """Writes what a training is and how it goes into a JSON file, anew at each epoch's end.
+    """Writes a JSON record of a training: its setup and the metrics of each epoch.
 
-    The file holds the model (class, hash and size of its configuration, schema hash of its declarations),
-    the optimizer, versions, backend, seed, data, costs, and for each epoch its metrics, seconds and
-    samples per second. It appears under its name only when it is whole: a killed run leaves the record of
-    the last epoch that ended, with `"finished": false`. Place it *after* the callbacks that write into the
-    logs. A number that is not finite is a string, as `"nan"`.
+    The file contains the model (class, hash and size of its configuration, schema hash of its
+    declarations), the optimizer, versions, backend, seed, data, costs, and for each epoch its metrics,
+    seconds and samples per second. It is rewritten atomically at the end of each epoch: a killed run
+    leaves the record of the last complete epoch, with `"finished": false`. Place it *after* the callbacks
+    that add to the logs. Non-finite numbers are strings such as `"nan"`.
 
     Args:
-        path: The file. Its folder is made; a record that is there is replaced.
-        data: What the model is trained on: a reader, whose files are hashed, or paths of files.
-            `None` says nothing.
-        seed: The seed, for the record. `None` takes the last one of `set_seed`, if any.
-        costs: Costs of the model, a mapping that JSON can hold.
-        notes: Anything else, likewise.
+        path: The file. Its folder is created if needed; an existing file is replaced.
+        data: The training data: a reader, whose files are hashed, or paths of files. `None` records no
+            data.
+        seed: The seed to record. `None` records the last one passed to `set_seed`, if any.
+        costs: Costs of the model, a JSON-serializable mapping.
+        notes: Anything else, a JSON-serializable mapping.
 
     >>> import tempfile
     >>> age = kr.features.Numeric("age", mean=0.0, std=1.0)
@@ -65,7 +65,7 @@ class RunRecord(keras.callbacks.Callback):
         for name, mapping in (("costs", costs), ("notes", notes)):
             if not isinstance(mapping, Mapping | None) or not _fits_json(mapping):
                 raise ValueError(
-                    f"`{name}` must be a mapping that JSON can hold, or None. Received: {name}={mapping!r}"
+                    f"`{name}` must be a JSON-serializable mapping or None. Received: {name}={mapping!r}"
                 )
         super().__init__()
         self.path = Path(path)
@@ -98,7 +98,7 @@ class RunRecord(keras.callbacks.Callback):
         self._steps = 0
 
     def on_epoch_end(self, epoch, logs=None):
-        # In on_train_batch_end, Keras would wait for each step.
+        # Not in on_train_batch_end, where Keras would synchronize at each step.
         seconds = time.perf_counter() - self._begin
         row: dict[str, Any] = {"epoch": epoch, "seconds": seconds}
         rows = getattr(self.data, "num_rows", None)
@@ -119,7 +119,7 @@ class RunRecord(keras.callbacks.Callback):
 
 
 def describe_data(data: Any) -> dict[str, Any]:
-    """Gives size and SHA-256 of each file of a reader or of a list of paths, and one hash of them all."""
+    """Returns size and SHA-256 of each file of a reader or list of paths, and one hash of all files."""
     if data is None:
         return {}
     files = getattr(data, "files", data)
@@ -132,7 +132,7 @@ def describe_data(data: Any) -> dict[str, Any]:
         ]
     except (TypeError, OSError) as error:
         raise ValueError(
-            "`data` must be a reader with `files`, or paths of files. "
+            "`data` must be a reader with `files` or a list of paths of files. "
             f"Received: data of type {type(data).__name__}; {type(error).__name__}: {error}"
         ) from error
     whole = hashlib.sha256("".join(row["sha256"] for row in rows).encode()).hexdigest()

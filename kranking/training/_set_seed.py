@@ -1,4 +1,4 @@
-"""Two trainings that give the same weights."""
+"""Seeding for reproducible training."""
 
 import os
 
@@ -10,39 +10,41 @@ _seeds: list[int] = []
 
 
 def set_seed(seed: int) -> None:
-    """Makes what follows repeatable: on a processor, two runs give identical weights.
+    """Makes training reproducible: on a CPU, two runs end with bitwise identical weights.
 
-    Seeds Python, NumPy, Keras and the backend, and then asks the backend for algorithms that give the same
-    bits each time:
+    Seeds Python, NumPy, Keras and the backend, then enables deterministic algorithms of the backend:
 
-    - TensorFlow: `tf.config.experimental.enable_op_determinism`. It cannot be taken back in a process, and
-      costs speed, on GPUs above all.
-    - PyTorch: `use_deterministic_algorithms`, no choice of cuDNN algorithms by timing, and
-      `CUBLAS_WORKSPACE_CONFIG` unless it is set. An operation without such an algorithm raises.
-    - JAX: nothing on a processor, where it is so already. For GPUs, `--xla_gpu_deterministic_ops=true` is
-      added to `XLA_FLAGS`, which has an effect only if JAX has not started its GPU yet.
+    - TensorFlow: `tf.config.experimental.enable_op_determinism`. It cannot be disabled again in the same
+      process and is slower, especially on GPUs.
+    - PyTorch: `use_deterministic_algorithms`, no cuDNN benchmarking, and `CUBLAS_WORKSPACE_CONFIG` unless
+      it is set. Operations without a deterministic algorithm raise.
+    - JAX: nothing on a CPU, which is deterministic already. For GPUs, `--xla_gpu_deterministic_ops=true`
+      is added to `XLA_FLAGS`, which has no effect once JAX has initialized its GPU backend.
 
-    Call it first, before the model and the readers are made; readers take a `seed` of their own. The same
-    bits need the same machine, versions and number of threads. Nothing here was tried on a GPU: there,
-    cuBLAS, another model of GPU, or several of them at once can give other sums.
+    Call it before creating the model and the readers; readers have their own `seed`. Identical results
+    require the same machine, versions and number of threads. This has not been tested on a GPU, where
+    cuBLAS, another GPU model or several GPUs can change the order of sums.
 
     Args:
         seed: A non-negative integer below 2^32.
 
-    Raises: `ValueError` for another seed.
+    Raises:
+        ValueError: If `seed` is not in this range.
 
-    Reference: `keras.utils.set_random_seed`, which leaves the algorithms as they are.
+    Reference: `keras.utils.set_random_seed`, which does not change the algorithms.
     """
     check_positive_int("seed", seed, minimum=0)
     if seed >= 2**32:
-        raise ValueError(f"`seed` must be below 2**32, as NumPy wants it. Received: seed={seed}")
+        raise ValueError(
+            f"`seed` must be less than 2**32, the limit of NumPy. Received: seed={seed}"
+        )
     keras.utils.set_random_seed(seed)
     _seeds[:] = [seed]
     _DETERMINISM.get(keras.backend.backend(), _nothing)()
 
 
 def last_seed() -> int | None:
-    """Gives what `set_seed` was last called with in this process."""
+    """Returns the seed of the last call of `set_seed` in this process, or `None`."""
     return _seeds[0] if _seeds else None
 
 
@@ -53,7 +55,7 @@ def _tensorflow() -> None:
 
 
 def _torch() -> None:
-    # Read by cuBLAS when it starts; without it, PyTorch refuses matrix products on a GPU.
+    # Read by cuBLAS at initialization; without it, PyTorch raises for matrix products on a GPU.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
@@ -62,14 +64,14 @@ def _torch() -> None:
 
 
 def _jax() -> None:
-    # Asking JAX whether there is a GPU would start it, and it reads the flags only then.
+    # Asking JAX for GPUs would initialize it, which is when it reads the flags.
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_gpu_deterministic_ops" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
 
 
 def _nothing() -> None:
-    """NumPy has no more to ask for."""
+    """Does nothing: NumPy is deterministic."""
 
 
 _DETERMINISM = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}

@@ -1,4 +1,4 @@
-"""What a `StabilityGuard` saw and did."""
+"""Events of a `StabilityGuard`."""
 
 import json
 import math
@@ -7,22 +7,23 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class StabilityEvent:
-    """One fault in a training: what, when, where, and what was done about it.
+    """A fault in a training: its kind, step and layer, and the action taken.
 
     Attributes:
-        kind: `"loss"` (not finite), `"gradient"` (of a finite loss, not finite), `"weight"` (not finite
-            though the gradient is, or the guard cannot tell), `"spike"` (a loss far above its median).
-        step: Step at fault, from 1, counted over this `fit`.
-        seen_at: Step at whose end it was seen; later than `step` if only a check of the weights showed it.
-        epoch: Epoch in which it was seen, as Keras counts, from 0.
-        layer: Path of the layer at fault; `"inputs"` or `"labels"` if the batch is; `"loss"` if every
-            layer's output is finite and the loss is not; `None` if nothing tells.
+        kind: `"loss"` (not finite), `"gradient"` (not finite although the loss is), `"weight"` (not finite
+            although the gradient is, or the cause is unknown), `"spike"` (a loss far above the median).
+        step: Step of the fault, counted from 1 over this `fit`.
+        seen_at: Step after which it was detected; later than `step` if only a check of the weights
+            detected it.
+        epoch: Epoch in which it was detected, counted from 0 as in Keras.
+        layer: Path of the faulty layer; `"inputs"` or `"labels"` if the batch is faulty; `"loss"` if the
+            outputs of all layers are finite and the loss is not; `None` if unknown.
         exact: Whether step and layer come from a replay of the steps. If not, `layer` is a guess from the
             weights, and `step` is `seen_at`.
         loss: Loss of the step `seen_at`.
-        action: What was done: `"stop"` or `"rollback"`.
-        restored_step: Step whose state the model has now.
-        learning_rate: Learning rate from now on.
+        action: The action taken: `"stop"` or `"rollback"`.
+        restored_step: Step whose state has been restored.
+        learning_rate: Learning rate after the action.
 
     >>> event = kr.training.StabilityEvent(
     ...     "loss", 7, 7, 0, "mlp/dense_1", True, float("nan"), "stop", 5, 0.001
@@ -43,7 +44,7 @@ class StabilityEvent:
     learning_rate: float
 
     def to_json(self) -> str:
-        """Gives the event as a JSON object; a number that is not finite is a string, as `"nan"`."""
+        """Returns the event as a JSON object; non-finite numbers are strings such as `"nan"`."""
         values = {
             name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in asdict(self).items()
@@ -51,10 +52,14 @@ class StabilityEvent:
         return json.dumps(values, allow_nan=False)
 
     def __str__(self) -> str:
-        place = f"at {self.layer!r}" if self.layer else "at no layer that could be named"
+        place = f"in {self.layer!r}" if self.layer else "in an unknown layer"
         guess = "" if self.exact else " (not replayed)"
-        done = "stopped" if self.action == "stop" else f"goes on at rate {self.learning_rate:g}"
+        done = (
+            "stopped"
+            if self.action == "stop"
+            else f"continuing with learning rate {self.learning_rate:g}"
+        )
         return (
-            f"step {self.step}: {self.kind} at fault, first {place}{guess}; loss {self.loss:g}. "
-            f"Back at the state of step {self.restored_step}, {done}."
+            f"step {self.step}: faulty {self.kind}, first {place}{guess}; loss {self.loss:g}. "
+            f"Restored the state of step {self.restored_step}, {done}."
         )

@@ -1,4 +1,4 @@
-"""A training that notices when it breaks, says where, and goes on from before."""
+"""Detection of training instabilities, with a rollback to the last good state."""
 
 import logging
 import math
@@ -24,42 +24,43 @@ from kranking.training._stability_event import StabilityEvent
 
 _log = logging.getLogger("kranking")
 
-# A median of fewer losses than this says too little to call another one high.
+# Until this many losses are known, no loss counts as a spike.
 _LEAST_LOSSES = 16
 
 
 class StabilityGuard(keras.callbacks.Callback):
-    """Stops a training that breaks, or takes it back to its last good state with a lower rate.
+    """Stops a training that becomes unstable, or rolls it back with a lower learning rate.
 
-    A step breaks when its loss is not finite, when a weight or an optimizer's slot is not, or when the loss
-    `L` is a spike: `L − median > (spike_factor − 1) · |median|` over the last `window` good losses.
+    A step is faulty if its loss, a weight or an optimizer slot is not finite, or if its loss `L` is a
+    spike: `L − median > (spike_factor − 1) · |median|` over the last `window` good losses.
 
-    Each step costs a look at the loss. Every `check_every` steps all weights and slots are tested on the
-    device, and copied to main memory; that state counts as good once the loss after it is. Keras shows
-    callbacks neither gradients nor batches, so the guard also holds on to the batches since the last good
-    state. When something breaks, it does those steps again from there, and then names the first step and
-    the first layer at fault: the innermost whose output is not finite, or the one from which on, backwards,
-    weights are not. For a spike it names the layer that has moved most since the good state.
+    Each step reads the loss. Every `check_every` steps, all weights and slots are checked on the device
+    and copied to host memory; that state counts as good once the next loss is good. Keras passes neither
+    gradients nor batches to callbacks, so the guard also keeps the batches since the last good state. After
+    a fault it replays those steps and reports the first faulty step and layer: the innermost layer whose
+    output is not finite, or the last layer with non-finite weights, where backpropagation failed first. For
+    a spike it reports the layer whose weights have changed most since the good state.
 
-    In `fit`, place it first in a *list* of callbacks. Both actions leave the good state in the model:
-    weights, random states and slots; `"stop"` then ends the training, `"rollback"` goes on with the next
-    batch. Metrics of the epoch start anew then, and are NaN if no step follows in it.
-    `logs["guard_events"]` has the number of events in the epoch. A step that a `LossScaleOptimizer` skips
-    has a finite loss, and is no event.
+    In `fit`, place it first in a *list* of callbacks. Both actions restore the good state: weights, random
+    states and slots. Then `"stop"` ends the training, and `"rollback"` continues with the next batch, with
+    the metrics of the epoch reset; they are NaN if no step of the epoch follows. `logs["guard_events"]` is
+    the number of events in the epoch. A step that a `LossScaleOptimizer` skips has a finite loss and is not
+    an event.
 
-    Under tf.distribute and with `steps_per_execution > 1` batches cannot be kept; the layer is then guessed
-    from the weights, and its event says so. On a GPU a replay can differ in the last bits.
+    Under `tf.distribute` and with `steps_per_execution > 1`, batches cannot be kept; the layer is then
+    guessed from the weights, and the event is marked so. On a GPU, a replay can differ in the last bits.
 
     Args:
         action: `"stop"` or `"rollback"`.
-        check_every: Steps between two tests of the weights. At most twice as many are lost, and kept.
-        spike_factor: How many times the median a loss may be. `None` for no test.
-        window: Losses that the median is of, at least 16.
-        rate_factor: What a rollback multiplies the learning rate by.
-        max_rollbacks: Rollbacks after which the next event stops the training.
+        check_every: Steps between checks of the weights. At most twice as many steps are lost, and as
+            many batches kept.
+        spike_factor: Largest allowed ratio of a loss to the median. `None` disables the test.
+        window: Number of losses in the median, at least 16.
+        rate_factor: Factor by which a rollback multiplies the learning rate.
+        max_rollbacks: Number of rollbacks after which the next event stops the training.
 
     Attributes:
-        events: `StabilityEvent`s so far, of this `fit`.
+        events: List of `StabilityEvent` of this `fit`.
 
     >>> x, y = np.ones((64, 4), "float32"), np.zeros((64, 1), "float32")
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="out")])
@@ -69,8 +70,8 @@ class StabilityGuard(keras.callbacks.Callback):
     >>> [(event.kind, event.step, event.layer) for event in guard.events]
     [('loss', 2, 'loss')]
 
-    Reference: rollbacks to before a spike, of [Chowdhery et al., 2022, section
-    5.1](https://arxiv.org/abs/2204.02311), which skips batches too; the lower rate is ours.
+    Reference: [Chowdhery et al., 2022, section 5.1](https://arxiv.org/abs/2204.02311) for the rollback to
+    before a spike; it also skips batches, and does not lower the learning rate.
     """
 
     def __init__(
@@ -104,13 +105,13 @@ class StabilityGuard(keras.callbacks.Callback):
         self._step = self._epoch = self._checked = 0
         self._losses = LastLosses(self.window)
         names = [m.name for m in model.metrics if isinstance(m, keras.metrics.Mean)]
-        self._running = "loss" in names  # or else a train_step of the user's own gives each step's
+        self._running = "loss" in names  # otherwise a custom train_step returns the step's loss
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         if not all_finite(model):
             raise ValueError(
-                "`StabilityGuard` must begin at finite weights, or there is nothing to go back to. "
-                f"Received: a model that is not finite in {broken_layers(model) or 'its optimizer'}"
+                "`StabilityGuard` requires finite initial weights as a state to return to. "
+                f"Received: a model with non-finite values in {broken_layers(model) or 'its optimizer'}"
             )
         self._good: Any = ModelState(model, 0)
         self._next: Any = None
@@ -125,7 +126,7 @@ class StabilityGuard(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if threading.get_ident() != self._thread:
             raise ValueError(
-                "`callbacks` must be a list, or Keras calls a callback while the next step runs. "
+                "`callbacks` must be a list; otherwise Keras runs the callback during the next step. "
                 "Received: callbacks=StabilityGuard(...)"
             )
         done = batch + 1 - self._batches  # several, with `steps_per_execution`
@@ -137,7 +138,7 @@ class StabilityGuard(keras.callbacks.Callback):
             self._act(kind, loss)
             return
         self._losses.add(loss)
-        if self._next is not None:  # the loss after it is good
+        if self._next is not None:  # the loss after it is good, so it is too
             self._good, self._next = self._next, None
             self._recorder.batches = self._recorder.batches[-1:]
         if self._step - self._checked >= self.check_every:
@@ -148,7 +149,7 @@ class StabilityGuard(keras.callbacks.Callback):
             return
         logs["guard_events"] = float(len(self.events) - self._before)
         if not self._num_losses and len(self.events) > self._before:
-            # Metrics without a step would read as 0, the best of all losses.
+            # Metrics without a step would be 0, which looks like the best loss.
             logs.update(
                 {name: math.nan for name in logs if not name.startswith(("val_", "guard_"))}
             )
@@ -158,13 +159,15 @@ class StabilityGuard(keras.callbacks.Callback):
         self._good = self._next = None
 
     def _loss_of(self, logs, done: int) -> float:
-        """Gives the loss of the last `done` steps; Keras logs the mean of the epoch so far."""
+        """Returns the loss of the last `done` steps from the running mean that Keras logs."""
         if "loss" not in logs:
-            raise ValueError(f"`logs` of a step must have a 'loss'. Received: {sorted(logs)}")
+            raise ValueError(
+                f"`logs` must have the key 'loss' at each step. Received: keys {sorted(logs)}"
+            )
         mean, total = float(logs["loss"]), self._total
         self._num_losses += done
         self._total = mean * self._num_losses
-        # In Keras's float32, it is known to one part in 10^7 for each step of the epoch.
+        # The mean is float32, so the relative error is 1e-7 times the number of steps.
         return (self._total - total) / done if self._running else mean
 
     def _verdict(self, loss: float) -> str | None:
@@ -189,11 +192,11 @@ class StabilityGuard(keras.callbacks.Callback):
         rate, random = rate_of(model), random_state()
         fault, exact = self._find(kind)
         self._good.restore()
-        set_random_state(random)  # an order of rows that was drawn should not be drawn again
+        set_random_state(random)  # not restored, so that the next order of rows is a new one
         rollbacks = sum(event.action == "rollback" for event in self.events)
         action = self.action if rollbacks < self.max_rollbacks else "stop"
         model.stop_training = action == "stop"
-        # When it stops, too: the good state may hold the rate of before an earlier rollback.
+        # For "stop" too: the good state may have the learning rate before an earlier rollback.
         factor = 1.0 if action == "stop" else self.rate_factor
         if set_rate(model, rate * factor, factor):
             self._recorder.detach()
@@ -210,7 +213,7 @@ class StabilityGuard(keras.callbacks.Callback):
         self._restart()
 
     def _find(self, kind: str) -> tuple[Fault, bool]:
-        """Gives the first fault, and whether it was met again."""
+        """Returns the first fault, and whether the replay reproduced it."""
         if kind == "spike":
             return Fault(kind, self._step, self._good.moved_most()), True
         guess = Fault(kind, self._step, next(iter(broken_layers(self.model)), None))
@@ -225,5 +228,5 @@ class StabilityGuard(keras.callbacks.Callback):
         return fault or guess, fault is not None
 
     def _restart(self) -> None:
-        """After an event, and in a new epoch, Keras's mean starts anew."""
+        """Resets the running mean, as Keras does after an event and in a new epoch."""
         self._total, self._num_losses = 0.0, 0

@@ -1,4 +1,4 @@
-"""All that a training needs to go on, in one file that is there whole or not at all."""
+"""Saving and loading the state of a training as one file."""
 
 import json
 import os
@@ -19,15 +19,18 @@ FORMAT, FORMAT_VERSION = "kranking training state", 1
 
 
 def save_state(model: Any, path: str | os.PathLike, notes: Mapping[str, Any] | None = None) -> None:
-    """Writes weights, optimizer slots and random states, so that a training can go on as if never stopped.
+    """Saves weights, optimizer slots and random states, so that training can resume exactly.
 
-    The file is written under another name, brought to the disk, and renamed: a kill at any moment leaves
-    the old file or the new one.
+    The file is written under a temporary name, synced to the disk, and renamed: an interruption at any
+    time leaves the old file or the new one.
 
     Args:
-        model: A compiled model whose weights are there.
-        path: The file. Its folder is made.
-        notes: Anything that belongs to this moment, such as what has been trained on, that JSON can hold.
+        model: A compiled and built model.
+        path: The file. Its folder is created if needed.
+        notes: Any JSON-serializable mapping to save with the state, such as the progress so far.
+
+    Raises:
+        ValueError: If the model is not compiled or not built.
 
     >>> import tempfile
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -62,24 +65,25 @@ def save_state(model: Any, path: str | os.PathLike, notes: Mapping[str, Any] | N
 
 
 def load_state(model: Any, path: str | os.PathLike) -> dict[str, Any]:
-    """Gives a model the state that `save_state` wrote, and this process its random states.
+    """Restores the state that `save_state` wrote, into a model and the random generators of this process.
 
-    On PyTorch, the first `fit` of a new model draws a number before the training begins. For the same
-    weights to the last bit, call this as it begins: `fit(..., callbacks=[begin])` with
+    On PyTorch, the first `fit` of a new model draws a random number before the training begins. For
+    bitwise identical weights, call this when the training begins: `fit(..., callbacks=[begin])` with
     `begin = keras.callbacks.LambdaCallback(on_train_begin=lambda _: load_state(model, path))`.
-    The order of rows is a reader's, by its seed and epoch; the one of arrays that TensorFlow shuffles is in
-    no state.
+    The order of rows of a reader follows from its seed and epoch; the order of arrays that TensorFlow
+    shuffles is not part of any state.
 
     Args:
         model: A model of the same configuration, compiled with the same optimizer.
         path: The file.
 
     Returns:
-        The notes that were written with it.
+        The notes that were saved with the state.
 
     Raises:
-        FileNotFoundError: If there is no file.
-        ValueError: If it is damaged, or of another model, optimizer or backend; the model is as before.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is damaged or was saved from another model, optimizer or backend. The
+            model is then unchanged.
     """
     path = Path(path)
     head, arrays = _read(path)
@@ -96,35 +100,38 @@ def load_state(model: Any, path: str | os.PathLike) -> dict[str, Any]:
 
 
 def _check_fits(path: Path, head: Mapping[str, Any], model: Any, variables: list[Any]) -> None:
-    """Raises `ValueError` for the state of another backend, optimizer or model."""
+    """Raises `ValueError` if the state is from another backend, optimizer or model."""
     for name, expected in (
         ("backend", keras.backend.backend()),
         ("optimizer", type(model.optimizer).__name__),
     ):
         if head[name] != expected:
             raise ValueError(
-                f"{str(path)!r} was written with another {name}. Expected: {expected}. "
+                f"{str(path)!r} was saved with another {name}. Expected: {expected}. "
                 f"Received: {head[name]}"
             )
     expected, found = [_signature(v) for v in variables], head["variables"]
     if found != expected:
         pairs = zip(variables, expected, found)
-        wrong = next((f"{v.path}: {a}, there {b}" for v, a, b in pairs if a != b), "their number")
+        wrong = next(
+            (f"{v.path}: {a}, in the file {b}" for v, a, b in pairs if a != b), "their number"
+        )
         raise ValueError(
-            f"{str(path)!r} holds the state of another model. Expected: {len(expected)} variables. "
-            f"Received: {len(found)}; the first that differs is {wrong}"
+            f"{str(path)!r} has the state of another model. Expected: {len(expected)} variables. "
+            f"Received: {len(found)} variables. First difference: {wrong}"
         )
 
 
 def _ready(model: Any) -> list[Any]:
-    """Gives what is kept, slots included, which an optimizer makes at its first step."""
+    """Returns the variables to save, after creating the slots of the optimizer."""
     if getattr(model, "optimizer", None) is None:
         raise ValueError(
-            "`model` must be compiled: its optimizer belongs to the state. Received: none"
+            "`model` must be compiled, since its optimizer is part of the state. "
+            "Received: a model without an optimizer"
         )
     if not model.built:
         raise ValueError(
-            f"`model` must have its weights. Received: {model.name!r}, which is not built; call it once"
+            f"`model` must be built; call it on a batch first. Received: {model.name!r}, which is not built"
         )
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
@@ -132,13 +139,13 @@ def _ready(model: Any) -> list[Any]:
 
 
 def _signature(variable: Any) -> list[Any]:
-    # Not the path: layers are numbered anew in each process.
+    # Not the path, since the numbering of layers depends on the process.
     return [list(variable.shape), keras.backend.standardize_dtype(variable.dtype)]
 
 
 def _array(variable: Any) -> np.ndarray:
     array = np.asarray(ops.convert_to_numpy(variable.value))
-    # NumPy's files do not know bfloat16; float32 holds it exactly.
+    # Files of NumPy do not support bfloat16; float32 represents it exactly.
     return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 
@@ -152,7 +159,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"{str(path)!r} is damaged, or was not written by save_state. Received: {error}"
+            f"{str(path)!r} is damaged or was not written by save_state. Received: {error}"
         ) from error
     if not known:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""DeepLight's pruning of embeddings, hidden kernels and field pairs, in the course of training."""
+"""Structural pruning of DeepLight: embeddings, hidden kernels and field pairs, during training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,38 +11,41 @@ from kranking.layers import MLP, FieldWeightedFactorizationMachine
 from kranking.models import RankingModel
 from kranking.training._layers_in import layers_in
 
-# The schedule's base: a share of 0.99 of the way to the target is left after each `decay_steps`.
+# Base of the schedule: after each `decay_steps`, 0.99 of the remaining distance to the target is left.
 _BASE = 0.99
 
 
 class StructuralPruning(keras.callbacks.Callback):
-    """Sets the smallest weights of a `RankingModel` to 0 while it trains, more and more of them.
+    """Sets a growing fraction of the smallest weights of a `RankingModel` to 0 during training.
 
-    After `k` steps beyond the warm-up, the share `S(k) = sparsity · (1 − 0.99^(k / decay_steps))` of
+    After `k` steps beyond the warm-up, the fraction
 
-    - each kernel of an `MLP`, and of a `keras.layers.Dense` called `"linear"` (FwFM's vectors per field);
-    - all embedding tables together, times `embedding_ratio`: one threshold for all, so that a table of
-      short rows loses more than its share;
-    - the pair weights `r` of a `FieldWeightedFactorizationMachine`, times `pair_ratio`;
+        S(k) = sparsity · (1 − 0.99^(k / decay_steps))
 
-    is the share of entries that are 0, those smallest in magnitude. Output kernels, biases, norms, and
-    first-order weights per value stay. Masks are not kept: between two prunings a weight may grow again, so
-    only the last one decides. At S = 0.9, the reference's `embedding_ratio` of 0.444 prunes 40 % of the
-    tables.
+    of the entries of each of these groups, those smallest in magnitude, is set to 0:
+
+    - each kernel of an `MLP`, and of a `keras.layers.Dense` named `"linear"` (vectors per field of FwFM);
+    - all embedding tables together, times `embedding_ratio`. One threshold applies to all, so a table
+      with short rows loses a larger fraction;
+    - the pair weights `r` of a `FieldWeightedFactorizationMachine`, times `pair_ratio`.
+
+    Output kernels, biases, norms and first-order weights per value are not pruned. Masks are not kept: a
+    weight may grow again between two prunings, so only the last one is final. At S = 0.9, the
+    `embedding_ratio` of the reference, 0.444, prunes 40 % of the tables.
 
     It prunes every `interval` steps, before a validation in `fit`, and at the end of each epoch: place it
-    *before* the callbacks that read or save weights then. An `EarlyStopping` that restores an earlier epoch
-    restores the lower sparsity of that epoch too. The schedule follows from the epoch's number: a training
-    that goes on from a checkpoint, by `BackupAndRestore` or `initial_epoch`, prunes on where it was. The
-    weights stay dense arrays, so files compress better, but only a runtime with sparse kernels is faster.
+    *before* the callbacks that read or save the weights. An `EarlyStopping` that restores an earlier epoch
+    also restores its lower sparsity. The schedule depends on the epoch number, so a training resumed by
+    `BackupAndRestore` or `initial_epoch` continues the schedule. The weights remain dense arrays: files
+    compress better, but only a runtime with sparse kernels is faster.
 
     Args:
-        sparsity: S, which the schedule approaches. At `k = 700 · decay_steps` it is within 0.1 %.
-        warmup_epochs: Epochs before the first pruning.
-        embedding_ratio: Sparsity of the tables over that of the kernels.
-        pair_ratio: Sparsity of the pair weights over that of the kernels.
+        sparsity: Limit of the schedule. `S` is within 0.1 % of it at `k = 700 · decay_steps`.
+        warmup_epochs: Number of epochs before the first pruning.
+        embedding_ratio: Ratio of the sparsity of the tables to that of the kernels.
+        pair_ratio: Ratio of the sparsity of the pair weights to that of the kernels.
         interval: Steps between two prunings.
-        decay_steps: Pace of the schedule. The default suits a hundred thousand steps, as on Criteo.
+        decay_steps: Time scale of the schedule. The default suits 100,000 steps, as on Criteo.
 
     >>> pruning = kr.training.StructuralPruning(sparsity=0.9)
     >>> [round(pruning.sparsity_at(step), 3) for step in (0, 100, 10_000, 100_000)]
@@ -66,7 +69,7 @@ class StructuralPruning(keras.callbacks.Callback):
             check_number(name, ratio, low=0.0)
             if sparsity * ratio > 1.0:
                 raise ValueError(
-                    f"`{name}` times `sparsity` must be a share, at most 1. "
+                    f"`{name}` times `sparsity` must be at most 1. "
                     f"Received: {name}={ratio}, sparsity={sparsity}"
                 )
         check_positive_int("interval", interval)
@@ -84,13 +87,13 @@ class StructuralPruning(keras.callbacks.Callback):
         self._pruned_at = 0
 
     def sparsity_at(self, step: int) -> float:
-        """Gives S(k), the share of a hidden kernel's entries that are 0 after `step` steps."""
+        """Returns `S(step)`, the fraction of zeros in a hidden kernel after `step` steps."""
         return self.sparsity * (1.0 - _BASE ** (step / self.decay_steps))
 
     def report(self) -> dict[str, float]:
-        """Gives the share of entries that are 0 now, measured on the weights.
+        """Returns the current fraction of zeros, measured on the weights.
 
-        By `"model"`, all trainable weights together; `"embeddings"`, all tables together; and the path of
+        The keys are `"model"` for all trainable weights, `"embeddings"` for all tables, and the path of
         each pruned kernel and pair weight.
         """
         groups = {name: weights for name, weights, _ in _groups(self.model, 1.0, 1.0)}
@@ -106,7 +109,7 @@ class StructuralPruning(keras.callbacks.Callback):
         self._next_epoch = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        if epoch != self._next_epoch:  # a training begins, or goes on from a checkpoint
+        if epoch != self._next_epoch:  # a training begins or is resumed
             self.step = max(0, epoch - self.warmup_epochs) * self._steps_per_epoch(epoch)
             self._pruned_at = self.step
         self._epoch, self._next_epoch = epoch, epoch + 1
@@ -123,7 +126,7 @@ class StructuralPruning(keras.callbacks.Callback):
             self._prune()
 
     def on_test_begin(self, logs=None):
-        # The validation in `fit` comes before the end of the epoch; it should see what will be kept.
+        # The validation in `fit` runs before the end of the epoch; it should see the pruned weights.
         if self._epoch is not None:
             self._prune()
 
@@ -137,7 +140,7 @@ class StructuralPruning(keras.callbacks.Callback):
         steps = (self.params or {}).get("steps")
         if steps or not epoch:
             return steps or 0
-        # A stream of unknown length: the optimizer, restored with the weights, has counted.
+        # The length of the stream is unknown; the restored optimizer has counted the steps.
         return int(keras.ops.convert_to_numpy(self.model.optimizer.iterations.value)) // epoch
 
     def _prune(self) -> None:
@@ -149,20 +152,20 @@ class StructuralPruning(keras.callbacks.Callback):
             zero_smallest(weights, self.sparsity_at(self.step) * ratio)
 
     def _synchronize(self) -> None:
-        """On JAX, `fit` keeps the weights in a state of its own."""
+        """Copies the weights from the state of `fit` on JAX into the variables."""
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
 
 
 def zero_smallest(weights: Sequence[Any], share: float) -> None:
-    """Sets the share of all entries of some variables that is smallest in magnitude to 0, exactly."""
+    """Sets exactly the given share of the entries of all variables, smallest in magnitude, to 0."""
     arrays = [_array(weight) for weight in weights]
     sizes = np.concatenate([np.abs(array).ravel() for array in arrays])
     count = round(share * sizes.size)
     if not count:
         return
     kept = np.ones(sizes.size, bool)
-    # Places, not a threshold: equal entries on both sides of it would all go.
+    # By index rather than by threshold, which would remove all entries equal to it.
     kept[np.argpartition(sizes, count - 1)[:count]] = False
     parts = np.split(kept, np.cumsum([array.size for array in arrays])[:-1])
     for weight, array, part in zip(weights, arrays, parts, strict=True):
@@ -173,10 +176,10 @@ def zero_smallest(weights: Sequence[Any], share: float) -> None:
 def _groups(
     model: Any, embedding_ratio: float, pair_ratio: float
 ) -> list[tuple[str, list[Any], float]]:
-    """Gives what is pruned: a name, variables with one threshold, and their share of S(k)."""
+    """Returns the groups to prune: name, variables with one threshold, and ratio to S(k)."""
     if not isinstance(model, RankingModel):
         raise ValueError(
-            "`StructuralPruning` knows the parts of a kranking.RankingModel. "
+            "`StructuralPruning` requires a kranking.RankingModel. "
             f"Received: a model of class {type(model).__name__!r}"
         )
     groups = []

@@ -221,7 +221,7 @@ def test_a_session_column_is_looked_for_before_training(log, tmp_path):
 
 def test_an_optimizer_is_made_for_each_training():
     with pytest.raises(
-        ValueError, match="`optimizer` must be a callable that makes a new optimizer"
+        ValueError, match="`optimizer` must be a callable that returns a new optimizer"
     ):
         Protocol(optimizer=keras.optimizers.Adam())
 

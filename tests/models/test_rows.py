@@ -72,7 +72,7 @@ def test_shuffled_rows_are_not_predicted(model, tmp_path):
     reader = kr.data.read_parquet(tmp_path, model, shuffle=True)
     with pytest.raises(ValueError, match="a reader with shuffle=True"):
         model.predict(reader, verbose=0)
-    with pytest.raises(ValueError, match="a reader that does not shuffle"):
+    with pytest.raises(ValueError, match="a reader without shuffling"):
         kr.training.RankingEvaluation(reader, np.zeros(4))
 
 

@@ -108,7 +108,7 @@ def test_features_without_a_new_width_stay_as_they_are():
 @pytest.mark.parametrize("table", [np.ones(3), np.ones((0, 4)), np.full((2, 2), np.nan)], ids=str)
 def test_rejects_tables_that_are_none(table):
     with pytest.raises(
-        ValueError, match=r"`tables\['f'\]` must be a finite array .*Received: shape"
+        ValueError, match=r"`tables\['f'\]` must be a finite, non-empty array .*Received: shape"
     ):
         field_dims_from_tables({"f": table})
 

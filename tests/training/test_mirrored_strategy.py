@@ -89,5 +89,5 @@ def test_number_of_processors_is_checked():
 @on_tensorflow
 def test_processors_are_split_before_tensorflow_starts():
     np.asarray(keras.ops.ones(1))
-    with pytest.raises(RuntimeError, match=r"have to be made before .*num_logical_cpus=3"):
+    with pytest.raises(RuntimeError, match=r"must be set before .*num_logical_cpus=3"):
         kr.training.mirrored_strategy(num_logical_cpus=3)

@@ -256,10 +256,13 @@ def test_collect_gives_rows_in_order():
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"metrics": ["auc", "hit@0"]}, r"`metrics` must hold .*hit@3.*Received: 'hit@0'"),
-        ({"metrics": ["auc", "auc"]}, r"`metrics` must have different names.*'auc'"),
-        ({"metrics": ["hit@3"]}, r"`session` must be given for 'hit@3'. Received: session=None"),
-        ({"metrics": ["gauc"]}, r"`session` must be given for 'gauc'"),
+        ({"metrics": ["auc", "hit@0"]}, r"`metrics` must be names in .*hit@3.*Received: 'hit@0'"),
+        ({"metrics": ["auc", "auc"]}, r"`metrics` must not contain duplicates.*'auc'"),
+        (
+            {"metrics": ["hit@3"]},
+            r"`session` is required by metric 'hit@3'. Received: session=None",
+        ),
+        ({"metrics": ["gauc"]}, r"`session` is required by metric 'gauc'"),
         ({"session": "session"}, r"`session` must be an array.*Received: session='session'"),
         ({"session": np.zeros(3), "batch_size": 0}, "`batch_size` must be a positive integer"),
     ],
@@ -273,11 +276,13 @@ def test_rejects_data():
     arrays, session, _ = log()
     x, y, _ = arrays
     model = network()
-    with pytest.raises(ValueError, match=r"`data` must give the same batches again.*generator"):
+    with pytest.raises(
+        ValueError, match=r"`data` must yield the same batches on every pass.*generator"
+    ):
         RankingEvaluation((batch for batch in [arrays]), session)
     shuffled = Reader(arrays)
     shuffled.shuffled = True
-    with pytest.raises(ValueError, match=r"`data` must give the same batches.*type Reader"):
+    with pytest.raises(ValueError, match=r"`data` must yield the same batches.*type Reader"):
         RankingEvaluation(shuffled, session)
     with pytest.raises(ValueError, match=r"`session` must not be null.*Received: null in row 2"):
         RankingEvaluation(arrays, np.array(["a", "b", None]))
@@ -285,12 +290,12 @@ def test_rejects_data():
         RankingEvaluation(arrays, session[:-1]).evaluate(model)
     with pytest.raises(ValueError, match=r"`group` must have one value for each of the 300 rows"):
         RankingEvaluation(arrays, session, group=session[:-1]).evaluate(model)
-    with pytest.raises(ValueError, match=r"`data` must hold at least one batch"):
+    with pytest.raises(ValueError, match=r"`data` must yield at least one batch"):
         RankingEvaluation([], session).evaluate(model)
-    with pytest.raises(ValueError, match=r"`data` must hold labels. Received: inputs only"):
+    with pytest.raises(ValueError, match=r"`data` must have labels. Received: inputs only"):
         RankingEvaluation([(x,)], session).evaluate(model)
     with pytest.raises(
-        ValueError, match=r"what the model predicts.*Received: labels of \['like'\]"
+        ValueError, match=r"labels for the outputs of the model.*Received: labels of \['like'\]"
     ):
         RankingEvaluation((x, {**y, "like": y["save"]}), session).evaluate(model)
 

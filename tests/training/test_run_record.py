@@ -114,9 +114,9 @@ def test_numbers_that_are_not_finite(tmp_path):
     ("arguments", "message"),
     [
         ({"seed": -1}, r"`seed` must be an integer of at least 0 or None. Received: seed=-1"),
-        ({"costs": [1]}, r"`costs` must be a mapping that JSON can hold"),
-        ({"notes": {"a": object()}}, r"`notes` must be a mapping that JSON can hold"),
-        ({"notes": {"a": float("nan")}}, r"`notes` must be a mapping that JSON can hold"),
+        ({"costs": [1]}, r"`costs` must be a JSON-serializable mapping"),
+        ({"notes": {"a": object()}}, r"`notes` must be a JSON-serializable mapping"),
+        ({"notes": {"a": float("nan")}}, r"`notes` must be a JSON-serializable mapping"),
     ],
 )
 def test_rejects(arguments, message, tmp_path):
@@ -127,5 +127,7 @@ def test_rejects(arguments, message, tmp_path):
 @pytest.mark.parametrize("value", [3, "nowhere.parquet"])
 def test_rejects_data_that_cannot_be_told(value, tmp_path):
     record = RunRecord(tmp_path / "run.json", data=value)
-    with pytest.raises(ValueError, match=r"`data` must be a reader with `files`, or paths"):
+    with pytest.raises(
+        ValueError, match=r"`data` must be a reader with `files` or a list of paths"
+    ):
         network().fit(*data(), verbose=0, callbacks=[record])

@@ -34,5 +34,5 @@ def test_rejects(seed):
 
 
 def test_rejects_what_numpy_cannot_take():
-    with pytest.raises(ValueError, match=r"`seed` must be below 2\*\*32"):
+    with pytest.raises(ValueError, match=r"`seed` must be less than 2\*\*32"):
         set_seed(2**32)

@@ -319,7 +319,7 @@ def test_refuses_weights_that_are_broken_before():
     model = network()
     kernel = model.layers[-1].kernel
     kernel.assign(np.full(kernel.shape, np.nan))
-    with pytest.raises(ValueError, match=r"must begin at finite weights.*Received: .*last'"):
+    with pytest.raises(ValueError, match=r"requires finite initial weights.*Received: .*last'"):
         fit(model, StabilityGuard())
 
 

@@ -79,9 +79,7 @@ def test_rejects(tmp_path):
     save_state(made(), path)
     before = made(units=5)
     weights = before.get_weights()
-    with pytest.raises(
-        ValueError, match=r"state of another model.*first that differs is .*kernel: "
-    ):
+    with pytest.raises(ValueError, match=r"state of another model.*First difference: .*kernel: "):
         load_state(before, path)
     for one, another in zip(weights, before.get_weights()):
         np.testing.assert_array_equal(one, another)
@@ -93,7 +91,7 @@ def test_rejects(tmp_path):
         save_state(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), path)
     unbuilt = keras.Sequential([keras.layers.Dense(1)])
     unbuilt.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="`model` must have its weights"):
+    with pytest.raises(ValueError, match="`model` must be built"):
         save_state(unbuilt, path)
 
 
@@ -102,11 +100,11 @@ def test_a_damaged_file_is_refused(tmp_path, kept):
     path = tmp_path / "state.npz"
     save_state(made(), path)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ValueError, match="is damaged, or was not written by save_state"):
+    with pytest.raises(ValueError, match="is damaged or was not written by save_state"):
         load_state(made(), path)
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
     np.savez(tmp_path / "weights.npz", kernel=np.ones(3))
-    with pytest.raises(ValueError, match="is damaged, or was not written by save_state"):
+    with pytest.raises(ValueError, match="is damaged or was not written by save_state"):
         load_state(made(), tmp_path / "weights.npz")

@@ -230,7 +230,7 @@ def test_streams_of_unknown_length_and_several_steps_at_once():
     [
         ({"sparsity": 1.5}, r"`sparsity` must be a number in \[0, 1\]"),
         ({"warmup_epochs": -1}, r"`warmup_epochs` must be an integer of at least 0"),
-        ({"embedding_ratio": 1.2}, r"`embedding_ratio` times `sparsity` must be a share"),
+        ({"embedding_ratio": 1.2}, r"`embedding_ratio` times `sparsity` must be at most 1"),
         ({"pair_ratio": -1.0}, r"`pair_ratio` must be a number"),
         ({"interval": 0}, r"`interval` must be a positive integer"),
         ({"decay_steps": 0}, r"`decay_steps` must be a number"),
@@ -245,5 +245,5 @@ def test_rejects(arguments, message):
 def test_rejects_a_model_whose_parts_it_does_not_know():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match=r"knows the parts of a kranking.RankingModel"):
+    with pytest.raises(ValueError, match=r"requires a kranking.RankingModel"):
         model.fit(np.ones((2, 2)), np.ones(2), callbacks=[StructuralPruning()], verbose=0)

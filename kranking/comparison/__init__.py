@@ -1,4 +1,4 @@
-"""Which architecture is worth its cost: variants trained over seeds, with intervals, under a budget."""
+"""Comparison of model variants over seeds, with confidence intervals, costs and budgets."""
 
 from kranking._report import markdown_table as markdown_table
 from kranking._report import write_files as write_files

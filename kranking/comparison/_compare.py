@@ -1,4 +1,4 @@
-"""The comparison of variants under the five limits."""
+"""Comparison of model variants within a budget."""
 
 import json
 from collections.abc import Mapping
@@ -39,27 +39,32 @@ def compare(
     latency_batch: int | None = 100,
     verbose: Any = "auto",
 ) -> Comparison:
-    """Trains each variant with each seed, and says what the differences to the baseline are worth.
+    """Trains variants over several seeds and compares them to a baseline, with confidence intervals.
 
-    Seed by seed, so that what a stopped run leaves is a comparison too. A finished training is a file in
-    `out`: the same call goes on where a killed one stopped, and tries anew what had failed. A call with
-    other files, declarations, tasks, protocol, backend, versions, baseline, or another model under a known
-    name, is refused there. A variant that fails, or whose loss is not finite, is a row with its reason.
+    All variants are trained with one seed before the next seed, so an interrupted run is a complete
+    comparison over fewer seeds. Each finished training is a file in `out`: the same call resumes an
+    interrupted one and retries failed trainings. A call with other files, declarations, tasks, protocol,
+    backend, versions or baseline, or with another model under a known name, raises. A variant that fails,
+    or whose loss is not finite, is listed with the reason.
 
     Args:
-        variants: By name (letters, digits, `_.+-`): a zero-argument callable that gives a new untrained
-            model each time, the name of an architecture, or `(name, arguments)`.
+        variants: Variants by name (letters, digits, `_.+-`): a zero-argument callable that returns a new
+            untrained model on each call, the name of an architecture, or `(name, arguments)`.
         log: Rows, declarations and tasks.
-        baseline: Name of the variant that the others are measured against.
-        protocol: How all are trained.
-        seeds: Trainings of each variant, with seeds 0, 1, ….
+        baseline: Name of the variant to compare the others to.
+        protocol: Training settings shared by all variants.
+        seeds: Number of trainings per variant, with seeds 0, 1, ….
         out: Folder of the trainings and the report.
-        budget: Limits; each row says whether it is within them.
-        latency_batch: Rows per request of the served model, in turns with the baseline's. `None` measures
-            no latency.
-        verbose: As Keras's `fit`.
+        budget: Limits to check each variant against.
+        latency_batch: Number of rows per request when measuring serving latency, alternating with the
+            baseline. `None` skips the measurement.
+        verbose: Verbosity of `fit`.
 
-    Raises: `ValueError` for a baseline that is not a variant, or a folder of another comparison.
+    Returns:
+        A `Comparison`, which is also written to `out`.
+
+    Raises:
+        ValueError: If the baseline is not a variant, or the folder belongs to another comparison.
 
     Reference: [Malreddy et al., 2024, tables 1 to 3](https://arxiv.org/abs/2412.01985)
 
@@ -71,7 +76,7 @@ def compare(
     check_positive_int("seeds", seeds)
     check_positive_int("latency_batch", latency_batch, optional=True)
     if budget is not None and not isinstance(budget, Budget):
-        raise ValueError(f"`budget` must be a kranking.budget.Budget. Received: {budget!r}")
+        raise ValueError(f"`budget` must be a kranking.budget.Budget. Received: budget={budget!r}")
     if baseline not in variants:
         raise ValueError(
             f"`baseline` must be one of the variants {list(variants)}. Received: baseline={baseline!r}"
@@ -98,7 +103,7 @@ def compare(
 def _check_settings(
     out: Path, variants: list[Variant], log: LogFiles, protocol: Protocol, baseline: str
 ):
-    """Writes what is compared, or raises where the folder holds another comparison."""
+    """Writes the settings, or raises `ValueError` if the folder belongs to another comparison."""
     settings = log.to_json() | {
         "protocol": protocol.to_json(),
         "backend": keras.backend.backend(),
@@ -115,8 +120,8 @@ def _check_settings(
         changed += [f"variant {n!r}" for n in known if n in old and old[n] != _plain(known[n])]
         if changed:
             raise ValueError(
-                f"`out` must be a new folder, or that of the same comparison. Received: out={str(out)!r}, "
-                f"which differs in {', '.join(changed)}"
+                "`out` must be a new folder or the folder of the same comparison. "
+                f"Received: out={str(out)!r}, which differs in {', '.join(changed)}"
             )
         known = {**old, **known}
     out.mkdir(parents=True, exist_ok=True)
@@ -169,14 +174,14 @@ def _row(
 def paired_trials(
     mine: list[dict[str, Any]], theirs: list[dict[str, Any]]
 ) -> list[tuple[Any, Any]]:
-    """Gives the trials of two variants, seed by seed, where both finished."""
+    """Returns the pairs of trials with the same seed that finished for both variants."""
     return [(a, b) for a, b in zip(mine, theirs) if "failed" not in a and "failed" not in b]
 
 
 def difference(
     mine: list[dict[str, Any]], theirs: list[dict[str, Any]], out: Path, metric: str
 ) -> Interval:
-    """Gives the difference of two variants in one of `SESSION_METRICS`, over paired seeds and sessions."""
+    """Returns the difference of two variants in a session metric, paired over seeds and sessions."""
     pairs = paired_trials(mine, theirs)
     if not pairs:
         return UNDEFINED

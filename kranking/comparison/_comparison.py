@@ -1,4 +1,4 @@
-"""What a comparison found: as a table, Markdown, HTML and JSON."""
+"""Results of a comparison, with reports in Markdown, HTML and JSON."""
 
 import math
 from collections.abc import Mapping
@@ -15,28 +15,30 @@ from kranking.comparison._intervals import Interval, worth
 from kranking.comparison._served_latencies import BASELINE
 from kranking.metrics import as_text
 
-_WORSE = 0.05  # chance below which a spread counts as worse than the baseline's
+_WORSE = 0.05  # significance level of the F test for a larger spread than the baseline
 
 
 @dataclass(frozen=True)
 class Row:
-    """A variant and what was found out about it.
+    """Results of a variant.
 
     Args:
-        name: Its name.
+        name: Name of the variant.
         metric: Mean of the main metric over seeds.
-        difference: To the baseline in the main metric, with its interval; `None` of the baseline.
-        entropy: Likewise in the main task's normalised entropy, of which less is better.
-        figures: Difference to the baseline in each figure of the test rows, over paired seeds.
-        means: Mean of each figure over seeds.
+        difference: Difference from the baseline in the main metric, with its interval; `None` for the
+            baseline.
+        entropy: Difference from the baseline in the normalized entropy of the main task, with its
+            interval; lower is better.
+        figures: Difference from the baseline in each metric of the test rows, paired over seeds.
+        means: Mean of each metric over seeds.
         spread: Standard deviation of the main metric over seeds, with its interval.
-        wider: Chance of such a spread if it were the baseline's.
-        cost: What it costs; `None` if every training failed.
-        samples_per_second: Rows per second in training, the median over seeds.
-        trained: Trainings that finished.
-        failures: Reasons of those that did not.
-        not_served: Why there is no latency, if it could not be measured.
-        positives: Positives of the main task among the test rows.
+        wider: p-value of the F test for a larger spread than the baseline.
+        cost: Cost of the model; `None` if every training failed.
+        samples_per_second: Training throughput in rows per second, the median over seeds.
+        trained: Number of trainings that finished.
+        failures: Reasons of the failed trainings.
+        not_served: Why latency could not be measured; empty otherwise.
+        positives: Number of positives of the main task in the test rows.
     """
 
     name: str
@@ -60,21 +62,21 @@ class Row:
         return not self.failures
 
     def verdict(self) -> str:
-        """Says in a word what the difference to the baseline is worth."""
+        """Returns whether the variant is better or worse than the baseline, or inside noise."""
         return "" if self.difference is None else worth(self.difference)
 
     def costs(self) -> Cost | None:
-        """Gives the cost with the spread among its figures, for a budget."""
+        """Returns the cost with the spread as an additional figure, to check a budget."""
         if self.cost is None:
             return None
         return self.cost.with_figures(spread=Figure(self.spread.estimate, "", "measured"))
 
 
 class Comparison:
-    """The report of `compare`: printed, as Markdown, as one HTML page with plots, as JSON.
+    """The result of `compare`, with reports for the terminal and as Markdown, HTML and JSON.
 
     Attributes:
-        rows: A `Row` for each variant, in the order that was asked for.
+        rows: One `Row` per variant, in the given order.
         baseline: Name of the baseline.
         budget: The limits, if any.
     """
@@ -99,13 +101,14 @@ class Comparison:
         for row in self.rows:
             if row.name == name:
                 return row
-        raise KeyError(f"This comparison holds {[r.name for r in self.rows]}. Received: {name!r}")
+        raise KeyError(f"The name must be one of {[r.name for r in self.rows]}. Received: {name!r}")
 
     def violations(self, name: str) -> list[Violation | str]:
-        """Gives the limits that a variant is over; with a reason where one could not be checked.
+        """Returns the limits that a variant exceeds, or why a limit could not be checked.
 
-        The baseline is within every relative limit. A latency is over a relative limit if the whole
-        interval of its ratio is, a spread if its F test says so: what is inside the noise is no violation.
+        The baseline is within every relative limit. Differences inside noise are not violations: latency
+        exceeds a relative limit only if the lower bound of its ratio does, and spread only if the F test
+        is significant.
         """
         row, cost = self[name], self[name].costs()
         if self.budget is None:
@@ -133,20 +136,20 @@ class Comparison:
         base = self[self.baseline].costs()
         if base is None:
             return None
-        # A machine has its moods: the baseline as it was in the variant's own turns.
+        # Uses the latency of the baseline measured in alternation with this variant.
         turns = {n: cost[BASELINE + n] for n in cost.figures if BASELINE + n in cost}
         return base.with_figures(**turns)
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Gives headings and cells: a variant per line."""
+        """Returns headings and cells, with one row per variant."""
         main = f"{self.metric} {self.task}"
-        headings = ["variant", main, "difference to baseline", "worth", f"NE {self.task}"]
+        headings = ["variant", main, "difference from baseline", "verdict", f"NE {self.task}"]
         headings += [
             "spread over seeds",
             "memory",
             "latency p50",
-            "of baseline's",
-            "to tune",
+            "ratio to baseline",
+            "hyperparameters",
             "rows/s",
             "stable",
         ]
@@ -184,37 +187,39 @@ class Comparison:
         return cells
 
     def notes(self) -> list[str]:
-        """Gives what a reader has to know beside the table."""
+        """Returns the notes that explain the table."""
         lines = [
-            "Difference: relative to the baseline's mean, with a 95 % interval over seeds and sessions, "
-            "paired; NE likewise, where less is better. Spread: standard deviation over seeds with its "
-            f"interval; *wider* if an F test against the baseline's is below {_WORSE}. Both take seeds as "
-            "draws from a normal distribution.",
-            "Memory: peak of a training step, by formula unless a figure says otherwise. Latency: ONNX "
-            "Runtime, in turns with the baseline, with the interval of the median ratio.",
+            "Difference: relative to the mean of the baseline, with a paired 95 % interval over seeds and "
+            "sessions; the same for NE, where lower is better. Spread: standard deviation over seeds with "
+            f"its interval; *wider* if the p-value of an F test against the baseline is below {_WORSE}. "
+            "Both assume that results over seeds are normally distributed.",
+            "Memory: peak of a training step, analytic unless stated otherwise. Latency: ONNX Runtime, "
+            "alternating with the baseline; the ratio is the median with its interval.",
         ]
         if any(row.trained and row.positives == 0 for row in self.rows):
-            lines.append(f"{self.metric} is undefined: 0 positives among the test rows.")
+            lines.append(f"{self.metric} is undefined: the test rows have no positives.")
         if not self[self.baseline].trained:
-            lines.append("The baseline did not finish: no differences.")
+            lines.append("No training of the baseline finished, so there are no differences.")
         for row in self.rows:
             lines += [f"{row.name}: {reason}" for reason in dict.fromkeys(row.failures)]
-            lines += [f"{row.name}: not served: {row.not_served}"] if row.not_served else []
+            lines += (
+                [f"{row.name}: latency not measured: {row.not_served}"] if row.not_served else []
+            )
             if row.cost is not None and row.cost.unknown:
-                lines.append(f"{row.name}: its costs leave out {', '.join(row.cost.unknown)}")
+                lines.append(f"{row.name}: costs do not include {', '.join(row.cost.unknown)}")
         return lines
 
     def to_markdown(self) -> str:
-        """Gives the report in Markdown."""
+        """Returns the report in Markdown."""
         lines = markdown_table(*self.table())
         return "\n".join([*lines, "", *markdown_list(self.notes()), ""])
 
     def to_html(self) -> str:
-        """Gives the report as one page that needs no other file."""
+        """Returns the report as a self-contained HTML page."""
         return page(self)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the report as plain values; what is undefined is null."""
+        """Returns the report as a JSON-serializable dict; undefined numbers are `None`."""
         rows = []
         for row in self.rows:
             values = asdict(row) | {"cost": row.cost and row.cost.to_json()}

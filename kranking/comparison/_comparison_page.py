@@ -1,4 +1,4 @@
-"""The page of a comparison, with its plots."""
+"""HTML page of a comparison, with plots."""
 
 import math
 from typing import Any
@@ -7,12 +7,12 @@ import numpy as np
 
 from kranking._report import bullet_list, heading, html_page, html_table, image, panels
 
-_FRONTS, _CURVES = "Quality against cost", "Training"
+_FRONTS, _CURVES = "Metric versus cost", "Training"
 
 
 def page(report: Any) -> str:
-    """Gives the page of a `Comparison`."""
-    title = f"{report.metric} of {report.task}, against {report.baseline}"
+    """Returns the HTML page of a `Comparison`."""
+    title = f"{report.metric} of {report.task}, compared to {report.baseline}"
     parts = [
         html_table(*report.table()),
         bullet_list(report.notes()),
@@ -45,7 +45,7 @@ def _fronts(report: Any):
 
 
 def pareto(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Gives the points that no other beats in both: cheaper first, better later.
+    """Returns the Pareto front of (cost, metric) points, ordered by cost.
 
     >>> pareto([(1.0, 0.1), (2.0, 0.3), (3.0, 0.2)])
     [(1.0, 0.1), (2.0, 0.3)]
@@ -64,7 +64,7 @@ def _curves(report: Any):
             runs = [
                 t["history"][key] for t in report.trials[row.name] if key in t.get("history", {})
             ]
-            length = min(map(len, runs), default=0)  # a seed may have stopped earlier
+            length = min(map(len, runs), default=0)  # early stopping differs between seeds
             if not length:
                 continue
             values = np.array([[math.nan if v is None else v for v in r[:length]] for r in runs])

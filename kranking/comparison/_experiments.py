@@ -1,4 +1,4 @@
-"""The learning experiments: which models are trained to learn what a log asks of an architecture."""
+"""Models of the learning experiments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class Point:
     """A model of an experiment.
 
     Args:
-        name: Its name among all variants.
-        given: The variant, as `compare` takes it.
-        reference: Name of the model that it is measured against; `None` of one that is only a reference.
-        x: Where it stands in the plot; `None` stands for its FLOPs.
-        series: Which points a line joins.
+        name: Name of the variant.
+        given: The variant, as in `compare`.
+        reference: Name of the model to compare to; `None` if it is only a reference itself.
+        x: Position in the plot; `None` uses the FLOPs.
+        series: Name of the line in the plot.
     """
 
     name: str
@@ -31,12 +31,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Models that differ in one thing.
+    """An experiment with models that differ in one setting.
 
     Args:
-        name: Its name.
-        question: What it asks.
-        axis: What its models differ in.
+        name: Name of the experiment.
+        question: The question it answers.
+        axis: Label of the setting.
         points: The models.
     """
 
@@ -49,12 +49,12 @@ class Experiment:
 def experiments(
     names: Sequence[str], units: Sequence[int], ranks: Sequence[int]
 ) -> list[Experiment]:
-    """Gives the experiments by name.
+    """Returns experiments by name.
 
     Args:
-        names: Some of `EXPERIMENTS`.
-        units: Widths of the MLP behind every interaction.
-        ranks: Ranks of the non-linearity experiment.
+        names: Names in `EXPERIMENTS`.
+        units: Layer widths of the MLP after each interaction.
+        ranks: Ranks of the nonlinearity experiment.
     """
     for name in names:
         check_choice("experiments", name, EXPERIMENTS)
@@ -63,7 +63,7 @@ def experiments(
 
 
 def stack(depth: int, units: Sequence[int], **more: Any) -> tuple[str, dict[str, Any]]:
-    """Gives the variant of a cross stack before an MLP."""
+    """Returns the variant of a cross network followed by an MLP."""
     settings = {"model_structure": "stacked", "depth": depth, "units": list(units)}
     return "dcn_v2", settings | more
 
@@ -83,8 +83,8 @@ def _parallel(units: list[int]) -> Experiment:
     for count in (2, 3, 4):
         given = ("parallel_dcn_v2", {"num_stacks": count, "depth": 2, "units": units})
         points.append(Point(f"parallel_{count}x2", given, "stack_2", count, "branches"))
-    question = "Do several stacks of two side by side see more than one?"
-    return Experiment("parallel", question, "stacks of two, side by side", tuple(points))
+    question = "Do parallel stacks of two cross steps outperform a single one?"
+    return Experiment("parallel", question, "parallel stacks of two", tuple(points))
 
 
 def _nonlinear(units: list[int], ranks: Sequence[int]) -> Experiment:
@@ -108,5 +108,5 @@ def _dhen(units: list[int]) -> Experiment:
         for series, models in (("MoE of MLPs", moe), ("DHEN", deep))
         for name, given in models
     ]
-    question = "Does quality rise with FLOPs, and faster in DHEN than in a mixture of MLPs?"
+    question = "Does quality improve with FLOPs, and faster for DHEN than for a mixture of MLPs?"
     return Experiment("dhen", question, "FLOPs per row", tuple(points))

@@ -1,4 +1,4 @@
-"""What each feature is worth to a trained model: permuted between rows, its normalised entropy rises."""
+"""Permutation importance of features, measured by normalized entropy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,28 +28,32 @@ def feature_importance(
     batch_size: int = 4096,
     verbose: Any = "auto",
 ) -> FeatureImportance:
-    """Measures how much worse a model predicts when a feature's values are dealt to other rows.
+    """Measures the increase in normalized entropy when the values of a feature are permuted between rows.
 
-    `change[t] = NE[t](permuted) - NE[t]`, for each task `t`, with an interval over permutations and
-    sessions. A feature moves as a whole: a sequence with its actions, ages and padding, a multi-valued
-    one with all its values, a given vector with all its numbers. Features that read the same column move
-    together, and so do those of a group. Every feature gets the same permutations.
+    `change[t] = NE[t](permuted) - NE[t]` for each task `t`, with an interval over permutations and
+    sessions. A feature is permuted as a whole: a sequence with its actions, ages and padding, a multivalued
+    feature with all its values, an embedding with all its components. Features that read the same column
+    are permuted together, as are those of a group. All features use the same permutations.
 
-    It says what *this* model uses, not what a feature could give: of two features that say the same, one
-    may look worthless. All rows are in memory, and scored once for each feature and permutation.
+    The result shows what *this* model uses, not the potential of a feature: of two redundant features, one
+    may appear useless. All rows are held in memory, and scored once per feature and permutation.
 
     Args:
         model: A trained model.
-        data: Rows the model was not trained on, as `RankingEvaluation` takes them.
-        session: Session of each row, or the column's name. `None` takes each row as a session, and the
-            intervals are then too narrow if the rows of a session are alike.
-        groups: Features to move together, by the group's name; the others move as they would without.
-        repeats: Permutations of each feature.
+        data: Rows that the model was not trained on, as in `RankingEvaluation`.
+        session: Session of each row, or the name of its column. `None` treats each row as a session; the
+            intervals are then too narrow if the rows of a session are correlated.
+        groups: Features to permute together, by name of the group. Other features are not affected.
+        repeats: Number of permutations per feature.
         seed: Seed of the permutations.
-        batch_size: Rows scored at once.
-        verbose: 0 is silent, 2 a line, anything else a progress bar.
+        batch_size: Number of rows scored at a time.
+        verbose: 0 for silent, 2 for one line, other values for a progress bar.
 
-    Raises: `ValueError` for a group with an unknown feature, or one that is in two.
+    Returns:
+        A `FeatureImportance`.
+
+    Raises:
+        ValueError: If a group has an unknown feature, or a feature is in two groups.
 
     >>> age = kr.features.Numeric("age", mean=0.0, std=1.0)
     >>> model = kr.RankingModel([age], [kr.layers.MLP([4])], [kr.Task("save")])
@@ -57,19 +61,17 @@ def feature_importance(
     >>> feature_importance(model, rows, verbose=0)["age"].features
     ('age',)
 
-    Reference: [Zhang et al., 2023](https://arxiv.org/abs/2311.09544), who rank features so
+    Reference: [Zhang et al., 2023](https://arxiv.org/abs/2311.09544), who rank features in this way
     """
     check_positive_int("repeats", repeats)
     check_positive_int("seed", seed, minimum=0)
     if not isinstance(model, RankingModel):
         raise ValueError(
-            "`model` must be a kranking.RankingModel, whose declarations say which inputs are one "
-            f"feature. Received: {type(model).__name__}"
+            "`model` must be a kranking.RankingModel, whose declarations map inputs to features. "
+            f"Received: a model of class {type(model).__name__}"
         )
     moved = movable(model.features, groups or {})
-    index = RankingEvaluation(
-        data, session, ["ne"]
-    ).session  # refuses rows in another order each time
+    index = RankingEvaluation(data, session, ["ne"]).session  # raises for shuffled rows
     rows = _whole(data)
     index = np.arange(len(next(iter(rows[0].values())))) if index is None else index
     before = _entropies(model, rows, index, batch_size)
@@ -94,14 +96,14 @@ def feature_importance(
 def movable(
     features: Sequence[Feature], groups: Mapping[str, Sequence[str]]
 ) -> dict[str, list[Feature]]:
-    """Gives what moves together, by name: the groups, then by column what is in none."""
+    """Returns features to permute together by name: the groups, then the other features by column."""
     by_name = {feature.name: feature for feature in features}
     asked = [name for names in groups.values() for name in names]
     for name in asked:
         if name not in by_name or asked.count(name) > 1:
-            problem = "is in two" if name in by_name else "is no feature"
+            problem = "is in two groups" if name in by_name else "is not a feature"
             raise ValueError(
-                f"`groups` must hold features of the model, each once, of {list(by_name)}. "
+                f"`groups` must contain features of the model, each at most once: {list(by_name)}. "
                 f"Received: {name!r}, which {problem}"
             )
     moved = {group: [by_name[name] for name in names] for group, names in groups.items() if names}
@@ -113,18 +115,18 @@ def movable(
         name = " + ".join(feature.name for feature in together)
         if name in moved:
             raise ValueError(
-                f"`groups` must have names that no feature outside has. Received: {name!r}"
+                f"The names of `groups` must differ from those of ungrouped features. Received: {name!r}"
             )
         moved[name] = together
     return moved
 
 
 def _whole(data: Any) -> Rows:
-    """Gives inputs, labels and weights of all rows; weights may be `None`."""
+    """Returns inputs, labels and weights of all rows; weights may be `None`."""
     batches = [data] if isinstance(data, tuple) else data
     parts = [keras.utils.unpack_x_y_sample_weight(batch) for batch in batches]
     if not parts:
-        raise ValueError("`data` must hold at least one batch. Received: none")
+        raise ValueError("`data` must yield at least one batch. Received: none")
 
     def joined(*values):
         return np.concatenate([keras.ops.convert_to_numpy(v) for v in values])
@@ -134,7 +136,7 @@ def _whole(data: Any) -> Rows:
         for column in zip(*parts)
     )
     if y is None:
-        raise ValueError("`data` must hold labels. Received: inputs only")
+        raise ValueError("`data` must have labels. Received: inputs only")
     return x, y, weight
 
 
@@ -144,16 +146,16 @@ def _dealt(rows: Rows, inputs: Sequence[str], order: np.ndarray) -> Rows:
 
 
 def _entropies(model: Any, rows: Rows, index: np.ndarray, batch_size: int) -> dict[str, np.ndarray]:
-    """Gives by task a value per session, whose mean is the normalised entropy."""
+    """Returns values per session by task, whose mean is the normalized entropy."""
     found = RankingEvaluation(rows, metrics=["ne"], batch_size=batch_size).collect(model)
     values = {}
     for task, (y, score, weight) in found.items():
         if not np.isfinite(score).all():
             raise ValueError(
-                f"`model` must give finite scores. Received: {np.sum(~np.isfinite(score))} of task "
-                f"{task!r} that are not"
+                "`model` must return finite scores. Received: "
+                f"{np.sum(~np.isfinite(score))} non-finite scores for task {task!r}"
             )
-        kept = weight != 0  # whatever stands in a masked row is no label
+        kept = weight != 0  # labels of masked rows are undefined
         y, score, weight = (
             np.where(kept, part, 0).astype("float64") for part in (y, score, weight)
         )

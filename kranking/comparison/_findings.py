@@ -1,8 +1,8 @@
-"""What learning experiments found, by fixed rules, and what is worth trying therefore.
+"""Conclusions from learning experiments by fixed rules, and architectures worth trying.
 
-A rule reads intervals only: *clearly* means that the 95 % interval of a gain leaves out 0. There are some
-twenty intervals in a report, so one of them is expected to mislead. Where nothing is clear, and a gain that
-would matter is not excluded either, the experiment is *undecided* and speaks for no family.
+The rules use intervals only: *clearly* means that the 95 % interval of a gain excludes 0. A report has
+about twenty intervals, so one of them is expected to be misleading. If there is no clear gain, but a
+relevant gain is not excluded, the experiment is *undecided* and suggests no architecture.
 """
 
 from collections.abc import Callable
@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from kranking.comparison._experiments import Experiment, Point
 from kranking.comparison._gains import Gains
 
-RELEVANT = 0.5  # per cent: a gain that a team would launch for
+RELEVANT = 0.5  # percent, a gain worth launching
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What an experiment says.
+    """The conclusion of an experiment.
 
     Args:
-        experiment: Its name.
-        text: What it found.
-        families: Names of architectures that this speaks for.
+        experiment: Name of the experiment.
+        text: The conclusion.
+        families: Names of suggested architectures.
     """
 
     experiment: str
@@ -30,7 +30,7 @@ class Finding:
 
 
 def finding(experiment: Experiment, gains: Gains) -> Finding:
-    """Reads an experiment."""
+    """Returns the conclusion of an experiment."""
     failed = [p.name for p in experiment.points if not gains.comparison[p.name].trained]
     points = [p for p in experiment.points if p.name not in failed]
     text, families = _RULES[experiment.name](points, gains) if points else ("", ())
@@ -40,9 +40,9 @@ def finding(experiment: Experiment, gains: Gains) -> Finding:
 
 
 def _enough(names: list[str], gains: Gains) -> int:
-    """The first that is clearly better than the reference, which is number 0, and not clearly beaten.
+    """Returns the index of the first model clearly better than model 0, with no later one clearly better.
 
-    Where none is better it is the reference: one that is not clearly beaten may be noise around it.
+    Returns 0, the reference, if no model is clearly better than it.
     """
     better = [i for i, name in enumerate(names) if i and gains.clear(name, names[0])]
     for i in better:
@@ -52,7 +52,7 @@ def _enough(names: list[str], gains: Gains) -> int:
 
 
 def _open(names: list[str], reference: str, gains: Gains) -> str:
-    """Says how large a gain over the reference is not excluded; nothing where none would matter."""
+    """Returns a note on the largest gain that is not excluded, empty if it is not relevant."""
     most = max((gains(name, reference).high for name in names if name != reference), default=0.0)
     return f" (undecided: +{most:.2g} % is not excluded)" if most > RELEVANT else ""
 
@@ -66,13 +66,13 @@ def _order(points: list[Point], gains: Gains):
     undecided = ""
     if depth == 1:
         undecided = _open([p.name for p in stacks], first, gains)
-        text = f"No stack is clearly better than one cross step{undecided}"
+        text = f"No deeper stack is clearly better than one cross step{undecided}"
     else:
         text = f"{depth} cross steps gain {gains(enough.name, first)} % over {first}"
         text += ", and no deeper stack is clearly better"
     if len(stacks) < len(points):
         better = gains.clear(enough.name, "mlp")
-        text += f"; over the MLP alone {'' if better else 'nothing clear: '}{gains(enough.name, 'mlp')} %"
+        text += f"; {'' if better else 'no clear '}gain over the MLP alone: {gains(enough.name, 'mlp')} %"
         if not better and depth == 1:
             too = _open([enough.name], "mlp", gains)
             return text + too + ".", () if undecided or too else ("mlp", "final_mlp")
@@ -88,8 +88,8 @@ def _parallel(points: list[Point], gains: Gains):
     enough = points[_enough([p.name for p in points], gains)]
     if enough is points[0]:
         undecided = _open([p.name for p in points], "stack_2", gains)
-        return f"No number of stacks side by side is clearly better than one{undecided}.", ()
-    text = f"{enough.x} stacks of two gain {gains(enough.name, 'stack_2')} % over one"
+        return f"No number of parallel stacks is clearly better than one{undecided}.", ()
+    text = f"{enough.x} parallel stacks of two gain {gains(enough.name, 'stack_2')} % over one"
     return text + ", and more are not clearly better.", ("parallel_dcn_v2", "masknet", "dhen")
 
 
@@ -98,8 +98,8 @@ def _nonlinear(points: list[Point], gains: Gains):
     better = [int(p.x or 0) for p, gain in pairs if gain.low > 0]
     worse = [int(p.x or 0) for p, gain in pairs if gain.high < 0]
     rest = len(pairs) - len(better) - len(worse)
-    text = f"A ReLU helps clearly at ranks {better or 'none'}, hurts clearly at {worse or 'none'}"
-    text += f", and changes nothing clear at {rest} of {len(pairs)}."
+    text = f"A ReLU clearly helps at ranks {better or 'none'}, clearly hurts at {worse or 'none'}"
+    text += f", and has no clear effect at {rest} of {len(pairs)}."
     if len(better) > len(worse):
         return text, ("masknet", "pinterest_launch")
     return text, ("dcn_v2",) if len(worse) > len(better) else ()
@@ -119,7 +119,9 @@ def _dhen(points: list[Point], gains: Gains):
         as_large = [other for other in experts if flops[other] >= flops[name]]
         won.append(gains.clear(name, as_large[0] if as_large else experts[-1]))
     grows = [_enough(names, gains) > 0 for names in (deep, experts)]
-    text = f"DHEN is clearly better at {sum(won)} of {len(won)} sizes than the mixture of as many FLOPs; "
+    text = (
+        f"DHEN is clearly better at {sum(won)} of {len(won)} sizes than a mixture of equal FLOPs; "
+    )
     text += f"more layers {'help' if grows[0] else 'do not clearly help'}, "
     text += f"more experts {'help' if grows[1] else 'do not clearly help'}."
     if any(won):

@@ -1,4 +1,4 @@
-"""What one variant of a comparison gains over another, whichever of them was the baseline."""
+"""Relative gains between any two variants of a comparison."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ from kranking.comparison._trial import SESSION_METRICS
 
 @dataclass(frozen=True)
 class Gains:
-    """Differences between any two variants, in per cent, more being better.
+    """Gains of variants over others in percent; positive is better.
 
     Args:
-        comparison: The report of the trainings.
-        out: Their folder.
-        by: The measure: `"hit"`, the main metric, or `"ne"`, the main task's normalised entropy, whose
-            gain is its fall.
+        comparison: The comparison of the variants.
+        out: Folder of its trainings.
+        by: Measure of the gain: `"hit"`, the main metric, or `"ne"`, the decrease of the normalized
+            entropy of the main task.
     """
 
     comparison: Comparison
@@ -29,7 +29,7 @@ class Gains:
         check_choice("by", self.by, SESSION_METRICS)
 
     def __call__(self, name: str, reference: str, by: str | None = None) -> Interval:
-        """Gives the gain of a variant over another."""
+        """Returns the gain of a variant over a reference, in percent."""
         by = by or self.by
         trials = self.comparison.trials
         found = difference(trials[name], trials[reference], self.out, by)
@@ -37,7 +37,7 @@ class Gains:
         whole = row.metric
         if by == "ne":
             whole = -row.means.get(f"{self.comparison.task}_ne", float("nan"))
-        nothing = whole == 0  # to be relative to
+        nothing = whole == 0  # a relative gain is undefined
         parts = [
             float("nan") if nothing else 100 * part / whole for part in (found.low, found.high)
         ]
@@ -45,5 +45,5 @@ class Gains:
         return Interval(middle, min(parts), max(parts))
 
     def clear(self, name: str, reference: str) -> bool:
-        """Says whether a variant is better than another beyond noise."""
+        """Whether a variant is better than a reference beyond noise."""
         return self(name, reference).low > 0

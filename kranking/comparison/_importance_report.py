@@ -1,4 +1,4 @@
-"""What features are worth to a model: as a table, Markdown, JSON and a plot."""
+"""Results of feature importance, with reports as Markdown, JSON and a plot."""
 
 import math
 import os
@@ -16,13 +16,13 @@ from kranking.metrics import as_text
 
 @dataclass(frozen=True)
 class Importance:
-    """A feature, or features that move together, and what permuting it does.
+    """The importance of a feature, or of features permuted together.
 
     Args:
-        name: Its name, or the group's.
-        features: The features in it.
-        changes: Rise of the normalised entropy, by task, with its interval.
-        varies: Whether its model inputs differ between rows at all.
+        name: Name of the feature or group.
+        features: Names of the features that are permuted together.
+        changes: Increase in normalized entropy by task, with its interval.
+        varies: Whether the model inputs differ between rows.
 
     >>> Importance("age", ("age",), {"save": Interval(0.01, 0.005, 0.015)}, True).changes["save"].low
     0.005
@@ -36,14 +36,14 @@ class Importance:
 
 @dataclass(frozen=True)
 class FeatureImportance:
-    """The report of `feature_importance`.
+    """The result of `feature_importance`.
 
     Args:
-        rows: An `Importance` for each feature, in the order of the declarations.
-        normalized_entropy: That of the rows as they are, by task.
-        num_rows: Rows that were scored.
-        num_sessions: Sessions that they form.
-        repeats: Permutations of each feature.
+        rows: One `Importance` per feature, in the order of the declarations.
+        normalized_entropy: Normalized entropy without permutation, by task.
+        num_rows: Number of scored rows.
+        num_sessions: Number of sessions.
+        repeats: Number of permutations per feature.
 
     >>> row = Importance("age", ("age",), {"save": Interval(0.01, 0.005, 0.015)}, True)
     >>> FeatureImportance([row], {"save": 0.9}, 100, 20, 5).ranks("save")
@@ -60,7 +60,7 @@ class FeatureImportance:
         for row in self.rows:
             if row.name == name:
                 return row
-        raise KeyError(f"This report holds {[r.name for r in self.rows]}. Received: {name!r}")
+        raise KeyError(f"The name must be one of {[r.name for r in self.rows]}. Received: {name!r}")
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -68,14 +68,15 @@ class FeatureImportance:
         return tuple(self.normalized_entropy)
 
     def ranked(self, task: str | None = None) -> list[Importance]:
-        """Gives the rows by falling change of a task, `None` the first; what is undefined comes last."""
+        """Returns the rows by decreasing change of a task, the first by default; undefined ones last."""
         task = self._known(task)
         return sorted(self.rows, key=lambda row: _last_if_nan(-row.changes[task].estimate))
 
     def ranks(self, task: str | None = None) -> dict[str, tuple[int, int, int]]:
-        """Gives each feature's rank, 1 the most important, then the best and the worst it may have.
+        """Returns the rank of each feature, 1 for the most important, with its best and worst rank.
 
-        A feature is surely above another if its interval is. One whose change is undefined is left out.
+        The best and worst ranks count the features whose intervals are entirely above or below. Features
+        with an undefined change are omitted.
         """
         task = self._known(task)
         ranked = [row for row in self.ranked(task) if not math.isnan(row.changes[task].estimate)]
@@ -90,10 +91,17 @@ class FeatureImportance:
         }
 
     def table(self, task: str | None = None) -> tuple[list[str], list[list[str]]]:
-        """Gives headings and cells: a feature per line, ranked by a task."""
+        """Returns headings and cells, with one row per feature, ranked by a task."""
         task = self._known(task)
         others = [name for name in self.tasks if name != task]
-        headings = ["rank", "between", "feature", f"NE change {task}", "95 % interval", "worth"]
+        headings = [
+            "rank",
+            "rank range",
+            "feature",
+            f"NE change {task}",
+            "95 % interval",
+            "verdict",
+        ]
         headings += [f"NE change {name} (rank)" for name in others]
         places = {name: self.ranks(name) for name in self.tasks}
         rows = []
@@ -112,31 +120,32 @@ class FeatureImportance:
         return headings, rows
 
     def notes(self) -> list[str]:
-        """Gives what a reader has to know beside the table."""
+        """Returns the notes that explain the table."""
         entropies = ", ".join(f"{t} {as_text(v)}" for t, v in self.normalized_entropy.items())
         lines = [
-            f"NE as the rows are: {entropies}; {self.num_rows:,} rows in {self.num_sessions:,} sessions.",
-            f"NE change: how much NE rises when the feature is permuted between rows, mean of "
-            f"{self.repeats} permutations, with a 95 % interval over permutations and sessions. Between: "
-            "the ranks that the intervals leave open.",
-            "It says what this model uses: of two features that say the same, either may look worthless.",
+            f"NE without permutation: {entropies}; {self.num_rows:,} rows in {self.num_sessions:,} "
+            "sessions.",
+            f"NE change: increase in NE when the feature is permuted between rows, mean of "
+            f"{self.repeats} permutations, with a 95 % interval over permutations and sessions. Rank "
+            "range: the ranks that the intervals do not exclude.",
+            "The changes show what this model uses: of two redundant features, either may appear useless.",
         ]
         still = [row.name for row in self.rows if not row.varies]
         if still:
             lines.append(
-                f"The same model input in every row, so nothing to permute: {', '.join(still)}."
+                f"Constant features, with the same model input in every row: {', '.join(still)}."
             )
         undefined = [task for task, value in self.normalized_entropy.items() if math.isnan(value)]
-        lines += [f"NE of {task} is undefined: its rows have one class only." for task in undefined]
+        lines += [f"NE of {task} is undefined: all labels are of one class." for task in undefined]
         return lines
 
     def to_markdown(self, task: str | None = None) -> str:
-        """Gives the table, ranked by a task, and its notes in Markdown."""
+        """Returns the table, ranked by a task, with its notes in Markdown."""
         lines = markdown_table(*self.table(task))
         return "\n".join([*lines, "", *markdown_list(self.notes()), ""])
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the report as plain values; what is undefined is null."""
+        """Returns the report as a JSON-serializable dict; undefined numbers are `None`."""
         ranks = {task: self.ranks(task) for task in self.tasks}
         rows = [
             asdict(row) | {"ranks": {task: found.get(row.name) for task, found in ranks.items()}}
@@ -145,7 +154,7 @@ class FeatureImportance:
         return finite(asdict(self) | {"rows": rows})
 
     def plot(self, path: str | os.PathLike, top: int = 20) -> None:
-        """Draws the changes of the most important features, a panel per task, into a picture file."""
+        """Plots the changes of the `top` features, one panel per task, to an image file."""
         draw(self, path, top)
 
     def __str__(self) -> str:
@@ -169,7 +178,7 @@ def _worth(row: Importance, change: Interval) -> str:
     if math.isnan(change.low):
         return "undefined"
     if not row.varies:
-        return "never varies"
+        return "constant"
     if change.inside_noise:
         return "inside noise"
     return "used" if change.estimate > 0 else "misleads"

@@ -1,15 +1,15 @@
-"""What a difference between two models is worth, and what a spread over seeds is."""
+"""Confidence intervals for differences between models and for the spread over seeds."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-_DRAWS = 200_000  # quantiles of χ² and t, drawn: good to about half a percent
+_DRAWS = 200_000  # samples for quantiles of χ² and t, accurate to about 0.5 %
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate between two bounds.
+    """An estimate with a lower and an upper bound.
 
     Args:
         estimate: The estimate.
@@ -26,7 +26,7 @@ class Interval:
 
     @property
     def inside_noise(self) -> bool:
-        """Whether no difference, 0, is within the bounds; so is whatever could not be computed."""
+        """Whether 0 is within the bounds, or the bounds are undefined."""
         return not (self.low > 0 or self.high < 0)
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
 
 
 def worth(gain: Interval) -> str:
-    """Says in a word what a gain is worth.
+    """Returns `"better"` or `"worse"` if the interval excludes 0, otherwise `"inside noise"`.
 
     >>> worth(Interval(0.3, -0.1, 0.7))
     'inside noise'
@@ -50,17 +50,17 @@ def worth(gain: Interval) -> str:
 
 
 def paired_difference(values: np.ndarray, baseline: np.ndarray, level: float = 0.95) -> Interval:
-    """Gives the mean difference of two models over the same seeds and sessions, with its interval.
+    """Returns the mean difference of two models, paired over seeds and sessions, with its interval.
 
-    With `d[i, s]` the difference of seed `i` in session `s`, `n` seeds and `N` sessions:
-    `v = s²(mean_s d) / n + s²(mean_i d) / N` and the bounds `mean(d) ± t(level, f) √v`, with
-    Satterthwaite's degrees of freedom `f`. What makes a session easy falls out of `d`; both another seed
-    and other sessions are in the interval. With one seed, what another seed would change is not.
+    With `d[i, s]` the difference for seed `i` in session `s`, `n` seeds and `N` sessions, the bounds are
+    `mean(d) ± t(level, f) √v` with `v = s²(mean_s d) / n + s²(mean_i d) / N` and Satterthwaite's degrees of
+    freedom `f`. The difficulty of a session cancels in `d`. The interval covers the variation over seeds
+    and over sessions; with one seed, over sessions only.
 
     Args:
-        values: Value of each session, `(seeds, sessions)`.
-        baseline: Those of the baseline, likewise.
-        level: Share of intervals that hold the truth. At two seeds it is a little less, 0.92 for 0.95.
+        values: Values of the model, shape `(seeds, sessions)`.
+        baseline: Values of the baseline, of the same shape.
+        level: Confidence level. For two seeds the coverage is slightly lower, 0.92 for 0.95.
 
     >>> random = np.random.default_rng(0)
     >>> base = random.random((3, 500))
@@ -89,9 +89,9 @@ def _student(free: float, level: float) -> float:
 
 
 def paired_over_seeds(values: np.ndarray, baseline: np.ndarray, level: float = 0.95) -> Interval:
-    """Gives the mean difference of a figure over paired seeds, with Student's interval.
+    """Returns the mean difference of a metric over paired seeds, with Student's t interval.
 
-    `d ± t(level, n - 1) · sd(d) / √n`. One seed has no interval.
+    `d ± t(level, n - 1) · sd(d) / √n`. The interval is undefined for one seed.
 
     >>> paired_over_seeds(np.array([0.71, 0.72, 0.73]), np.array([0.70, 0.70, 0.70])).estimate
     0.02
@@ -105,9 +105,10 @@ def paired_over_seeds(values: np.ndarray, baseline: np.ndarray, level: float = 0
 
 
 def spread(values: np.ndarray, level: float = 0.95) -> Interval:
-    """Gives the standard deviation over seeds with the interval of a normal sample.
+    """Returns the standard deviation over seeds, with its interval for normally distributed values.
 
-    `s √((n - 1) / q)` with the χ² quantiles `q` of `n - 1` degrees of freedom. Few seeds say little.
+    The bounds are `s √((n - 1) / q)` with the χ² quantiles `q` of `n - 1` degrees of freedom; they are wide
+    for few seeds.
 
     >>> bounds = spread(np.array([0.70, 0.71, 0.72, 0.71, 0.70]))
     >>> bounds.low < bounds.estimate < bounds.high
@@ -124,9 +125,9 @@ def spread(values: np.ndarray, level: float = 0.95) -> Interval:
 
 
 def wider(values: np.ndarray, baseline: np.ndarray) -> float:
-    """Gives the chance of a spread this much above the baseline's if both were equally reproducible.
+    """Returns the p-value of a one-sided F test for a larger spread than that of the baseline.
 
-    The one-sided F test: `P(F(n - 1, m - 1) ≥ s² / s_b²)`. Small means: worse than the baseline.
+    `P(F(n - 1, m - 1) ≥ s² / s_b²)`; small values mean that the spread is larger.
 
     >>> wider(np.array([1.0, 2.0, 9.0]), np.array([1.0, 1.1, 1.2])) < 0.05
     True

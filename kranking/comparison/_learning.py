@@ -1,4 +1,4 @@
-"""Experiments that say which families of architectures a log rewards."""
+"""Learning experiments: which architectures suit a log."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,31 +27,33 @@ def learning_experiments(
     latency_batch: int | None = 100,
     verbose: Any = "auto",
 ) -> LearningReport:
-    """Asks a log for the order, the width and the non-linearity of the interactions that it rewards.
+    """Determines the order, width and nonlinearity of feature interactions that improve models on a log.
 
-    `"order"` stacks one to eight cross steps, `"parallel"` puts one to four stacks of two side by side,
-    `"nonlinearity"` trains low ranks with and without a ReLU between their factors, `"dhen"` puts layers
-    of DHEN against experts of a mixture of MLPs, by FLOPs. All of them are one comparison: models that two
-    experiments share are trained once, and the same call goes on where a killed one stopped, also with
-    more experiments or seeds.
+    `"order"` stacks one to eight cross steps, `"parallel"` uses one to four parallel stacks of two,
+    `"nonlinearity"` trains low-rank kernels with and without a ReLU between the factors, and `"dhen"`
+    compares DHEN to a mixture of MLPs by FLOPs. All experiments form one comparison: shared models are
+    trained once, and the same call resumes an interrupted one, also with more experiments or seeds.
 
     Args:
         log: Rows, declarations and tasks.
-        names: Which experiments.
-        units: Widths of the MLP behind every interaction.
-        ranks: Ranks of the non-linearity experiment.
-        by: What findings go by: `"ne"`, the main task's normalised entropy, which sees small differences
-            sooner, or `"hit"`, the main metric.
-        protocol: How all are trained.
-        seeds: Trainings of each model.
+        names: Names of the experiments.
+        units: Layer widths of the MLP after each interaction.
+        ranks: Ranks of the nonlinearity experiment.
+        by: Measure for the findings: `"ne"`, the normalized entropy of the main task, which is more
+            sensitive to small differences, or `"hit"`, the main metric.
+        protocol: Training settings shared by all models.
+        seeds: Number of trainings per model.
         out: Folder of the trainings and the report.
-        latency_batch: Rows per request of the served models; `None` measures no latency.
-        verbose: As Keras's `fit`.
+        latency_batch: Number of rows per request when measuring serving latency. `None` skips the
+            measurement.
+        verbose: Verbosity of `fit`.
 
     Returns:
-        Tables as the paper's Table 1 with intervals, findings by fixed rules, architectures to try.
+        A `LearningReport`: tables as in Table 1 of the paper with intervals, findings by fixed rules, and
+        suggested architectures.
 
-    Raises: `ValueError` for a name that is no experiment, or a folder of another comparison.
+    Raises:
+        ValueError: If a name is not an experiment, or the folder belongs to another comparison.
 
     Reference: [Malreddy et al., 2024, section 5.2](https://arxiv.org/abs/2412.01985);
     [Zhang et al., 2022, table 3](https://arxiv.org/abs/2203.11014)

@@ -1,4 +1,4 @@
-"""The page of learning experiments."""
+"""HTML page of learning experiments."""
 
 import math
 from typing import Any
@@ -16,7 +16,7 @@ from kranking.comparison._experiments import Experiment
 
 
 def page(report: Any) -> str:
-    """Gives the page of a `LearningReport`."""
+    """Returns the HTML page of a `LearningReport`."""
     parts = [bullet_list(report.conclusions())]
     for one in report.experiments:
         parts += [heading(one.question), image(one.question, _figure(report, one))]
@@ -26,7 +26,7 @@ def page(report: Any) -> str:
 
 
 def _figure(report: Any, experiment: Experiment) -> Any:
-    """Draws gains with their intervals; where a model is only a reference, its gain is 0."""
+    """Plots gains with intervals; models that are only references have gain 0."""
     figure, (axis,) = panels(1)
     for series in dict.fromkeys(point.series for point in experiment.points):
         places, gains = [], []

@@ -1,4 +1,4 @@
-"""What learning experiments found: as tables, Markdown, HTML and JSON."""
+"""Results of learning experiments, with reports in Markdown, HTML and JSON."""
 
 import math
 from dataclasses import asdict
@@ -16,17 +16,20 @@ from kranking.comparison._intervals import Interval, worth
 from kranking.comparison._learning_page import page
 from kranking.metrics import as_text
 
-_MEASURES = {"hit": "the main metric", "ne": "the fall of the main task's normalised entropy"}
+_MEASURES = {
+    "hit": "the main metric",
+    "ne": "the decrease of the normalized entropy of the main task",
+}
 
 
 class LearningReport:
-    """The report of `learning_experiments`: printed, as Markdown, as one HTML page, as JSON.
+    """The result of `learning_experiments`, with reports for the terminal and as Markdown, HTML and JSON.
 
     Attributes:
-        experiments: What was asked.
-        findings: What each experiment says, by fixed rules.
-        comparison: The `Comparison` of all its models against a stack of four cross steps.
-        gains: Differences between any two of its models.
+        experiments: The experiments.
+        findings: Conclusion of each experiment, by fixed rules.
+        comparison: The `Comparison` of all models to a stack of four cross steps.
+        gains: Gains between any two models.
     """
 
     def __init__(self, experiments: list[Experiment], gains: Gains):
@@ -36,7 +39,7 @@ class LearningReport:
         self.findings: list[Finding] = [finding(one, gains) for one in experiments]
 
     def suggestions(self) -> dict[str, list[str]]:
-        """Gives the architectures worth trying, each with the experiments that speak for it."""
+        """Returns architectures worth trying, with the experiments that suggest them."""
         found: dict[str, list[str]] = {}
         for one in self.findings:
             for family in one.families:
@@ -44,9 +47,16 @@ class LearningReport:
         return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
     def table(self, experiment: Experiment) -> tuple[list[str], list[list[str]]]:
-        """Gives headings and cells of an experiment: Table 1 of the paper, with intervals."""
-        headings = ["model", "against", self.comparison.metric, "gain", "NE gain", "worth"]
-        headings += ["spread over seeds", "FLOPs", "memory", "latency p50", "to tune", "seeds"]
+        """Returns headings and cells of an experiment, as in Table 1 of the paper with intervals."""
+        headings = ["model", "reference", self.comparison.metric, "gain", "NE gain", "verdict"]
+        headings += [
+            "spread over seeds",
+            "FLOPs",
+            "memory",
+            "latency p50",
+            "hyperparameters",
+            "seeds",
+        ]
         return headings, [self._cells(point) for point in experiment.points]
 
     def _cells(self, point: Point) -> list[str]:
@@ -71,32 +81,32 @@ class LearningReport:
         ]
 
     def notes(self) -> list[str]:
-        """Gives what a reader has to know beside the tables."""
+        """Returns the notes that explain the tables."""
         return [
-            "Gains are relative, in per cent, with 95 % intervals over seeds and sessions, paired; more "
-            f"is better. Worth and findings go by {_MEASURES[self.gains.by]}.",
-            "With some twenty intervals, one is expected to leave out 0 by chance.",
+            "Gains are relative, in percent, with paired 95 % intervals over seeds and sessions; higher "
+            f"is better. Verdicts and findings are based on {_MEASURES[self.gains.by]}.",
+            "Of about twenty intervals, one is expected to exclude 0 by chance.",
         ]
 
     def conclusions(self) -> list[str]:
-        """Gives findings and suggestions as sentences."""
+        """Returns findings and suggestions as sentences."""
         lines = [f"{one.experiment}: {one.text}" for one in self.findings]
         tried = [f"{name} ({', '.join(why)})" for name, why in self.suggestions().items()]
-        return [*lines, "Try: " + (", ".join(tried) or "nothing more than the baseline") + "."]
+        return [*lines, "Try: " + (", ".join(tried) or "nothing beyond the baseline") + "."]
 
     def to_markdown(self) -> str:
-        """Gives the report in Markdown."""
+        """Returns the report in Markdown."""
         lines = markdown_list(self.conclusions())
         for one in self.experiments:
             lines += ["", f"### {one.name}: {one.question}", "", *markdown_table(*self.table(one))]
         return "\n".join([*lines, "", *markdown_list(self.notes()), ""])
 
     def to_html(self) -> str:
-        """Gives the report as one page that needs no other file."""
+        """Returns the report as a self-contained HTML page."""
         return page(self)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the report as plain values; what is undefined is null."""
+        """Returns the report as a JSON-serializable dict; undefined numbers are `None`."""
         found = []
         for one in self.experiments:
             points = [asdict(p) | {"gain": self._gain(p)} for p in one.points]

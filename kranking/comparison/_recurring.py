@@ -1,4 +1,4 @@
-"""A model trained period after period, against the same model left as it was after the first."""
+"""Recurring training over periods, compared to a model frozen after the first period."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -30,44 +30,47 @@ def recurring_training(
     out: str | Path = "recurring",
     verbose: Any = "auto",
 ) -> RecurringReport:
-    """Trains on the first period, then tests on each next one before it trains on it, as in production.
+    """Trains on successive periods, testing on each period before training on it, as in production.
 
-    After the first period, of which `protocol.epochs` passes are made, the same model with the same
-    optimizer's slots goes on, one pass over each period. Every period but the first is scored before the
-    model has seen it, and beside it by the model frozen after the first period. What is reported is the
-    drift of each, in normalised entropy, calibration and HIT@k, and what training on has gained.
+    Training takes `protocol.epochs` epochs on the first period and then one epoch on each following period,
+    with the same model and optimizer state. Every period except the first is scored before the model is
+    trained on it, also by a model frozen after the first period. The report shows the drift of both models
+    in normalized entropy, calibration and HIT@k, and the gain from continued training. This gain is due to
+    both fresher rows *and* more rows, which cannot be separated here.
 
-    The gain is that of fresher rows *and* of more rows: this cannot tell them apart.
-
-    A period done is a file in `out`, and the training's state another: the same call goes on where a killed
-    one stopped, with the same weights as if it had not been (as far as the backend gives the same bits
-    twice: `kranking.training.set_seed`); so does one with further periods, a day later. A call with other
-    files, model, protocol, backend or versions is refused.
+    The results of a period and the state of the training are files in `out`: the same call resumes an
+    interrupted one with identical weights (if the backend is deterministic, see
+    `kranking.training.set_seed`), and later periods can be added. A call with other files, model, protocol,
+    backend or versions raises.
 
     Args:
-        make: Gives a new, untrained model, with declarations fitted on the first period.
-        periods: Parquet files of each period, by its name, in the order of time.
-        session: Column of sessions.
-        protocol: How the model is trained.
-        seeds: Trainings, with seeds 0, 1, ….
-        out: Folder of the states, the figures of each period, and the report.
-        verbose: As Keras's `fit`.
+        make: Function that returns a new, untrained model, with declarations fitted on the first period.
+        periods: Parquet files of each period by name, in chronological order.
+        session: Name of the column of session ids.
+        protocol: Training settings.
+        seeds: Number of trainings, with seeds 0, 1, ….
+        out: Folder of the states, the results of each period, and the report.
+        verbose: Verbosity of `fit`.
 
-    Raises: `ValueError` for fewer than two periods, or a folder of another training;
-    `FloatingPointError` where scores stop being finite.
+    Returns:
+        A `RecurringReport`, which is also written to `out`.
+
+    Raises:
+        ValueError: If there are fewer than two periods, or the folder belongs to another training.
+        FloatingPointError: If scores are not finite.
 
     >>> recurring_training(lambda: None, {"monday": "monday.parquet"}, "session_id")
     Traceback (most recent call last):
       ...
-    ValueError: `periods` must hold two periods or more, in the order of time. Received: ['monday']
+    ValueError: `periods` must have at least two periods in chronological order. Received: ['monday']
     """
     check_positive_int("seeds", seeds)
     if len(periods) < 2:
         raise ValueError(
-            f"`periods` must hold two periods or more, in the order of time. Received: {list(periods)}"
+            f"`periods` must have at least two periods in chronological order. Received: {list(periods)}"
         )
     for name in periods:
-        check_file_name("A period's name", name)
+        check_file_name("The name of a period", name)
     protocol, out = protocol or Protocol(), Path(out)
     _check_settings(out, make, periods, session, protocol)
     for seed in range(seeds):
@@ -81,7 +84,7 @@ def recurring_training(
 
 
 class _Run:
-    """The training of one seed, from wherever it stands."""
+    """The training with one seed, resumed if it was interrupted."""
 
     def __init__(self, make, periods, session, protocol, folder, seed, verbose):
         self.periods, self.session, self.protocol = periods, session, protocol
@@ -91,12 +94,12 @@ class _Run:
         self.model = make()
         if self.model.compiled:
             raise ValueError(
-                "`make` must give a new, untrained model. Received: one that is compiled"
+                "`make` must return a new, untrained model. Received: a compiled model"
             )
         self.model.compile(protocol.optimizer(), weighted_metrics=None)
 
     def finish(self) -> None:
-        """Tests and trains on what has not been trained on."""
+        """Tests and trains on the remaining periods."""
         state, first = self.folder / "state.npz", self.folder / "first.npz"
         done = load_state(self.model, state)["periods"] if state.exists() else []
         for name, files in list(self.periods.items())[len(done) :]:
@@ -110,13 +113,13 @@ class _Run:
             done = [*done, name]
             if len(done) == 1:
                 save_state(self.model, first, {"periods": done})
-            save_state(self.model, state, {"periods": done})  # last: what it says is done, is there
+            save_state(self.model, state, {"periods": done})  # last, when all results are saved
 
     def _train(self, files: Any, epochs: int, number: int) -> None:
         size = self.protocol.batch_size
         rows = read_parquet(files, self.model, size, shuffle=True, seed=self.seed)
-        # Each period draws from a seed of its own, set as it begins: on PyTorch, the first `fit` of a model
-        # draws once more than later ones, and a training that goes on would leave the way it was on.
+        # Each period sets its own seed when training begins: on PyTorch, the first `fit` of a model draws
+        # one more random number than later ones, so a resumed training would differ otherwise.
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
         begin = keras.callbacks.LambdaCallback(
             on_train_begin=lambda _: keras.utils.set_random_seed(seed)
@@ -124,13 +127,15 @@ class _Run:
         self.model.fit(rows, epochs=epochs, callbacks=[begin], verbose=self.verbose)
 
     def _tested(self, files: Any, prefix: str = "") -> dict[str, np.ndarray]:
-        """Gives values per session, whose mean is a figure; the AUC, which is no such mean, as it is."""
+        """Returns metrics as values per session whose mean is the metric; the AUC as a single value."""
         rows = read_parquet(files, self.model, self.protocol.batch_size)
         test = RankingEvaluation(rows, self.session, ["ne"])
         index, values = np.asarray(test.session), {}
         for i, (task, (y, score, weight)) in enumerate(test.collect(self.model).items()):
             if not np.isfinite(score).all():
-                raise FloatingPointError(f"scores of task {task!r} are not finite in {rows.files}")
+                raise FloatingPointError(
+                    f"The scores of task {task!r} are not finite for {rows.files}"
+                )
             kept = weight != 0
             if not i:
                 hits = self.protocol.hit.per_session(y[kept], score[kept], index[kept])[1]
@@ -146,7 +151,7 @@ class _Run:
 
 
 def _check_settings(out: Path, make, periods, session: str, protocol: Protocol) -> None:
-    """Writes what is trained, or raises where the folder holds another training."""
+    """Writes the settings, or raises `ValueError` if the folder belongs to another training."""
     settings = {
         "session": session,
         "protocol": protocol.to_json(),
@@ -168,7 +173,7 @@ def _check_settings(out: Path, make, periods, session: str, protocol: Protocol) 
             changed.append("periods")
         if changed:
             raise ValueError(
-                "`out` must be a new folder, or that of the same training, to which periods may be added. "
+                "`out` must be a new folder or the folder of the same training; periods may be added. "
                 f"Received: out={str(out)!r}, which differs in {', '.join(changed)}"
             )
     out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Recurring training as a picture."""
+"""Plot of recurring training."""
 
 import os
 from typing import Any
@@ -7,7 +7,7 @@ from kranking._report import panels, save_figure
 
 
 def draw(report: Any, path: str | os.PathLike) -> None:
-    """Draws NE and calibration of a `RecurringReport`'s main task over the periods, with bands."""
+    """Plots NE and calibration of the main task over the periods, with intervals as bands."""
     task = report.tasks[0]
     figure, axes = panels(2, (10, 3.8))
     places = range(len(report.periods))
@@ -17,7 +17,8 @@ def draw(report: Any, path: str | os.PathLike) -> None:
             panel.plot(places, [f.estimate for f in found], marker=".", label=label)
             panel.fill_between(places, [f.low for f in found], [f.high for f in found], alpha=0.15)
         panel.set(
-            ylabel=f"{ending.replace('ne', 'NE')} of {task}", xlabel="tested before trained on"
+            ylabel=f"{ending.replace('ne', 'NE')} of {task}",
+            xlabel="period, tested before training",
         )
         panel.set_xticks(
             places, [period.name for period in report.periods], rotation=45, ha="right"

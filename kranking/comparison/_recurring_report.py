@@ -1,4 +1,4 @@
-"""How a model that trains on fares against one that does not: table, Markdown, JSON and a plot."""
+"""Results of recurring training, with reports as Markdown, JSON and a plot."""
 
 import math
 import os
@@ -20,16 +20,16 @@ _FROZEN = "frozen_"
 
 @dataclass(frozen=True)
 class Period:
-    """What was found on a period before it was trained on. Figures are called `save_ne` and so on.
+    """Metrics of a period before training on it, named `save_ne` and so on.
 
     Args:
-        name: Its name.
-        num_rows: Its rows.
-        num_sessions: Sessions that they form.
-        recurring: Figures of the model trained on all periods before, with intervals over sessions and
-            seeds; AUC has none.
-        frozen: Those of the model trained on the first period only.
-        gain: The first minus the second, paired.
+        name: Name of the period.
+        num_rows: Number of rows.
+        num_sessions: Number of sessions.
+        recurring: Metrics of the model trained on all earlier periods, with intervals over sessions and
+            seeds, except for AUC.
+        frozen: Metrics of the model trained on the first period only.
+        gain: Difference `recurring - frozen`, paired.
 
     >>> Period("monday", 9, 3, {"save_ne": Interval(0.9, 0.8, 1.0)}, {}, {}).recurring["save_ne"].high
     1.0
@@ -44,7 +44,7 @@ class Period:
 
 
 def period_of(name: str, runs: Sequence[Mapping[str, np.ndarray]]) -> Period:
-    """Makes a period of the values per session that each seed has left."""
+    """Creates a period from the values per session of each seed."""
     figures = [n for n in runs[0] if n not in ("rows", "sessions") and not n.startswith(_FROZEN)]
     recurring, frozen, gain = {}, {}, {}
     for figure in figures:
@@ -64,12 +64,12 @@ def _estimate(values: np.ndarray) -> Interval:
 
 @dataclass(frozen=True)
 class RecurringReport:
-    """The report of `recurring_training`.
+    """The result of `recurring_training`.
 
     Args:
-        periods: A `Period` for each one tested, in the order of time.
-        first: Name of the first period, which was only trained on.
-        seeds: Trainings.
+        periods: One `Period` per tested period, in chronological order.
+        first: Name of the first period, which is not tested.
+        seeds: Number of trainings.
 
     >>> ne = {"save_ne": Interval(0.9, 0.85, 0.95)}
     >>> RecurringReport([Period("monday", 9, 3, ne, ne, ne)], "sunday", 1).drift("save_ne")
@@ -88,19 +88,20 @@ class RecurringReport:
         return tuple(name.removesuffix(ending) for name in names)
 
     def drift(self, figure: str, frozen: bool = False) -> list[Interval]:
-        """Gives how far a figure is from that of the first tested period, period by period.
+        """Returns the difference of a metric from its value in the first tested period, for each period.
 
-        Rows of two periods are others, so the interval is `√(h² + h1²)` wide of both half widths.
+        Periods have independent rows, so the half-width of the interval is `√(h² + h1²)`, from the
+        half-widths `h` and `h1` of both periods.
         """
         kept = [(p.frozen if frozen else p.recurring)[figure] for p in self.periods]
         return [Interval(0.0, 0.0, 0.0), *(_apart(found, kept[0]) for found in kept[1:])]
 
     def table(self, task: str | None = None) -> tuple[list[str], list[list[str]]]:
-        """Gives headings and cells: a period per line, figures of a task, `None` the main one."""
+        """Returns headings and cells, one row per period, for a task (the main one by default)."""
         task = self._known(task)
         ne, calibration = f"{task}_ne", f"{task}_calibration"
-        headings = ["period", "rows", f"NE {task}", "frozen", "difference", "worth"]
-        headings += ["drift of NE", "frozen's drift", "calibration", "frozen's calibration"]
+        headings = ["period", "rows", f"NE {task}", "frozen", "difference", "verdict"]
+        headings += ["NE drift", "NE drift, frozen", "calibration", "calibration, frozen"]
         drifts = zip(self.drift(ne), self.drift(ne, frozen=True))
         rows = []
         for period, (own, left) in zip(self.periods, drifts):
@@ -114,30 +115,30 @@ class RecurringReport:
         return headings, rows
 
     def notes(self) -> list[str]:
-        """Gives what a reader has to know beside the table."""
+        """Returns the notes that explain the table."""
         return [
-            f"Each period is tested before it is trained on; *frozen* was trained on {self.first} only. "
+            f"Each period is tested before training on it; *frozen* was trained on {self.first} only. "
             f"{self.seeds} training{'s' if self.seeds > 1 else ''}; 95 % intervals over sessions"
             + (
                 " and seeds, paired."
                 if self.seeds > 1
-                else ", paired; another seed is not in them."
+                else ", paired; variation over seeds is not included."
             ),
-            "On the first tested period both are one model. The difference later is that of fresher rows "
-            "and of more rows: what freshness alone gives, it does not tell.",
-            "Drift: NE minus that of the first tested period. NE is relative to each period's own rate of "
-            "the action, yet periods differ in more than that: a drift of both models alike is the "
-            "period's, one of the frozen model alone is age.",
-            "Calibration: expected over observed actions, 1 is ideal.",
+            "On the first tested period both are the same model. Later differences are due to both fresher "
+            "rows and more rows; the effect of freshness alone is not separated.",
+            "Drift: NE minus the NE of the first tested period. NE is relative to the rate of the action "
+            "in the same period, but periods differ in other ways too: a drift of both models is a "
+            "property of the period, a drift of the frozen model alone is due to its age.",
+            "Calibration: ratio of expected to observed actions; 1 is ideal.",
         ]
 
     def to_markdown(self, task: str | None = None) -> str:
-        """Gives the table of a task and its notes in Markdown."""
+        """Returns the table of a task with its notes in Markdown."""
         lines = markdown_table(*self.table(task))
         return "\n".join([*lines, "", *markdown_list(self.notes()), ""])
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the report as plain values; what is undefined is null."""
+        """Returns the report as a JSON-serializable dict; undefined numbers are `None`."""
         figures = self.periods[0].recurring
         drift = {
             arm: {n: [asdict(i) for i in self.drift(n, arm == "frozen")] for n in figures}
@@ -146,7 +147,7 @@ class RecurringReport:
         return finite(asdict(self) | {"drift": drift})
 
     def plot(self, path: str | os.PathLike) -> None:
-        """Draws NE and calibration of the main task over the periods into a picture file."""
+        """Plots NE and calibration of the main task over the periods to an image file."""
         draw(self, path)
 
     def __str__(self) -> str:
@@ -168,7 +169,7 @@ class RecurringReport:
 
 
 def _less(found: Interval) -> Interval:
-    """Turns a difference round, where less is better."""
+    """Negates a difference in a metric where lower is better."""
     return Interval(-found.estimate, -found.high, -found.low)
 
 

@@ -1,4 +1,4 @@
-"""Latency of the models as they are served, in turns with the baseline."""
+"""Serving latency of models, measured in alternation with a baseline."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,34 +16,36 @@ from kranking.models import RankingModel, perturbed
 from kranking.serving import latency_in_turns
 
 BASELINE = (
-    "baseline_"  # the baseline's figures from the same turns, for a machine's mood to fall out
+    "baseline_"  # latency of the baseline from the same rounds, to cancel the load of the machine
 )
 _ROUNDS, _THREADS = 200, 1
-_BESIDE = "beside, as trained"  # what has no such entry is of untrained graphs, which do less
+_BESIDE = (
+    "beside, as trained"  # older entries without this key are of untrained graphs, which are faster
+)
 _AS_TRAINED = {"weights": "perturbed"}
 
 
 def served_latencies(
     models: Mapping[str, Callable[[], RankingModel]], baseline: str, out: str | Path, batch: int
 ) -> dict[str, dict[str, Figure] | str]:
-    """Exports models to ONNX and times each on ONNX Runtime with one thread, in turns with one of them.
+    """Measures the latency of exported ONNX models with one thread, alternating with a baseline.
 
-    Weights do not change what a model's products cost: models are as they start, but `perturbed`.
+    The weights do not affect the cost of matrix products, so models are untrained but `perturbed`.
 
     Args:
-        models: What makes each, by name; a name becomes a folder, and stands for one model in it.
-        baseline: The name of the one that the others are measured beside.
-        out: Keeps bundles and figures: what was measured beside this baseline is not measured again.
-        batch: Rows of a request.
+        models: Functions that create the models, by name. The name is also the name of a folder.
+        baseline: Name of the baseline.
+        out: Folder of bundles and results. Models already measured against this baseline are skipped.
+        batch: Number of rows per request.
 
     Returns:
-        By name `latency_p50`, `_p90`, `_p99`, the baseline's in the same turns as
-        `baseline_latency_p50`, …, and `latency_ratio` with the ends of its 95 % interval,
-        `latency_ratio_low` and `_high`. Of a model that cannot be served, the reason; it is tried again
-        the next time.
+        Figures by name of the model: `latency_p50`, `_p90` and `_p99`, those of the baseline from the
+        same rounds as `baseline_latency_p50`, …, and `latency_ratio` with the bounds of its 95 %
+        interval, `latency_ratio_low` and `_high`. For a model that cannot be served, the reason; it is
+        retried in the next call.
 
     Raises:
-        ValueError: `baseline` is none of the models, or a name cannot be a folder.
+        ValueError: If `baseline` is not one of the models, or a name cannot be the name of a folder.
     """
     check_positive_int("batch", batch)
     if baseline not in models:
@@ -51,7 +53,7 @@ def served_latencies(
             f"`baseline` must be one of {list(models)}. Received: baseline={baseline!r}"
         )
     for name in models:
-        check_file_name("A model's name", name)
+        check_file_name("The name of a model", name)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"latency-batch{batch}.json"
@@ -62,8 +64,8 @@ def served_latencies(
             try:
                 kept[name] = {_BESIDE: baseline, **_in_turns(models, name, baseline, out, batch)}
             except (OSError, ImportError, MemoryError):
-                raise  # of this machine, and not of the model
-            except Exception as error:  # a user's layer, or a runtime's own error
+                raise  # caused by the machine, not by the model
+            except Exception as error:  # an error of a custom layer or of the runtime
                 found[name] = f"{type(error).__name__}: {str(error)[:300]}"
                 continue
             write_json(path, kept, indent=None)
@@ -91,7 +93,7 @@ def _in_turns(
     }
     own, other = (np.array(measured.milliseconds[who]) for who in ("variant", "baseline"))
     ratios = np.sort(own / other)
-    # Order statistics around the median hold it with 95 %, whatever the distribution.
+    # These order statistics form a distribution-free 95 % interval of the median.
     reach = round(0.98 * np.sqrt(len(ratios)))
     middle = len(ratios) // 2
     values = (np.median(ratios), ratios[middle - reach], ratios[middle + reach - 1])

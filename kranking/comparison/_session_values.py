@@ -1,4 +1,4 @@
-"""Metrics that are ratios of sums, as one value per session: what an interval over sessions needs."""
+"""Per-session values of metrics that are ratios of sums, for intervals over sessions."""
 
 import numpy as np
 
@@ -8,17 +8,18 @@ from kranking.metrics import calibration, normalized_entropy
 def entropy_by_session(
     y: np.ndarray, logits: np.ndarray, weight: np.ndarray, index: np.ndarray
 ) -> np.ndarray:
-    """Gives a value per session whose mean is the normalised entropy, and whose spread is its error.
+    """Returns values per session whose mean is the normalized entropy, for its standard error.
 
-    NE is a ratio `Σ a_s / Σ b_s` over sessions: losses over surprises, `ln(1 / q)` for each positive and
-    `ln(1 / (1 - q))` for each negative. The values are `NE + S (a_s - NE b_s) / Σ b`, the linearised ratio,
-    so what varies in `q` counts as well.
+    NE is a ratio `Σ a_s / Σ b_s` over sessions `s`, with `a_s` the log loss and `b_s` the sum of
+    `ln(1 / q)` over positives and `ln(1 / (1 - q))` over negatives, for the rate `q` of positives. The
+    values are those of the linearized ratio, `NE + S (a_s - NE b_s) / Σ b` with `S` sessions, which also
+    accounts for the variation of `q`.
 
     Args:
-        y: Labels, `(rows,)`.
-        logits: Logits likewise.
-        weight: Weights likewise; rows of weight 0 are not there.
-        index: Number of each row's session, `(rows,)`.
+        y: Labels, shape `(rows,)`.
+        logits: Logits, shape `(rows,)`.
+        weight: Weights, shape `(rows,)`; rows of weight 0 are ignored.
+        index: Index of the session of each row, shape `(rows,)`.
     """
     whole = normalized_entropy(y, logits, weight)
     positive, negative = np.sum(weight * y), np.sum(weight * (1 - y))
@@ -26,7 +27,7 @@ def entropy_by_session(
         return np.full(index.max(initial=-1) + 1, np.nan)
     total = positive + negative
     surprise = y * np.log(total / positive) + (1 - y) * np.log(total / negative)
-    # softplus(z) - y z, without the cancellation at large y z
+    # softplus(z) - y z, without cancellation at large y z
     loss = np.maximum(logits, 0) - y * logits + np.log1p(np.exp(-np.abs(logits)))
     return _values(whole, weight * loss, weight * surprise, index)
 
@@ -34,7 +35,7 @@ def entropy_by_session(
 def calibration_by_session(
     y: np.ndarray, logits: np.ndarray, weight: np.ndarray, index: np.ndarray
 ) -> np.ndarray:
-    """Gives the same for calibration: expected over observed actions."""
+    """Returns values per session whose mean is the calibration, expected over observed actions."""
     whole = calibration(y, logits, weight)
     if np.isnan(whole):
         return np.full(index.max(initial=-1) + 1, np.nan)

@@ -1,4 +1,4 @@
-"""One training of one variant with one seed, and the file that keeps it."""
+"""Training of a variant with one seed, and the file with its results."""
 
 import json
 import math
@@ -23,11 +23,11 @@ SESSION_METRICS = ("hit", "ne")  # of the main task, per session
 def run_trial(
     variant: Variant, seed: int, log: LogFiles, protocol: Protocol, out: Path, verbose: Any
 ) -> dict[str, Any]:
-    """Trains, or reads what an earlier run has left; a failure is an answer as well."""
+    """Trains a variant and returns its results or failure; reads the results of an earlier run."""
     path = out / "trials" / f"{variant.name}-seed{seed}.json"
     if path.exists():
         row = json.loads(path.read_text("utf-8"))
-        if "failed" not in row:  # what failed may have been the machine's fault: again
+        if "failed" not in row:  # failures are retried, since the machine may have caused them
             return row
     path.parent.mkdir(parents=True, exist_ok=True)
     keras.backend.clear_session()
@@ -41,14 +41,14 @@ def run_trial(
         row |= _train(variant, seed, log, protocol, path, verbose)
     except (KeyboardInterrupt, SystemExit):
         raise
-    except Exception as error:  # whatever a user's variant raises: the others shall finish
+    except Exception as error:  # any error of a custom variant; the others continue
         row |= {"failed": f"{type(error).__name__}: {str(error)[:500]}"}
     write_json(path, row, indent=None, fsync=True)
     return row
 
 
 def sessions_of(row: dict[str, Any], out: Path, metric: str) -> np.ndarray:
-    """Gives the values of a trial's test sessions in one of `SESSION_METRICS`: their mean is the metric."""
+    """Returns the values of a session metric for the test sessions of a trial; their mean is the metric."""
     with np.load(out / "trials" / f"{row['variant']}-seed{row['seed']}.npz") as file:
         return file[metric]
 
@@ -57,8 +57,8 @@ def _train(variant, seed, log, protocol, path, verbose) -> dict[str, Any]:
     model = variant.make()
     if model.compiled:
         raise ValueError(
-            "A variant's callable must give a new, untrained model each time. "
-            "Received: one that is compiled"
+            "The callable of a variant must return a new, untrained model on each call. "
+            "Received: a compiled model"
         )
     optimizer = protocol.optimizer()
     cost = analytic_cost(
@@ -88,7 +88,9 @@ def _tested(model, log, protocol, path, read) -> dict[str, Any]:
     found = test.collect(model)
     broken = [task for task, (_, score, _) in found.items() if not np.isfinite(score).all()]
     if broken:
-        raise FloatingPointError(f"after training, scores of test rows are not finite: {broken}")
+        raise FloatingPointError(
+            f"The scores of the test rows are not finite after training, for tasks {broken}"
+        )
     figures = {}
     for task, rows in found.items():
         figures |= {f"{task}_auc": auc(*rows), f"{task}_ne": normalized_entropy(*rows)}
@@ -109,7 +111,7 @@ def _tested(model, log, protocol, path, read) -> dict[str, Any]:
 
 
 class _Watch(keras.callbacks.Callback):
-    """Times epochs from the first finished step on, and ends at a loss that is not a number."""
+    """Times epochs after their first step, and raises `FloatingPointError` for a non-finite loss."""
 
     def __init__(self, num_rows: int, batch_size: int):
         super().__init__()
@@ -118,14 +120,14 @@ class _Watch(keras.callbacks.Callback):
 
     @property
     def rate(self) -> float:
-        """Rows per second, the reading of them included, without each epoch's first step."""
+        """Rows per second including reading, without the first step of each epoch."""
         return self.rows / self.seconds if self.seconds else float("nan")
 
     def on_train_batch_end(self, batch, logs=None):
-        loss = float((logs or {}).get("loss", 0.0))  # waits for the step
+        loss = float((logs or {}).get("loss", 0.0))  # synchronizes with the device
         self.step += 1
         if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss became {loss} at step {self.step}")
+            raise FloatingPointError(f"The loss is {loss} at step {self.step}")
         now = time.perf_counter()
         if batch == 0:
             self.start = now
@@ -136,7 +138,7 @@ class _Watch(keras.callbacks.Callback):
 
 def _plain(value: Any) -> float | None:
     value = float(value)
-    return value if math.isfinite(value) else None  # JSON has no NaN: undefined is null
+    return value if math.isfinite(value) else None  # JSON has no NaN
 
 
 def _save_values(path: Path, **values: np.ndarray) -> None:

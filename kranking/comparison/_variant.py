@@ -1,4 +1,4 @@
-"""One of the models that are compared, rebuilt untrained for each seed."""
+"""A variant of a comparison, rebuilt for each seed."""
 
 import hashlib
 import json
@@ -18,13 +18,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 @dataclass(frozen=True)
 class Variant:
-    """A model's recipe.
+    """A named function that creates a model.
 
     Args:
-        name: What it is called in the report.
-        make: Zero-argument callable that gives the untrained model.
-        settings: Its settings; `None` of a callable, see `describe`.
-        hyperparameters: Number of settings to tune; `None` if nobody said.
+        name: Name in the report.
+        make: Zero-argument callable that returns the untrained model.
+        settings: Architecture and arguments; `None` for a callable, see `describe`.
+        hyperparameters: Number of settings to tune; `None` if unknown.
     """
 
     name: str
@@ -34,23 +34,23 @@ class Variant:
 
 
 def check_file_name(what: str, name: str) -> None:
-    """Raises `ValueError` unless a name can be a part of file names."""
+    """Raises `ValueError` unless a name can be part of a file name."""
     if not _NAME.fullmatch(name):
         raise ValueError(
-            f"{what} is a part of file names: letters, digits and `_.+-`, a letter or digit "
-            f"first. Received: {name!r}"
+            f"{what} is part of file names and must consist of letters, digits and `_.+-`, beginning with "
+            f"a letter or digit. Received: {name!r}"
         )
 
 
 def resolve(name: str, given: Any, log: LogFiles) -> Variant:
-    """Makes a variant of a callable, an architecture's name, or a name and arguments.
+    """Creates a variant from a callable, the name of an architecture, or `(name, arguments)`.
 
     Args:
-        name: The variant's name.
-        given: As above.
-        log: What its features and tasks are.
+        name: Name of the variant.
+        given: One of the above.
+        log: The log with features and tasks.
     """
-    check_file_name("A variant's name", name)
+    check_file_name("The name of a variant", name)
     if callable(given):
         make_it: Any = given
         return Variant(name, make_it, None, getattr(given, "hyperparameters", None))
@@ -65,9 +65,9 @@ def resolve(name: str, given: Any, log: LogFiles) -> Variant:
 
 
 def describe(variant: Variant) -> Any:
-    """Says what a variant is: settings, or of a callable a hash of the model that it makes.
+    """Returns the settings of a variant or, for a callable, a hash of the model configuration.
 
-    A callable that cannot make its model is described by its failure, which its row will tell.
+    For a callable that raises, it returns the type of the error, which the comparison reports later.
     """
     if variant.settings is not None:
         return variant.settings
@@ -75,14 +75,14 @@ def describe(variant: Variant) -> Any:
         with without_weights():
             model = variant.make()
         config = keras.saving.serialize_keras_object(model)
-    except Exception as error:  # a user's own code
+    except Exception as error:  # custom code may raise anything
         return {"fails": type(error).__name__}
     text = json.dumps(_without_names(config), sort_keys=True, default=str)
     return {"model": hashlib.sha256(text.encode()).hexdigest()[:16]}
 
 
 def _without_names(value: Any) -> Any:
-    """Layers are numbered anew in each process: their names say nothing."""
+    """Removes the names of layers, whose numbering depends on the process."""
     if isinstance(value, Mapping):
         return {k: _without_names(v) for k, v in value.items() if k != "name"}
     return [_without_names(v) for v in value] if isinstance(value, list | tuple) else value
@@ -92,7 +92,7 @@ def _pair(name: str, given: Any) -> tuple[str, Mapping[str, Any]]:
     good = isinstance(given, tuple | list) and len(given) == 2
     if not good or not isinstance(given[0], str) or not isinstance(given[1], Mapping):
         raise ValueError(
-            f"Variant {name!r} must be a zero-argument callable, an architecture's name, or "
+            f"Variant {name!r} must be a zero-argument callable, the name of an architecture, or "
             f"(name, arguments). Received: {given!r}"
         )
     return given[0], given[1]

@@ -1,4 +1,4 @@
-"""The files of a log, split for training, and what their columns mean."""
+"""Files and declarations of a log, split into training, validation and test rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,18 @@ from kranking.features.internal import to_config
 
 @dataclass(frozen=True)
 class LogFiles:
-    """The Parquet files of a log in three parts, with what their columns mean.
+    """Parquet files of a log, split into training, validation and test rows, with its declarations.
 
     Args:
-        train: Parquet file, folder or glob of the rows to train on.
-        valid: Rows on which the best epoch is chosen.
-        test: Rows of the reported metrics.
+        train: Parquet file, folder or glob of the training rows.
+        valid: The same for the validation rows, which select the best epoch.
+        test: The same for the test rows, on which metrics are reported.
         features: Fitted declarations.
-        tasks: The actions to predict; the first is the main one.
-        session: Column of session ids; HIT@k ranks the rows of a session.
+        tasks: Tasks to predict; the first is the main one.
+        session: Name of the column of session ids. HIT@k ranks the rows within a session.
+
+    Raises:
+        ValueError: If `tasks` is empty.
 
     >>> LogFiles("train", "valid", "test", [], [kr.Task("save")], "session_id").main_task
     'save'
@@ -36,12 +39,13 @@ class LogFiles:
 
     def __post_init__(self):
         if not self.tasks:
-            raise ValueError("`tasks` must hold at least one task. Received: none")
+            raise ValueError("`tasks` must contain at least one task. Received: none")
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what identifies the log: files with their sizes, declarations, tasks and session.
+        """Returns a JSON-serializable dict that identifies the log by file sizes and declarations.
 
-        Raises: `ValueError` for a file that is missing or lacks the session column.
+        Raises:
+            ValueError: If a file is missing or does not have the session column.
         """
         files = {}
         for part in ("train", "valid", "test"):

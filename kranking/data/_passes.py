@@ -58,7 +58,7 @@ class Passes:
     def _start_over(self):
         if len(self._served) > len(
             self._first
-        ):  # more than the first batches were taken: reread from the start
+        ):  # more than `_first` was taken: reread from the start
             self._reset()
         self._again = [*self._first, *self._again]
         self._first, self._served, self._begins = [], set(), False

@@ -1,4 +1,4 @@
-"""Which configuration is best within a budget: KerasTuner, kept from what could not be served."""
+"""Hyperparameter and architecture search within a cost budget, based on KerasTuner."""
 
 from kranking.search._budget_oracle import BudgetOracle as BudgetOracle
 from kranking.search._found import Found as Found

@@ -1,4 +1,4 @@
-"""What a search is measured against: its cost, its metric, and how noisy that is."""
+"""The baseline of a search: its cost, its metric and the noise of the metric."""
 
 import json
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ class Baseline:
     """An architecture with its arguments.
 
     Args:
-        architecture: Its name.
-        arguments: What its function is called with.
+        architecture: Name of the architecture.
+        arguments: Arguments of the function of the architecture.
     """
 
     architecture: str
@@ -33,11 +33,12 @@ class Baseline:
 
     @classmethod
     def of(cls, given: Any, space: SearchSpace) -> "Baseline":
-        """Reads a name, or `(name, arguments)`."""
+        """Creates a baseline from a name or `(name, arguments)`."""
         pair = (given, {}) if isinstance(given, str) else given
         if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[1], Mapping):
             raise ValueError(
-                f"`baseline` must be an architecture's name or (name, arguments). Received: {given!r}"
+                "`baseline` must be the name of an architecture or (name, arguments). "
+                f"Received: baseline={given!r}"
             )
         row = architectures.get(pair[0])
         known = sorted(arguments_of(row))
@@ -46,20 +47,21 @@ class Baseline:
                 near = get_close_matches(str(name), known, n=1, cutoff=0.4)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise ValueError(
-                    f"`baseline` must name arguments of {row.name!r}: {known}. Received: {name!r}.{hint}"
+                    f"`baseline` must only have arguments of {row.name!r}: {known}. "
+                    f"Received: {name!r}.{hint}"
                 )
         return cls(row.name, dict(pair[1]))
 
     def cost(self, space: SearchSpace) -> Cost:
-        """Gives its cost, by formula."""
+        """Returns the analytic cost."""
         return space.cost(self.chosen(space))
 
     def chosen(self, space: SearchSpace) -> Configuration:
-        """Gives it as a configuration, with the space's common settings."""
+        """Returns the configuration of the baseline, with the common settings of the space."""
         return space.fixed(self.architecture, self.arguments)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives it as plain values."""
+        """Returns the baseline as a JSON-serializable dict."""
         return asdict(self)
 
 
@@ -73,7 +75,7 @@ def train_baseline(
     objective: Objective,
     seed: int,
 ) -> dict[str, Any]:
-    """Trains the baseline with two seeds or more, or reads what an earlier run has left."""
+    """Trains the baseline with at least two seeds, or reads the results of an earlier run."""
     path = out / "baseline.json"
     known = json.loads(path.read_text("utf-8")) if path.exists() else {}
     wanted = {"baseline": baseline.to_json(), "training": training.to_json()}

@@ -1,25 +1,28 @@
-"""The next configuration of a Bayesian search that knows what is over budget."""
+"""Constrained Bayesian optimization: proposing the next configuration within a budget."""
 
 import warnings
 from typing import Any
 
 import numpy as np
 
-_CANDIDATES = 1000  # random points among which the best proposal is sought
-_REMEMBERED = 200  # configurations that the model of the excess is fitted to
+_CANDIDATES = 1000  # random points from which the proposal is selected
+_REMEMBERED = 200  # latest rejections that the model of the constraint is fitted to
 
 
 def propose(oracle: Any) -> dict[str, Any] | None:
-    """Gives the feasible candidate with the greatest `EI(x) · P(x within budget)`.
+    """Returns the feasible candidate with the largest `EI(x) · P(x within budget)`.
 
-    `EI` is the expected improvement over the best trial, by the oracle's own Gaussian process; the
-    probability is that of `ln(received / limit) ≤ 0` by a second one, fitted to what was costed. Only what
-    the budget itself accepts is proposed: the probability chooses where to look, and lets nothing in.
+    `EI` is the expected improvement over the best trial under the Gaussian process of the oracle. `P` is
+    the probability of `ln(received / limit) ≤ 0` under a second Gaussian process, which is fitted to the
+    configurations with known costs. Only configurations that the budget accepts are proposed; the
+    probability merely guides the search.
 
     Args:
-        oracle: A `BudgetOracle` round KerasTuner's Bayesian one.
+        oracle: A `BudgetOracle` that wraps the Bayesian oracle of KerasTuner.
 
-    Returns: Values; `None` while there are fewer trials than initial points, or nothing is accepted.
+    Returns:
+        Hyperparameter values, or `None` if there are fewer trials than initial points or no candidate is
+        accepted.
     """
     completed = [t for t in oracle.trials.values() if t.status == "COMPLETED"]
     initial = oracle.num_initial_points or max(3 * len(oracle.hyperparameters.space), 3)
@@ -36,7 +39,7 @@ def propose(oracle: Any) -> dict[str, Any] | None:
 
 
 def _unique(oracle: Any, candidates: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """Gives configurations once each, as the process sees them: inactive parameters at their default."""
+    """Returns the distinct configurations, with inactive parameters at their defaults."""
     found = {}
     for candidate in candidates:
         values = values_of(oracle, candidate)
@@ -45,7 +48,7 @@ def _unique(oracle: Any, candidates: np.ndarray) -> tuple[np.ndarray, list[dict[
 
 
 def values_of(oracle: Any, candidate: np.ndarray) -> dict[str, Any]:
-    """Does what `oracle._vector_to_values` does, without copying the whole space for every parameter."""
+    """Equals `oracle._vector_to_values` but does not copy the whole space for every parameter."""
     shares, values = iter(candidate), {}
     for parameter in oracle.hyperparameters.space:
         fixed = type(parameter).__name__ == "Fixed"
@@ -64,7 +67,7 @@ def _vector(oracle: Any, values: dict[str, Any]) -> np.ndarray:
 def _improvement(oracle: Any, vectors: np.ndarray) -> np.ndarray:
     from scipy.stats import norm
 
-    # Trials that run take part with a guess, for which the process must have been fitted.
+    # Running trials enter with a predicted score, so the process is first fitted without them.
     done = [t for t in oracle.trials.values() if t.status == "COMPLETED"]
     sign = -1.0 if oracle.objective.direction == "max" else 1.0
     x = np.stack([_vector(oracle, t.hyperparameters.values) for t in done])
@@ -90,7 +93,7 @@ def _probability(oracle: Any, vectors: np.ndarray) -> np.ndarray:
         return np.ones(len(vectors))
     accepted = [t.hyperparameters.values for t in oracle.trials.values()]
     x = np.stack([_vector(oracle, dict(v)) for v in (*(r.values for r in refused), *accepted)])
-    # How far within the budget a trial is, nobody has asked: its worst limit, as a logarithm.
+    # The constraint value of an accepted trial is the log ratio of its tightest limit.
     y = [np.log1p(r.excess) for r in refused] + [oracle.verdicts.margin(v) for v in accepted]
     process = GaussianProcessRegressor(Matern(nu=2.5), alpha=1e-3, normalize_y=True)
     _fit(process, x, np.array(y))
@@ -100,5 +103,5 @@ def _probability(oracle: Any, vectors: np.ndarray) -> np.ndarray:
 
 def _fit(process: Any, x: np.ndarray, y: np.ndarray) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a length at its bound, with few points, is no news
+        warnings.simplefilter("ignore")  # with few points, a length scale at its bound is expected
         process.set_params(n_restarts_optimizer=1, random_state=0).fit(x, y)

@@ -1,4 +1,4 @@
-"""KerasTuner's oracles, kept within a budget."""
+"""KerasTuner oracles restricted to a budget."""
 
 import contextlib
 import math
@@ -15,30 +15,37 @@ from kranking.search._descent import active_values, descend
 from kranking.search._rejection import NoFeasiblePoint, Rejection
 from kranking.search._verdicts import EnoughMeasured, Verdicts
 
-_ALONE = "tuner0"  # KerasTuner's name for who is no worker
+_ALONE = "tuner0"  # the tuner id of KerasTuner without workers
 
 
 class BudgetOracle:
-    """Keeps a KerasTuner oracle within a budget: what is over it is drawn again before a trial exists.
+    """Restricts a KerasTuner oracle to a budget by redrawing configurations before a trial is created.
 
-    `BudgetOracle(oracle, budget, cost)` changes the oracle that it is given, and gives it back: it stays
-    one of its class, to be handed to any tuner. Draws over budget are kept in `rejected`, with the limit
-    they broke. A Bayesian oracle learns from them: it proposes the feasible configuration with the greatest
-    `EI(x) · P(x within budget)` of those it looks at (ADR 18). A space without a feasible one raises
-    `NoFeasiblePoint`.
+    `BudgetOracle(oracle, budget, cost)` modifies the given oracle and returns it: it is still an instance
+    of its class and works with any tuner. Draws over budget are recorded in `rejected`, with the violated
+    limit. A Bayesian oracle learns from them and proposes the feasible candidate with the largest
+    `EI(x) · P(x within budget)` (ADR 18).
 
     Args:
         oracle: A `keras_tuner` oracle that no tuner has used yet.
-        budget: The limits. `spread` is known only after training: `get_best_trials` leaves such trials out.
-        cost: From `keras_tuner.HyperParameters` to a `Cost`, in milliseconds, such as `SearchSpace.cost`. A
-            `ValueError` means that there is no such model.
-        baseline: The baseline's cost, for relative limits.
-        confirm: Likewise from `hp` to `Cost`, but slow, such as a measurement: asked for what `cost` finds
-            within budget, before a trial is made, 20 times at most; then the nearest is sought by `cost`.
-            Its figures replace those of `cost`. A `ValueError` refuses the configuration.
-        confirmed_baseline: The baseline's cost as `confirm` finds it out, which its figures are held to.
-        seed: Seed of the draws, for KerasTuner 1.4.8 takes 0 for "any". `None` keeps the oracle's.
-        patience: Draws in a row; after them the nearest is taken a step at a time towards the budget.
+        budget: The limits. `spread` is known only after training; `get_best_trials` excludes trials that
+            exceed it.
+        cost: Function from `keras_tuner.HyperParameters` to a `Cost` that takes milliseconds, such as
+            `SearchSpace.cost`. Its `ValueError` marks a configuration that cannot be built.
+        baseline: Cost of the baseline, for relative limits.
+        confirm: A slower function from `hp` to a `Cost`, such as a measurement. It is called for
+            configurations that are within the budget by `cost`, before a trial is created, at most 20
+            times; then the nearest configuration is searched by `cost`. Its figures replace those of
+            `cost`, and its `ValueError` rejects the configuration.
+        confirmed_baseline: Cost of the baseline by `confirm`, to which confirmed figures are compared.
+        seed: Seed of the draws, 0 included, which KerasTuner 1.4.8 treats as unset. `None` keeps the
+            seed of the oracle.
+        patience: Number of consecutive rejected draws before the nearest one is moved step by step
+            toward the budget.
+
+    Raises:
+        ValueError: If `oracle` is not a KerasTuner oracle.
+        NoFeasiblePoint: On a draw, if no configuration within the budget is found.
 
     >>> import keras_tuner
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
@@ -53,7 +60,7 @@ class BudgetOracle:
 
     def __new__(cls, oracle: Any, *args: Any, **kwargs: Any) -> Any:
         if not callable(getattr(oracle, "populate_space", None)):
-            raise ValueError(f"`oracle` must be a keras_tuner.Oracle. Received: {oracle!r}")
+            raise ValueError(f"`oracle` must be a keras_tuner.Oracle. Received: oracle={oracle!r}")
         own = type(oracle)
         oracle.__class__ = type(f"Budget{own.__name__}", (BudgetOracle, own), {})
         return oracle
@@ -82,13 +89,13 @@ class BudgetOracle:
             key_of=self._compute_values_hash,
         )
         self._patience = patience
-        self.seconds = 0.0  # in the oracle, without `confirm`
-        self.left_at_work: dict[str, str] = {}  # by worker its trial, when the state was written
+        self.seconds = 0.0  # spent in the oracle, without `confirm`
+        self.left_at_work: dict[str, str] = {}  # trial by worker at the time of saving
         if seed is not None:
             self.seed = self._seed_state = seed
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Gives the values of the next trial, within the budget."""
+        """Returns the values of the next trial, within the budget."""
         start, before = time.perf_counter(), self.confirming_seconds
         self.verdicts.confirmations = 0
         try:
@@ -109,8 +116,8 @@ class BudgetOracle:
                 return found
             if values == last:
                 raise ValueError(
-                    "The oracle must draw another configuration when it is asked again. Received: "
-                    f"{type(self).__name__}, which insists on {values}, over budget"
+                    "`oracle` must draw another configuration on the next call. Received: "
+                    f"{type(self).__name__}, which repeats {values}, which is over budget"
                 )
             last = values
         return {"status": "STOPPED", "values": None}
@@ -130,7 +137,7 @@ class BudgetOracle:
         return self._nearest(drawn)
 
     def rejection(self, values: Mapping[str, Any]) -> Rejection | None:
-        """Says why a configuration is refused; `None` if it is within the budget."""
+        """Returns why a configuration is rejected, or `None` if it is within the budget."""
         return self.verdicts.rejection(values)
 
     @property
@@ -140,12 +147,12 @@ class BudgetOracle:
 
     @property
     def rejected(self) -> list[Rejection]:
-        """What was drawn and refused."""
+        """Rejected draws."""
         return self.verdicts.rejected
 
     @property
     def confirming_seconds(self) -> float:
-        """Time spent in `confirm`."""
+        """Seconds spent in `confirm`."""
         return self.verdicts.confirming_seconds
 
     def _hp(self, values: Mapping[str, Any]) -> Any:
@@ -154,33 +161,33 @@ class BudgetOracle:
         return hp
 
     def _nearest(self, drawn: list[dict[str, Any]]) -> dict[str, Any] | None:
-        """Gives a feasible configuration found by steps from draws; `None` if it has been tried."""
+        """Returns a feasible configuration near the draws, or `None` if it has been tried already."""
         space = self.get_space()
         starts: dict[Any, dict[str, Any]] = {}
         for values in sorted(drawn, key=self.verdicts.excess):
             starts.setdefault(values.get("architecture"), values)
         for start in (*starts.values(), active_values(space, {})):
             end = dict(descend(space, start, self.verdicts.excess_by_formula))
-            self.verdicts.confirmations = 0  # one more for each architecture
+            self.verdicts.confirmations = 0  # the limit applies per architecture
             if self.rejection(end) is None and not self._duplicate(end):
                 return end
         if self.verdicts.any_within:
-            return None  # what is within the budget has been tried, as far as was looked
+            return None  # all feasible configurations that were found have been tried
         nearest = min(self.rejected, key=lambda one: one.excess)
         raise NoFeasiblePoint(nearest, len(self.verdicts))
 
     def ensure_feasible(self) -> None:
-        """Raises `NoFeasiblePoint` if the space holds none; draws nothing that a trial would get."""
+        """Raises `NoFeasiblePoint` if none is found; does not change the sequence of draws."""
         before, self.verdicts.confirmations = self._seed_state, 0
         self._random_values()
         self._seed_state = before
 
     def cost_of(self, trial: Any) -> Cost | None:
-        """Gives the cost of a trial's configuration."""
+        """Returns the cost of the configuration of a trial."""
         return self.verdicts.cost_of(trial.hyperparameters.values)
 
     def is_feasible(self, trial: Any) -> bool:
-        """Whether a trial finished, and is within the budget with all that is known of it."""
+        """Whether a trial completed within the budget, `spread` included."""
         if trial.status != "COMPLETED" or trial.score is None or not math.isfinite(trial.score):
             return False
         if self.rejection(trial.hyperparameters.values) is not None:
@@ -193,18 +200,18 @@ class BudgetOracle:
         )
 
     def get_best_trials(self, num_trials: int = 1) -> list[Any]:
-        """Gives the best trials that finished within the budget; never another, so perhaps fewer."""
+        """Returns the best trials completed within the budget, possibly fewer than `num_trials`."""
         good = [trial for trial in self.trials.values() if self.is_feasible(trial)]
         sign = -1 if self.objective.direction == "max" else 1
         return sorted(good, key=lambda trial: sign * trial.score)[:num_trials]
 
     def get_state(self) -> dict[str, Any]:
-        """Gives the state with what was refused."""
+        """Returns the state, including rejected draws."""
         own = {**self.verdicts.to_json(), "seconds": self.seconds}
         return super().get_state() | {"budget_oracle": own}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes up a state, of this search or of one that a killed process has left."""
+        """Restores a state of this search or of an interrupted one."""
         known = set(state["start_order"])
         self.trials = {name: trial for name, trial in self.trials.items() if name in known}
         super().set_state(state)
@@ -215,14 +222,14 @@ class BudgetOracle:
         self.verdicts.take_up(state["budget_oracle"])
 
     def reload(self) -> None:
-        """Takes up what is on disk; a trial whose end was written is not run again."""
+        """Restores the state on disk; completed trials are not run again."""
         super().reload()
         ended = [t for t in self._retry_queue if self.trials[t].status in ("COMPLETED", "FAILED")]
         self._retry_queue = [t for t in self._retry_queue if t not in ended]
         self.end_order = [*self.end_order, *(t for t in ended if t not in self.end_order)]
 
     def save(self) -> None:
-        """Writes the state; a kill leaves the old file or the new one."""
+        """Saves the state atomically."""
         write_json(self._get_oracle_fname(), self.get_state(), indent=None, fsync=True)
 
     def _save_trial(self, trial: Any) -> None:

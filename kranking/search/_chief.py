@@ -1,4 +1,4 @@
-"""The chief of several workers: KerasTuner's server, which outlives those that fall silent."""
+"""The chief of a distributed search: the KerasTuner server, tolerant to lost workers."""
 
 import os
 import threading
@@ -10,25 +10,26 @@ from typing import Any
 
 from kranking.search._worker import MESSAGE, WORKER, as_proto
 
-LOST_AFTER = 60.0  # seconds of silence, twelve signs of life
-GRACE = 15.0  # seconds in which workers find a chief that was started again
-_PINGS = [  # answers what workers send to learn whether this machine is still there
+LOST_AFTER = 60.0  # seconds without a heartbeat, twelve intervals
+GRACE = 15.0  # seconds for workers to reconnect to a restarted chief
+_PINGS = [  # accepts the keepalive pings of workers
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
 ]
 
 
 def serve(oracle: Any, on_end: Callable[[], None]) -> None:
-    """Hands trials to workers until all have ended, at the address in KerasTuner's variables.
+    """Serves trials to workers until all have ended, at the address in the environment variables.
 
-    KerasTuner's own server waits for ever for a worker that was killed. Here such a worker's trial goes to
-    the next that asks, and the others are kept until nothing is left that they might have to take over.
+    The server of KerasTuner waits forever for a killed worker. Here its trial is reassigned to the next
+    worker that requests one, and idle workers are kept until no trial is left that could be reassigned.
 
     Args:
-        oracle: The search's, with the project's folder set.
-        on_end: Called after each trial's end.
+        oracle: The oracle of the search, with its project folder set.
+        on_end: Function called after each trial ends.
 
-    Raises: What the oracle raised, once the workers have been sent home.
+    Raises:
+        Exception: Any exception of the oracle, after the workers have been stopped.
     """
     import grpc
     from keras_tuner.src import protos
@@ -48,11 +49,11 @@ def serve(oracle: Any, on_end: Callable[[], None]) -> None:
 
 
 class Chief:
-    """KerasTuner's answers to workers, with an ear for who is still there.
+    """The gRPC service of KerasTuner for workers, with detection of lost workers.
 
     Args:
-        oracle: What trials come from.
-        on_end: Called after each trial's end.
+        oracle: The oracle that creates trials.
+        on_end: Function called after each trial ends.
     """
 
     def __init__(self, oracle: Any, on_end: Callable[[], None]):
@@ -62,13 +63,13 @@ class Chief:
         self._exhausted = False
         self._lock = threading.Lock()
         self._busy = 0.0
-        self._heard: dict[str, float] = {}  # worker to time of its last word
-        self._grace = 0.0  # until then nobody is sent away
+        self._heard: dict[str, float] = {}  # time of the last call by worker
+        self._grace = 0.0  # no worker is stopped before this time
         if oracle.left_at_work:
             self._take_over()
 
     def _take_over(self) -> None:
-        """Leaves trials with the workers that an earlier chief gave them to, and lets all find this one."""
+        """Keeps the assignments of an earlier chief, and gives workers time to reconnect."""
         oracle, now = self.oracle, self._now()
         for worker, trial in oracle.left_at_work.items():
             if trial in oracle._retry_queue:
@@ -78,15 +79,15 @@ class Chief:
         self._grace = now + min(GRACE, LOST_AFTER)
 
     def finished(self) -> bool:
-        """Whether every trial has ended and every worker that lives knows it."""
+        """Whether every trial has ended and every live worker has been told to stop."""
         with self._lock:
             self._take_from_the_lost()
             if self._now() < self._grace:
-                return False  # a worker that waited for a trial is known by no name
+                return False  # workers that waited for a trial are still unknown
             return self._closed() and not self.oracle.ongoing_trials and not self._heard
 
     def CreateTrial(self, request: Any, context: Any) -> Any:
-        """Gives a worker a trial, tells it to wait for one, or sends it home."""
+        """Assigns a trial to a worker, or tells it to wait or to stop."""
         from keras_tuner.src import protos
 
         with self._answering():
@@ -95,7 +96,7 @@ class Chief:
             return protos.get_service().CreateTrialResponse(trial=as_proto(trial))
 
     def GetTrial(self, request: Any, context: Any) -> Any:
-        """Hears a sign of life; gives a worker its trial back after the chief was started again."""
+        """Handles a heartbeat; after a restart of the chief, assigns the trial to its worker again."""
         from keras_tuner.src import protos
 
         name, oracle = dict(context.invocation_metadata()).get(WORKER), self.oracle
@@ -109,7 +110,7 @@ class Chief:
             return protos.get_service().GetTrialResponse(trial=as_proto(trial))
 
     def UpdateTrial(self, request: Any, context: Any) -> Any:
-        """Takes a trial's metrics, unless another worker's have been taken."""
+        """Stores the metrics of a trial, unless it has ended already."""
         from keras_tuner.src import protos
 
         oracle, name = self.oracle, request.trial_id
@@ -119,7 +120,7 @@ class Chief:
             return protos.get_service().UpdateTrialResponse(trial=as_proto(trial))
 
     def EndTrial(self, request: Any, context: Any) -> Any:
-        """Notes a trial's end; of one that ran twice, the first counts."""
+        """Records the end of a trial; of a trial that ran twice, the first end counts."""
         from keras_tuner.engine.trial import Trial
         from keras_tuner.src import protos
 
@@ -133,7 +134,7 @@ class Chief:
                 try:
                     oracle.end_trial(trial)
                     self.on_end()
-                except RuntimeError as error:  # too many failures in a row
+                except RuntimeError as error:  # too many consecutive failures
                     self.failure = error
             oracle._retry_queue = [one for one in oracle._retry_queue if one != name]
             running = oracle.ongoing_trials.items()
@@ -147,20 +148,20 @@ class Chief:
         if worker in oracle.ongoing_trials or not self._closed():
             try:
                 trial = oracle.create_trial(worker)
-            except Exception as error:  # to be raised where somebody reads it
+            except Exception as error:  # raised later in the main thread
                 self.failure = error
             else:
                 if trial.status != "STOPPED":
                     return trial
                 self._exhausted = True
-        # One that still runs may yet be lost, and then this worker is needed.
+        # A running trial may still be lost, and then this worker is needed.
         waits = oracle.ongoing_trials and self.failure is None
         if not waits:
             del self._heard[worker]
         return Trial(oracle.get_space(), status="IDLE" if waits else "STOPPED")
 
     def _closed(self) -> bool:
-        """Whether there is no trial to give."""
+        """Whether no trial is left to assign."""
         oracle = self.oracle
         if self.failure is not None:
             return True
@@ -176,7 +177,7 @@ class Chief:
                     self.oracle._retry_queue.append(trial.trial_id)
                     self.oracle.save()
                     print(
-                        f"{worker} has fallen silent: trial {trial.trial_id} goes to the next worker"
+                        f"Lost worker {worker}: reassigning trial {trial.trial_id} to the next worker"
                     )
 
     @contextmanager
@@ -189,5 +190,5 @@ class Chief:
                 self._busy += time.monotonic() - start
 
     def _now(self) -> float:
-        # While one is answered, the others are not heard: that is no silence of theirs.
+        # Excludes the time spent in calls, since the other workers cannot be served meanwhile.
         return time.monotonic() - self._busy

@@ -1,4 +1,4 @@
-"""The figures of a trial's cost that its report shows."""
+"""Cost figures shown in the report of a search."""
 
 from kranking.budget import Budget, Cost
 
@@ -6,7 +6,7 @@ _FIGURES = ("memory", "latency_p50", "latency_p99", "parameters", "flops")
 
 
 def cost_texts(budget: Budget, cost: Cost | None) -> dict[str, str]:
-    """Returns the figures that a budget limits, and memory and median latency, as text."""
+    """Returns memory, median latency and the figures limited by the budget, as text by name."""
     if cost is None:
         return {}
     shown = {limit.figure for limit in budget.limits} | {"memory", "latency_p50"}

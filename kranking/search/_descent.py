@@ -1,19 +1,19 @@
-"""The way from a configuration that is over budget towards one that is not."""
+"""Coordinate descent from a configuration over budget toward a feasible one."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a range
+_STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # fractions of a range
 Values = Mapping[str, Any]
 
 
 def descend(space: Any, start: Values, excess: Callable[[Values], float]) -> Values:
-    """Changes one parameter at a time, each as much as helps most, until nothing is over or helps.
+    """Changes one parameter at a time to its best value until the excess is 0 or no longer decreases.
 
     Args:
-        space: A `keras_tuner.HyperParameters`, whose parents stand before their children.
+        space: A `keras_tuner.HyperParameters` in which parents precede their children.
         start: The configuration to start from.
-        excess: How far over budget a configuration is; at most 0 is within.
+        excess: Function from values to the excess over the budget; at most 0 is feasible.
 
     Returns:
         The last configuration.
@@ -41,7 +41,7 @@ def _moves(space: Any, values: Values, parameter: Any) -> list[dict[str, Any]]:
 
 
 def active_values(space: Any, values: Values) -> dict[str, Any]:
-    """Gives the values that are active, with defaults for those that have become so."""
+    """Returns the active values, with defaults for newly active parameters."""
     hp = type(space)()
     for parameter in space.space:
         hp.merge([parameter])

@@ -1,4 +1,4 @@
-"""How much each parameter of a space moved the metric."""
+"""Effects of the parameters of a search space on the metric."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ import numpy as np
 
 from kranking.search._found import Found
 
-_GROUPS = 3  # of a numeric parameter, of equal size
-_CHANCES = 2000  # permutations behind the chance
+_GROUPS = 3  # groups of equal size of a numeric parameter
+_CHANCES = 2000  # permutations of the permutation test
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What is known of one parameter after a search.
+    """The effect of one parameter on the metric in a search.
 
     Args:
-        parameter: Its name.
-        means: Mean metric of the trials with each value, or of each third of a range.
-        explained: Share of the variance between trials that lies between these groups.
-        chance: How often shuffled metrics explain as much.
-        trials: Number of trials in which it was active.
+        parameter: Name of the parameter.
+        means: Mean metric of the trials by value, or by thirds of a numeric range.
+        explained: Fraction of the variance of the metric explained by these groups.
+        chance: Fraction of permutations of the metric that explain at least as much (p-value).
+        trials: Number of trials in which the parameter was active.
     """
 
     parameter: str
@@ -32,10 +32,11 @@ class Effect:
 
 
 def effects(trials: Sequence[Found]) -> list[Effect]:
-    """Gives the effect of each parameter that took at least two values, the strongest first.
+    """Returns the effect of each parameter with at least two values, the strongest first.
 
-    `η² = Σ_g n_g (m_g - m)² / Σ_i (y_i - m)²` over its groups `g`, among the trials in which it is active.
-    Parameters are looked at one by one: of two that went together, neither can be blamed.
+    The explained fraction is `η² = Σ_g n_g (m_g - m)² / Σ_i (y_i - m)²` over the groups `g`, among the
+    trials in which the parameter is active. Parameters are analyzed one at a time, so the effects of
+    correlated parameters are not separated.
     """
     names = {name: None for one in trials for name in one.values}
     seen = [_effect(name, [one for one in trials if name in one.values]) for name in names]

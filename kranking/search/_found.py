@@ -1,4 +1,4 @@
-"""A trial of a search, as its report sees it."""
+"""Results of a trial for the report of a search."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,17 +9,17 @@ from kranking.budget import Cost
 
 @dataclass(frozen=True)
 class Found:
-    """A configuration that became a trial.
+    """The result of a trial.
 
     Args:
-        name: Its number.
-        values: The configuration.
-        status: KerasTuner's: `"COMPLETED"`, `"FAILED"`, ….
-        metric: Its objective, the mean over its trainings; NaN unless it finished.
-        figures: All metrics of its best epoch, `seconds`, and `spread` over its trainings.
-        cost: What it costs; `None` if that is not known.
-        feasible: Whether it finished and is within the budget.
-        reason: Why not.
+        name: Number of the trial.
+        values: Values of the hyperparameters.
+        status: Status in KerasTuner: `"COMPLETED"`, `"FAILED"`, ….
+        metric: Objective, the mean over its trainings; NaN if the trial did not complete.
+        figures: All metrics of the best epoch, `seconds`, and `spread` over its trainings.
+        cost: Cost of the configuration; `None` if unknown.
+        feasible: Whether the trial completed within the budget.
+        reason: Why it is not feasible; empty otherwise.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Found:
 
     @classmethod
     def of(cls, trial: Any, oracle: Any) -> "Found":
-        """Reads one of KerasTuner's trials.
+        """Creates a result from a trial of KerasTuner.
 
         Args:
             trial: The `keras_tuner` trial.
-            oracle: Its `BudgetOracle`.
+            oracle: The `BudgetOracle` of the trial.
         """
         done = trial.status == "COMPLETED" and trial.score is not None
         figures = {n: trial.metrics.get_last_value(n) for n in trial.metrics.metrics}
@@ -49,12 +49,12 @@ class Found:
             lines = (trial.message or "").strip().splitlines()
             reason = lines[-1] if lines else trial.status.lower()
         elif not feasible:
-            reason = "spread over its trainings is over the limit"
+            reason = "the spread over trainings exceeds the limit"
         values = {n: v for n, v in trial.hyperparameters.values.items() if "tuner/" not in n}
         metric: Any = trial.score if done else float("nan")
         cost = oracle.cost_of(trial)
         return cls(trial.trial_id, values, trial.status, metric, figures, cost, feasible, reason)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the trial as plain values."""
+        """Returns the trial as a JSON-serializable dict."""
         return asdict(self) | {"cost": self.cost and self.cost.to_json()}

@@ -1,4 +1,4 @@
-"""A registry's `Hyperparameter`, asked for by KerasTuner's own calls."""
+"""Conversion of a `Hyperparameter` of the registry to KerasTuner."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ from kranking.architectures import Hyperparameter
 
 
 def hyperparameter_value(hp: Any, name: str, row: Hyperparameter) -> Any:
-    """Gives the value that `hp` holds under a name; `None` where it is inactive.
+    """Registers a parameter with `hp` and returns its value, or `None` if it is inactive.
 
     Args:
         hp: A `keras_tuner.HyperParameters`.
-        name: Its name in the space.
-        row: Range or choices, scale and default.
+        name: Name of the parameter in the space.
+        row: Range or choices, scale and default of the parameter.
     """
     if row.choices is None:
         whole = isinstance(row.default, int)
@@ -29,7 +29,7 @@ def hyperparameter_value(hp: Any, name: str, row: Hyperparameter) -> Any:
 
 
 def choice_label(choice: Any) -> Any:
-    """Gives what stands for a choice: KerasTuner knows text and numbers, not tuples or `None`.
+    """Returns a label for a choice, since KerasTuner does not support tuples and `None` as choices.
 
     >>> choice_label((512, 256)), choice_label(()), choice_label(None)
     ('512-256', 'none', 'None')

@@ -1,4 +1,4 @@
-"""Measuring a configuration before it is trained."""
+"""Measured cost of a configuration before training."""
 
 import hashlib
 import json
@@ -19,24 +19,25 @@ from kranking.comparison import served_latencies
 from kranking.models import without_weights
 from kranking.search._search_space import Configuration, SearchSpace
 
-_BATCH = 100  # rows of a request, where the space does not say
+_BATCH = 100  # rows of a request if the space has no `latency_batch`
 _PERCENTILES = ("latency_p50", "latency_p90", "latency_p99")
 
 
 class MeasuredCost:
-    """Finds out what a budget limits by running it: half a minute for each configuration.
+    """Measures the limited figures of a configuration, which takes about half a minute for each.
 
-    Latency is that of the exported ONNX file with one thread, for requests of `latency_batch` rows, 100
-    where the space has none, in turns with the baseline's, and told as the baseline's latency times the
-    ratio, so that a busy machine does not decide. Memory is the allocator's peak of real steps on a GPU;
-    on a processor, where a resident set says little, it is XLA's account of the compiled step if JAX is
-    installed, and else stays what the formula gives. Other figures are by formula.
+    Latency is measured on the exported ONNX file with one thread, for requests of `latency_batch` rows
+    (100 if the space has none), alternating with the baseline. It is reported as the latency of the
+    baseline times the measured ratio, so that the load of the machine cancels out. Memory is the peak of
+    the allocator over training steps on a GPU. On a CPU, where the resident set size is not meaningful, it
+    is XLA's estimate for the compiled step if JAX is installed, and the analytic estimate otherwise. All
+    other figures are analytic.
 
     Args:
-        space: What configurations are from.
-        budget: Which of latency and memory are limited.
-        folder: Keeps what was measured, for the same declarations and versions.
-        baseline: What latencies are measured beside; `None` measures each alone.
+        space: The search space.
+        budget: The budget, which determines whether latency and memory are measured.
+        folder: Cache of measurements, for the same declarations and versions.
+        baseline: Configuration to alternate latency measurements with; `None` measures each alone.
     """
 
     def __init__(
@@ -54,13 +55,13 @@ class MeasuredCost:
         ]
 
     def __call__(self, hp: Any) -> Cost:
-        """Gives the cost of a configuration.
+        """Returns the cost of a configuration.
 
         Args:
-            hp: `keras_tuner.HyperParameters`, or what `SearchSpace.chosen` gave.
+            hp: `keras_tuner.HyperParameters`, or the output of `SearchSpace.chosen`.
 
         Raises:
-            ValueError: It cannot be served or trained.
+            ValueError: If the model cannot be exported, served or trained.
         """
         chosen = hp if isinstance(hp, Configuration) else self._space.chosen(hp)
         cost = self._space.cost(chosen)
@@ -81,7 +82,9 @@ class MeasuredCost:
         alone, turns = (found[name] for name in names)
         if isinstance(turns, str) or isinstance(alone, str):
             reason = turns if isinstance(turns, str) else alone
-            raise ValueError(f"A configuration must be served to be measured. Received: {reason}")
+            raise ValueError(
+                f"The latency of this configuration cannot be measured. Received: {reason}"
+            )
         ratios = {
             name: turns[name].value / turns[f"baseline_{name}"].value for name in _PERCENTILES
         }
@@ -98,7 +101,7 @@ class MeasuredCost:
                 figure = self._peak(chosen)
             except ChildError as error:
                 raise ValueError(
-                    f"A step of a configuration must run to be measured. Received: {error}"
+                    f"The memory of this configuration cannot be measured. Received: {error}"
                 ) from error
             if figure is None:
                 return None
@@ -116,10 +119,10 @@ class MeasuredCost:
             return Figure(found["memory"], "bytes", "measured", f"peak of the {found['source']}")
         if find_spec("jax") is None:
             return None
-        return Figure(compiled_step(*step)["memory"], "bytes", "compiled", "XLA on a processor")
+        return Figure(compiled_step(*step)["memory"], "bytes", "compiled", "XLA on a CPU")
 
     def _name(self, chosen: Configuration) -> str:
-        """Gives the name of what is measured: a learning rate changes nothing of it."""
+        """Returns the cache key, which does not depend on the learning rate."""
         common = {k: v for k, v in chosen.common.items() if k != "learning_rate"}
         settings = [chosen.architecture, chosen.arguments, common, *self._setting]
         text = json.dumps(settings, sort_keys=True, default=str)

@@ -1,4 +1,4 @@
-"""What a search makes as great, or as small, as it can."""
+"""The objective of a search."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ _DIRECTIONS = {"auc": "max", "ne": "min", "logloss": "min"}
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric of a task on the validation rows.
+    """A metric of a task on the validation rows, to maximize or minimize.
 
     Args:
-        name: As in Keras's logs: `val_` + task + `_` + metric.
+        name: Name in the Keras logs: `val_` + task + `_` + metric.
         direction: `"max"` or `"min"`.
     """
 
@@ -24,13 +24,16 @@ class Objective:
 
     @classmethod
     def of(cls, given: str | None, tasks: Sequence[Task], hit: HitAtK) -> "Objective":
-        """Reads an objective such as `"save_auc"`, or raises with the nearest.
+        """Creates an objective from a name such as `"save_auc"`.
 
         Args:
-            given: Task and metric: `auc`, `ne`, `logloss` or the name of `hit`; `None` takes the AUC of the
-                first task.
-            tasks: The actions that there are.
-            hit: The form of HIT@k that is measured.
+            given: Task and metric: `auc`, `ne`, `logloss` or the name of `hit`; `None` selects the AUC of
+                the first task.
+            tasks: All tasks.
+            hit: The HIT@k metric that is computed.
+
+        Raises:
+            ValueError: If there is no such task or metric.
 
         >>> Objective.of("save_ne", [kr.Task("save")], kr.metrics.HitAtK()).direction
         'min'
@@ -42,7 +45,7 @@ class Objective:
             near = get_close_matches(name, known, n=1, cutoff=0.4)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(
-                f"`objective` must be a metric of a task: one of {list(known)}. Received: {given!r}.{hint}"
+                f"`objective` must be one of {list(known)}. Received: objective={given!r}.{hint}"
             )
         return cls(f"val_{name}", known[name])
 

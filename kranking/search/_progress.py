@@ -1,16 +1,16 @@
-"""How far a search is, and how long the rest will take."""
+"""Progress and remaining time of a search."""
 
 import time
 from collections.abc import Callable
 
 
 class Progress:
-    """Says what is left, at the pace at which trials have ended in this process.
+    """Estimates the remaining time from the pace of the trials in this process.
 
     Args:
-        total: Trials that the search shall have.
-        ended: Those that an earlier run has left; they say nothing about the pace of this one.
-        clock: Seconds, from anywhere.
+        total: Total number of trials.
+        ended: Number of trials completed in earlier runs, which do not count for the pace.
+        clock: Function that returns seconds.
 
     >>> seconds = iter([0.0, 60.0])
     >>> Progress(30, ended=6, clock=lambda: next(seconds)).line(7)
@@ -22,7 +22,7 @@ class Progress:
         self.start = clock()
 
     def line(self, ended: int) -> str:
-        """Gives the line for so many trials that have ended, earlier runs included."""
+        """Returns the progress line after `ended` trials, including those of earlier runs."""
         pace = (self.clock() - self.start) / max(1, ended - self.before)
         left = max(0, self.total - ended)
         rest = f"about {_as_text(left * pace)} left" if left else "done"
@@ -30,7 +30,7 @@ class Progress:
 
 
 def _as_text(seconds: float) -> str:
-    """Gives a duration as one number.
+    """Formats a duration as one number with a unit.
 
     >>> [_as_text(s) for s in (8.2, 600, 9000)]
     ['8 s', '10 min', '2.5 h']

@@ -1,4 +1,4 @@
-"""Configurations that are over budget, and the error of a space that has no other."""
+"""Rejected configurations, and the error for a search space without feasible ones."""
 
 import math
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ from kranking.budget import Violation
 
 @dataclass(frozen=True)
 class Rejection:
-    """A configuration that was drawn and refused, before a trial was made of it.
+    """A configuration that was drawn and rejected before it became a trial.
 
     Args:
-        values: The configuration.
-        limit: The limit that it is furthest over; `"build"` if there is no such model.
-        most: What the limit allows.
-        received: What the configuration has.
-        fidelity: How that was found out.
-        reason: All of it in words.
+        values: Values of the hyperparameters.
+        limit: Name of the limit with the largest excess; `"build"` if the model cannot be built.
+        most: The largest allowed value.
+        received: The value of the configuration.
+        fidelity: Fidelity of that value, as in `Figure`.
+        reason: Description of all violations.
 
     >>> over = Violation("memory", 1.0 * 2**30, 1.5 * 2**30, "analytic")
     >>> Rejection.of({"mlp/units": "64"}, [over]).excess
@@ -34,37 +34,37 @@ class Rejection:
 
     @classmethod
     def of(cls, values: Mapping[str, Any], violations: list[Violation]) -> "Rejection":
-        """Makes one of the limits that were broken, the worst first."""
+        """Creates a rejection from violated limits, the worst first."""
         worst, reason = violations[0], "; ".join(map(str, violations))
         return cls(values, worst.limit, worst.most, worst.received, worst.fidelity, reason)
 
     @classmethod
     def unbuildable(cls, values: Mapping[str, Any], error: ValueError) -> "Rejection":
-        """Makes one of a configuration that its architecture refuses."""
+        """Creates a rejection from the error of a configuration that cannot be built."""
         return cls(values, "build", 0.0, math.inf, "", str(error))
 
     @property
     def excess(self) -> float:
-        """How far over, as a share of the limit."""
+        """The excess as a fraction of the limit."""
         return self.received / self.most - 1 if self.most else math.inf
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the rejection as plain values."""
+        """Returns the rejection as a JSON-serializable dict."""
         return asdict(self) | {"values": dict(self.values)}
 
 
 class NoFeasiblePoint(ValueError):
-    """A search space in which nothing was found that is within the budget.
+    """Raised when no configuration within the budget is found in a search space.
 
     Args:
-        nearest: The configuration that comes nearest.
-        looked_at: Number of configurations that were costed.
+        nearest: The rejected configuration with the smallest excess.
+        looked_at: Number of evaluated configurations.
     """
 
     def __init__(self, nearest: Rejection, looked_at: int):
         self.nearest, self.looked_at = nearest, looked_at
         super().__init__(
-            f"The space should hold a configuration within the budget; {looked_at:,} were costed and none "
-            f"is. The nearest is over {nearest.limit!r}: {nearest.reason}; its values are "
-            f"{dict(nearest.values)}. Raise that limit, or let the space hold smaller models"
+            f"The search space must contain a configuration within the budget, but none of {looked_at:,} "
+            f"evaluated ones is. The nearest exceeds {nearest.limit!r}: {nearest.reason}. "
+            f"Its values: {dict(nearest.values)}. Raise this limit, or add smaller models to the space."
         )

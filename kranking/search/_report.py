@@ -1,4 +1,4 @@
-"""The report of a search, in Markdown and as one HTML page."""
+"""The report of a search in Markdown and HTML."""
 
 import math
 from collections import Counter
@@ -16,13 +16,13 @@ from kranking._report import (
 )
 from kranking.search._cost_texts import cost_texts
 
-_MOST = 20  # rows of a table that could be long
+_MOST = 20  # maximum number of rows in a table
 
 Section = tuple[str, list[str], list[list[str]]]
 
 
 def sections(result: Any) -> list[Section]:
-    """Returns the tables: title, headings and cells."""
+    """Returns the tables as titles, headings and cells."""
     name = result.objective.name.removeprefix("val_")
     found = [_feasible(result, name)]
     others = [
@@ -31,14 +31,12 @@ def sections(result: Any) -> list[Section]:
         if not o.feasible
     ]
     if others:
-        found.append(
-            ("Trials that do not count", ["trial", "status", "why", "configuration"], others)
-        )
+        found.append(("Excluded trials", ["trial", "status", "reason", "configuration"], others))
     if result.rejected:
         found.append(
             (
-                "Refused before training",
-                ["limit", "draws", "nearest to it"],
+                "Rejected before training",
+                ["limit", "draws", "nearest to the limit"],
                 _rejection_rows(result),
             )
         )
@@ -46,9 +44,9 @@ def sections(result: Any) -> list[Section]:
         [e.parameter, str(e.trials), f"{100 * e.explained:.0f} %", f"{e.chance:.3f}", _means(e)]
         for e in result.effects()[:_MOST]
     ]
-    headings = ["parameter", "trials", "explains", "by chance", f"mean {name}"]
+    headings = ["parameter", "trials", "explained", "p-value", f"mean {name}"]
     if moved:
-        found.append(("What each parameter did", headings, moved))
+        found.append(("Effect of each parameter", headings, moved))
     return found
 
 
@@ -71,25 +69,23 @@ def _feasible(result: Any, name: str) -> Section:
 
 
 def notes(result: Any) -> list[str]:
-    """Returns what a reader has to know beside the tables."""
+    """Returns the notes that precede the tables."""
     drawn = len(result.found) + len(result.rejected)
     lines = [
-        f"{len(result.trained)} trainings finished, {100 * result.feasible_share:.0f} % of them within "
-        f"the budget; {drawn:,} configurations were drawn, {len(result.rejected):,} of them refused.",
-        f"The oracle took {100 * result.oracle_time_share:.2f} % of the search's time.",
+        f"{len(result.trained)} trials completed, {100 * result.feasible_share:.0f} % of them within "
+        f"the budget; {drawn:,} configurations were drawn, {len(result.rejected):,} of them rejected.",
+        f"The oracle used {100 * result.oracle_time_share:.2f} % of the search time.",
     ]
     if math.isnan(result.noise):
-        lines.append(
-            "How noisy the metric is was not measured: give a baseline or more executions."
-        )
+        lines.append("The noise of the metric was not measured: set a baseline or more executions.")
     else:
         lines.append(
-            f"The metric varies by {result.noise:.4f} (standard deviation) between seeds; "
-            f"{len(result.ties())} trials tie with the best. The best of many is flattered by its luck."
+            f"The standard deviation of the metric between seeds is {result.noise:.4f}; trials that tie "
+            f"with the best: {len(result.ties())}. The best of many trials is biased upward by chance."
         )
     lines.append(
-        "*Explains*: share of the variance between trials; *by chance*: how often shuffled metrics explain "
-        "as much. Parameters are looked at one by one."
+        "*Explained*: fraction of the variance between trials; *p-value*: how often permuted metrics "
+        "explain as much. Parameters are analyzed one at a time."
     )
     return lines
 
@@ -103,8 +99,8 @@ def markdown(result: Any) -> str:
 
 
 def page(result: Any) -> str:
-    """Returns the report as one page."""
-    parts = [bullet_list(notes(result)), image("Quality against cost", _front(result))]
+    """Returns the report as a self-contained HTML page."""
+    parts = [bullet_list(notes(result)), image("Metric versus cost", _front(result))]
     for title, headings, rows in sections(result):
         parts += [heading(title), html_table(headings, rows)]
     return html_page(_title(result), parts)
@@ -112,7 +108,7 @@ def page(result: Any) -> str:
 
 def _title(result: Any) -> str:
     limits = ", ".join(f"{name} {limit}" for name, limit in result.budget.to_json().items())
-    return f"Search for {result.objective.name.removeprefix('val_')} within {limits or 'no limit'}"
+    return f"Search for {result.objective.name.removeprefix('val_')} within {limits or 'no limits'}"
 
 
 def _rejection_rows(result: Any) -> list[list[str]]:

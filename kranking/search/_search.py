@@ -1,4 +1,4 @@
-"""A search within a budget, from space and log to report."""
+"""A search within a budget, from search space and log to report."""
 
 from pathlib import Path
 from typing import Any
@@ -34,34 +34,37 @@ def search(
     out: str | Path = "search",
     accept_changes: bool = False,
 ) -> SearchResult | None:
-    """Searches a space for the best model within a budget; every training is spent on one that is.
+    """Searches for the best model within a budget; only models within the budget are trained.
 
-    The same call goes on where a killed one stopped; more `trials` add to it. Another space, budget, log,
-    training or way of confirming in the same folder is refused. With KerasTuner's environment variables
-    set, the process is its chief or one of its workers; they share `out`.
+    The same call resumes an interrupted search, and a larger `trials` extends it. A folder of a search with
+    another space, budget, log, training or confirmation raises. If the environment variables of KerasTuner
+    are set, the process is the chief or a worker of a distributed search; all of them share `out`.
 
     Args:
-        space: What is chosen from.
-        log: The rows; models are chosen on the validation rows, test rows are not read.
+        space: The search space.
+        log: The log. Models are selected on the validation rows; test rows are not read.
         budget: The limits.
-        baseline: An architecture's name, or `(name, arguments)`: what relative limits are measured against.
-            It is trained too, at least twice, which also tells how noisy the metric is.
+        baseline: Name of an architecture, or `(name, arguments)`: the reference of relative limits. It is
+            trained at least twice, which also measures the noise of the metric.
         method: `"random"`, `"bayesian"` or `"hyperband"`.
-        trials: Configurations to train.
-        training: How each is trained.
-        objective: Such as `"save_auc"`; `None` takes the AUC of the first task.
-        seed: Of draws and trainings, 0 included.
-        confirm: `"measured"` measures latency and memory, where limited, of what the formulas accept,
-            before a trial is made: on the exported ONNX file, and in steps. Or a slower `hp -> Cost` of
-            your own, whose figures are held to absolute limits, or to the baseline's by formula.
+        trials: Number of configurations to train.
+        training: Training settings.
+        objective: Metric of a task, such as `"save_auc"`; `None` selects the AUC of the first task.
+        seed: Seed of draws and trainings.
+        confirm: `"measured"` measures limited latency and memory, on the exported ONNX file and in
+            training steps, for configurations that are within the budget analytically, before a trial is
+            created. Or a custom function `hp -> Cost`, whose figures are compared to absolute limits, or
+            to the analytic cost of the baseline.
         out: Folder of trials and report.
-        accept_changes: Go on with another space, budget or training in a used folder; what was trained
-            before stays, judged by the new budget.
+        accept_changes: Whether to continue in the folder of a search with another space, budget or
+            training; earlier trials are kept and checked against the new budget.
 
-    Returns: The result; `None` in a worker.
+    Returns:
+        A `SearchResult`, or `None` in a worker.
 
-    Raises: `NoFeasiblePoint` before anything is trained, if the space holds none; `ValueError` for a
-    folder of another search.
+    Raises:
+        NoFeasiblePoint: If the space has no feasible configuration, before anything is trained.
+        ValueError: If the folder belongs to another search.
     """
     check_choice("method", method, _METHODS)
     check_positive_int("trials", trials)
@@ -79,7 +82,7 @@ def search(
     tuner, row = make_tuner(oracle, space, out / "tuner", **common), None
     if not is_worker():
         oracle.ensure_feasible()
-        write_settings(out, settings)  # not before: a call that was refused leaves the folder free
+        write_settings(out, settings)  # not earlier: a call that raises leaves the folder empty
         if base is not None:
             row = train_baseline(base, space, out, **common)
             spread = Figure(row["spread"], "", "measured")
@@ -94,15 +97,17 @@ def search(
 
 
 def _check_arguments(space: Any, log: Any, budget: Any, training: Training, confirm: Any) -> None:
-    """Raises `ValueError` for an argument of another kind, and for limits that could not be measured."""
+    """Raises `ValueError` for arguments of a wrong type and limits that cannot be measured."""
     given = {"space": space, "log": log, "budget": budget, "training": training}
     for (name, value), kind in zip(given.items(), (SearchSpace, LogFiles, Budget, Training)):
         if not isinstance(value, kind):
             room = kind.__module__.rpartition(".")[0]
-            raise ValueError(f"`{name}` must be a {room}.{kind.__name__}. Received: {value!r}")
+            raise ValueError(
+                f"`{name}` must be a {room}.{kind.__name__}. Received: {name}={value!r}"
+            )
     if "spread" in budget.to_json() and training.executions < 2:
         raise ValueError(
-            "A limit on `spread` needs Training(executions=2) or more, to measure it. Received: "
+            "A limit on `spread` requires at least Training(executions=2). Received: "
             f"executions={training.executions}"
         )
     if isinstance(confirm, str):
@@ -118,7 +123,7 @@ def _budget_oracle(
     out: Path,
     seed: int,
 ) -> BudgetOracle:
-    """Returns an oracle kept within the budget; measures the baseline if figures are measured."""
+    """Returns an oracle restricted to the budget; measures the baseline if `confirm` measures."""
     cost = measured = None
     if baseline is not None:
         cost = baseline.cost(space)
@@ -134,7 +139,7 @@ def _budget_oracle(
 def make_oracle(
     method: str, space: SearchSpace, objective: Objective, trials: int, epochs: int
 ) -> Any:
-    """Gives KerasTuner's oracle of a method, which knows the whole space from the start."""
+    """Returns the KerasTuner oracle of a method, initialized with the whole space."""
     import keras_tuner
 
     oracles = keras_tuner.oracles
@@ -145,7 +150,7 @@ def make_oracle(
     if method == "random":
         return oracles.RandomSearchOracle(max_trials=trials, **options)
     if method == "bayesian":
-        # KerasTuner's default, three for each parameter of every architecture, is a random search.
+        # The default of KerasTuner, three per parameter of all architectures, amounts to random search.
         initial = max(4, trials // 3)
         return oracles.BayesianOptimizationOracle(
             max_trials=trials, num_initial_points=initial, **options

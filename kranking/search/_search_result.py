@@ -1,4 +1,4 @@
-"""The result of a search: the best trial, the front, what was refused; as Markdown, HTML and JSON."""
+"""The result of a search: best trial, Pareto front, rejections; with reports in three formats."""
 
 import math
 from collections import Counter
@@ -28,17 +28,17 @@ class SearchResult:
     """The result of `search`.
 
     Args:
-        found: Every trial, in the order in which they were drawn.
-        rejected: Draws that were over budget and became no trial.
+        found: All trials, in the order of their draws.
+        rejected: Draws that were rejected before they became trials.
         budget: The limits.
-        objective: What was sought.
+        objective: The objective.
         baseline: Metric, spread and cost of the baseline, if there is one.
-        oracle_seconds: Time in which configurations were drawn and costed.
-        confirming_seconds: Time in which they were measured.
-        space: What was chosen from.
-        log: The rows.
-        training: How configurations were trained.
-        seed: Of the first training of each.
+        oracle_seconds: Seconds spent on drawing configurations and computing their costs.
+        confirming_seconds: Seconds spent on measuring configurations.
+        space: The search space.
+        log: The log.
+        training: Training settings.
+        seed: Seed of the first training of each trial.
         out: Folder of the search.
     """
 
@@ -57,7 +57,7 @@ class SearchResult:
 
     @classmethod
     def of(cls, oracle: Any, space: SearchSpace, row: Any, **common: Any) -> "SearchResult":
-        """Reads what a `BudgetOracle` holds."""
+        """Creates a result from the trials and rejections of a `BudgetOracle`."""
         trials = [Found.of(trial, oracle) for _, trial in sorted(oracle.trials.items())]
         tried = [dict(one.values) for one in trials]
         rejected = [one for one in oracle.rejected if dict(one.values) not in tried]
@@ -69,45 +69,46 @@ class SearchResult:
 
     @property
     def feasible(self) -> list[Found]:
-        """The trials that finished within the budget, the best first."""
+        """Trials completed within the budget, the best first."""
         sign = -1 if self.objective.direction == "max" else 1
         return sorted(
             (one for one in self.found if one.feasible), key=lambda one: sign * one.metric
         )
 
     def best(self) -> Found:
-        """Gives the best trial that finished within the budget.
+        """Returns the best trial completed within the budget.
 
-        Raises: `ValueError` if there is none, with the reasons.
+        Raises:
+            ValueError: If there is none.
         """
         if not self.feasible:
             reasons = Counter(one.reason for one in self.found)
             raise ValueError(
-                f"A trial should have finished within the budget; of {len(self.found)} none did: "
+                f"None of {len(self.found)} trials completed within the budget. Reasons: "
                 f"{dict(reasons)}"
             )
         return self.feasible[0]
 
     @property
     def trained(self) -> list[Found]:
-        """The trials that finished, within the budget or not."""
+        """Completed trials, within the budget or not."""
         return [one for one in self.found if one.status == "COMPLETED"]
 
     @property
     def feasible_share(self) -> float:
-        """Share of the finished trainings that were spent on models within the budget."""
+        """Fraction of the completed trials that are within the budget."""
         return len(self.feasible) / len(self.trained) if self.trained else math.nan
 
     @property
     def oracle_time_share(self) -> float:
-        """The oracle's time over that of the whole search."""
+        """Fraction of the search time that was spent in the oracle."""
         trained = sum(one.figures.get("seconds", 0.0) for one in self.trained)
         trained *= self.training.executions
         return self.oracle_seconds / (trained + self.oracle_seconds + self.confirming_seconds)
 
     @property
     def noise(self) -> float:
-        """Standard deviation of the objective over trainings that differ in their seed only; or NaN."""
+        """Pooled standard deviation of the objective over seeds; NaN if it was not measured."""
         spreads = [one.figures["spread"] for one in self.trained if "spread" in one.figures]
         degrees = [self.training.executions - 1] * len(spreads)
         if self.baseline is not None:
@@ -118,10 +119,10 @@ class SearchResult:
         return float(np.sqrt(np.average(np.square(spreads), weights=degrees)))
 
     def ties(self) -> list[Found]:
-        """Gives the trials that are no worse than the best by more than seeds alone would make them.
+        """Returns the trials whose difference from the best is within the noise between seeds.
 
-        A tie is a difference within `2 √(2 / n)` times the noise, with `n` trainings of each. The best of
-        many draws is flattered by its luck, so that more than these may be as good.
+        A tie is a difference of at most `2 √(2 / n)` times the noise, with `n` trainings per trial. The
+        best of many trials is biased upward by chance, so more trials than these may be equally good.
         """
         if not self.feasible or math.isnan(self.noise):
             return self.feasible[:1]
@@ -129,7 +130,7 @@ class SearchResult:
         return [one for one in self.feasible if abs(one.metric - self.best().metric) <= reach]
 
     def front(self) -> list[Found]:
-        """Gives the trials that no other beats in metric, memory and latency at once, the best first."""
+        """Returns the Pareto front of metric, memory and latency, the best metric first."""
         sign = -1 if self.objective.direction == "max" else 1
         names = [
             n
@@ -145,19 +146,19 @@ class SearchResult:
         return [one for i, one in enumerate(self.feasible) if not beaten(i)]
 
     def effects(self) -> list[Effect]:
-        """Gives how much each parameter moved the metric, over the trials that finished."""
+        """Returns the effect of each parameter on the metric, over the completed trials."""
         return effects(self.trained)
 
     def to_markdown(self) -> str:
-        """Gives the report in Markdown."""
+        """Returns the report in Markdown."""
         return markdown(self)
 
     def to_html(self) -> str:
-        """Gives the report as one page that needs no other file."""
+        """Returns the report as a self-contained HTML page."""
         return page(self)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the report as plain values; what is undefined is null."""
+        """Returns the report as a JSON-serializable dict; undefined numbers are `None`."""
         return finite(
             {
                 "objective": asdict(self.objective),
@@ -180,13 +181,14 @@ class SearchResult:
         write_report(self, out, "report")
 
     def retrain(self, folder: str | Path | None = None, *, export: bool = False) -> Any:
-        """Trains the winner again, saves it, and exports it if asked: what a search ends in.
+        """Retrains the best configuration, saves it, and optionally exports it.
 
         Args:
-            folder: Where `winner.keras`, `winner.json` (configuration, validation and test metrics) and the
-                bundle go; `None` takes `winner` in the folder of the search.
-            export: Whether SavedModel, ONNX and manifest are written to `folder/bundle`.
+            folder: Folder for `winner.keras`, `winner.json` (configuration, validation and test metrics)
+                and the bundle; the default is `winner` in the folder of the search.
+            export: Whether to write SavedModel, ONNX and manifest to `folder/bundle`.
 
-        Returns: The trained `RankingModel`.
+        Returns:
+            The trained `RankingModel`.
         """
         return retrain_winner(self, Path(folder or self.out / "winner"), export)

@@ -1,4 +1,4 @@
-"""The models that a search chooses from."""
+"""Search spaces over architectures and their hyperparameters."""
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,13 +26,13 @@ COMMON = (
 
 @dataclass(frozen=True)
 class Configuration:
-    """A configuration, as what a model is made of.
+    """A configuration of a model.
 
     Args:
-        architecture: Its name.
-        arguments: What its function is called with.
-        common: The settings that every architecture has.
-        tuned: Number of settings that the space leaves open, the architecture itself not counted.
+        architecture: Name of the architecture.
+        arguments: Arguments of the function of the architecture.
+        common: Settings common to all architectures.
+        tuned: Number of tuned settings, not counting the architecture.
     """
 
     architecture: str
@@ -42,26 +42,27 @@ class Configuration:
 
 
 class SearchSpace:
-    """Architectures and what there is to tune in each, as KerasTuner's conditional parameters.
+    """Architectures and their hyperparameters, as conditional parameters of KerasTuner.
 
-    Ranges and defaults are those of the registry. A parameter is called `architecture/name`, such as
-    `masknet/num_blocks`; beside them stand `architecture`, `learning_rate` and `embedding_scale`, which
-    multiplies the widths of embedding tables. A space is a function from `hp` to a compiled model: give it
-    to any KerasTuner tuner as its hypermodel.
+    Ranges and defaults come from the registry. Parameters are named `architecture/name`, such as
+    `masknet/num_blocks`, in addition to `architecture`, `learning_rate` and `embedding_scale`, a factor on
+    the widths of embedding tables. A space is a callable from `hp` to a compiled model, so it can be passed
+    to any KerasTuner tuner as the hypermodel.
 
     Args:
-        architectures: Names from the registry, the first being the one a search starts from.
+        architectures: Names in the registry. The search starts from the first.
         features: Fitted declarations.
-        tasks: The actions to predict.
-        parameters: What shall be otherwise: by name a constant, or a function `(hp, name)` that makes one
-            of KerasTuner's calls, which gives `None` where the architecture is another one. A name without
-            an architecture, such as `dropout`, is for all that have it; arguments of an architecture's
-            function that are not in its registry row are welcome.
+        tasks: The tasks to predict.
+        parameters: Overrides by name: a constant, or a function `(hp, name)` that calls a method of `hp`,
+            which returns `None` if another architecture is active. A name without an architecture, such as
+            `dropout`, applies to all architectures that have it. Arguments of the function of an
+            architecture that are not in its registry row are allowed.
         optimizer: Keras optimizer or its name; its learning rate is tuned.
-        batch_size: Rows of a training step, on which memory depends.
-        latency_batch: Rows of a request: predicts the latency of serving, for a limit on it.
+        batch_size: Number of rows in a training step, which determines memory.
+        latency_batch: Number of rows in a request, used to predict serving latency for a limit on it.
 
-    Raises: `ValueError` for an unknown architecture or parameter, with the nearest name.
+    Raises:
+        ValueError: If an architecture or parameter is unknown.
 
     >>> age = kr.features.Numeric("age", mean=40.0, std=10.0)
     >>> narrow = {"depth": lambda hp, name: hp.Int(name, 1, 2), "dropout": 0.0}
@@ -85,7 +86,7 @@ class SearchSpace:
         check_positive_int("batch_size", batch_size)
         if isinstance(architectures, str) or not architectures:
             raise ValueError(
-                f"`architectures` must be a list of names. Received: {architectures!r}"
+                f"`architectures` must be a list of names. Received: architectures={architectures!r}"
             )
         self.rows = [registry.get(name) for name in architectures]
         self.features = list(features)
@@ -96,23 +97,23 @@ class SearchSpace:
         self._check_parameters()
 
     def __call__(self, hp: Any) -> RankingModel:
-        """Gives the compiled model of a `keras_tuner.HyperParameters`, asking it for every value."""
+        """Returns the compiled model for a `keras_tuner.HyperParameters`, registering all parameters."""
         return self.compiled(self.chosen(hp))
 
     def compiled(self, chosen: Configuration) -> RankingModel:
-        """Gives the model of a configuration, with its optimizer."""
+        """Returns the compiled model of a configuration."""
         model = self._model(chosen)
         config = keras.optimizers.serialize(self.optimizer)
         config["config"]["learning_rate"] = float(chosen.common["learning_rate"])
-        # KerasTuner's objective is an exact metric of the validation rows: none is needed in the graph.
+        # No metrics in the graph: the objective is an exact metric of the validation rows.
         model.compile(keras.optimizers.deserialize(config), weighted_metrics=None)
         return model
 
     def cost(self, hp: Any) -> Cost:
-        """Gives what a configuration costs, by formula, without making its weights.
+        """Returns the analytic cost of a configuration without creating weights.
 
         Args:
-            hp: `keras_tuner.HyperParameters`, or what `chosen` gave.
+            hp: `keras_tuner.HyperParameters`, or the output of `chosen`.
         """
         chosen = hp if isinstance(hp, Configuration) else self.chosen(hp)
         with without_weights():
@@ -126,7 +127,7 @@ class SearchSpace:
         )
 
     def fixed(self, architecture: str, arguments: Mapping[str, Any]) -> Configuration:
-        """Gives a configuration outside the space, such as a baseline: common settings at their default."""
+        """Returns a configuration outside the space, such as a baseline, with default common settings."""
         row, given = registry.get(architecture), self.parameters
         common = {c.name: given.get(c.name, c.default) for c in COMMON}
         common = {c.name: c.default if callable(common[c.name]) else common[c.name] for c in COMMON}
@@ -136,7 +137,7 @@ class SearchSpace:
         )
 
     def chosen(self, hp: Any) -> Configuration:
-        """Asks `hp` for every value, and gives those that count."""
+        """Registers all parameters with `hp` and returns the active configuration."""
         name = hp.Choice("architecture", [row.name for row in self.rows])
         arguments: dict[str, Any] = {}
         for row in self.rows:
@@ -148,11 +149,11 @@ class SearchSpace:
         return Configuration(name, arguments, common, len(open_ones) - 1)
 
     def names(self) -> list[str]:
-        """Gives the names of all parameters that are left open."""
+        """Returns the names of all tuned parameters."""
         return [parameter.name for parameter in self.hyperparameters().space]
 
     def hyperparameters(self) -> Any:
-        """Gives the space as `keras_tuner.HyperParameters`, with the default configuration."""
+        """Returns the space as `keras_tuner.HyperParameters` with the default configuration."""
         import keras_tuner
 
         hp = keras_tuner.HyperParameters()
@@ -160,7 +161,7 @@ class SearchSpace:
         return hp
 
     def to_json(self) -> dict[str, Any]:
-        """Gives what makes this space another one."""
+        """Returns the settings that identify the space as a JSON-serializable dict."""
         constants = {k: v for k, v in self.parameters.items() if not callable(v)}
         return {
             "space": self.hyperparameters().get_config()["space"],
@@ -220,19 +221,19 @@ class SearchSpace:
                 near = get_close_matches(name, sorted(known | short | common), n=1, cutoff=0.4)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise ValueError(
-                    f"`parameters` must name settings of {[row.name for row in self.rows]}, such as "
-                    f"{min(known)!r}. Received: {name!r}.{hint}"
+                    "The keys of `parameters` must be parameters of "
+                    f"{[row.name for row in self.rows]}, such as {min(known)!r}. Received: {name!r}.{hint}"
                 )
 
 
 def arguments_of(row: Architecture) -> set[str]:
-    """Gives the names of what an architecture's function can be called with."""
+    """Returns the argument names of the function of an architecture."""
     kinds = inspect.signature(row.build).parameters.values()
     return {p.name for p in kinds if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 def _scaled(feature: Feature, scale: float) -> Feature:
-    """Gives a declaration whose table is `scale` times as wide, at least 1."""
+    """Returns the declaration with its embedding width multiplied by `scale`, at least 1."""
     table = isinstance(feature, Categorical) or (
         isinstance(feature, Numeric) and feature.bucketized
     )

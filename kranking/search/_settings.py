@@ -1,4 +1,4 @@
-"""The settings of the search in a folder, so that no other search continues in it."""
+"""Settings of the search in a folder, to prevent another search from continuing in it."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def search_settings(
     method: str,
     confirm: Any,
 ) -> dict[str, Any]:
-    """Returns what identifies a search, as plain values."""
+    """Returns the settings that identify a search as a JSON-serializable dict."""
     settings = {
         "space": space.to_json(),
         "budget": budget.to_json(),
@@ -48,11 +48,11 @@ def search_settings(
 
 
 def check_same_search(out: Path, settings: dict[str, Any]) -> None:
-    """Raises a `ValueError` where a folder holds something else than this very search.
+    """Raises `ValueError` if a folder belongs to another search.
 
     Args:
-        out: The folder, which need not be there.
-        settings: What makes a search another one, as plain values.
+        out: The folder, which need not exist.
+        settings: The output of `search_settings`.
     """
     before, why = _read(out / _NAME), ""
     if out.exists() and not out.is_dir():
@@ -60,25 +60,25 @@ def check_same_search(out: Path, settings: dict[str, Any]) -> None:
     elif before is None and any(
         (out / name).exists() for name in ("oracle.json", "tuner/oracle.json")
     ):
-        why = f"which holds a KerasTuner project without `{_NAME}`"
+        why = f"which has a KerasTuner project without `{_NAME}`"
     elif before is not None:
         changed = [name for name in settings if before.get(name) != settings[name]]
         why = f"which differs in {', '.join(changed)}" if changed else ""
     if why:
         raise ValueError(
-            "`out` must be a new folder, or that of the same search; `accept_changes=True` goes on "
-            f"with what was trained. Received: out={str(out)!r}, {why}"
+            "`out` must be a new folder or the folder of the same search. Set `accept_changes=True` to "
+            f"continue with the earlier trials. Received: out={str(out)!r}, {why}"
         )
 
 
 def write_settings(out: Path, settings: dict[str, Any]) -> None:
-    """Writes what is searched; a kill leaves the old file or the new one."""
+    """Writes the settings atomically."""
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / _NAME, settings, fsync=True)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Gives what is written, nothing where it is no object of ours; `None` without a file."""
+    """Returns the stored settings, empty if the file is invalid, or `None` if there is no file."""
     if not path.exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""One training of one configuration, and what it is worth on the validation rows."""
+"""Training of a configuration and its validation metrics."""
 
 import time
 from collections.abc import Sequence
@@ -19,19 +19,22 @@ from kranking.training import RankingEvaluation
 
 @dataclass(frozen=True)
 class Training:
-    """How every configuration is trained: the same for all.
+    """Training settings shared by all configurations of a search.
 
     Args:
-        epochs: At most; the best on the validation rows is kept, the first worse one ends it.
-        executions: Trainings of each configuration, with seeds of their own; their mean is its metric.
-        hit: The form of HIT@k that is reported.
-        callbacks: Keras callbacks, copied for each training. `keras.callbacks.TensorBoard`, for TensorFlow
-            only, gets a folder for each and the trial's HParams.
-        strategy: A `tf.distribute.Strategy` to train under. On JAX, `keras.distribution.set_distribution`
-            before the search does it. Either leaves out a last, smaller batch.
-        verbose: As Keras's `fit`.
+        epochs: Maximum number of epochs. Training ends after the first epoch that does not improve the
+            objective on the validation rows, and the best epoch is restored.
+        executions: Number of trainings per configuration with different seeds; the metric is their mean.
+        hit: The HIT@k metric to report.
+        callbacks: Keras callbacks, copied for each training. A `keras.callbacks.TensorBoard` (TensorFlow
+            only) gets a folder per training and the HParams of the trial.
+        strategy: A `tf.distribute.Strategy` to train under. On JAX, call
+            `keras.distribution.set_distribution` before the search instead. Both drop a last, smaller
+            batch.
+        verbose: Verbosity of `fit`.
 
-    Raises: `ValueError` for what belongs to another backend.
+    Raises:
+        ValueError: If an argument is not supported on the current backend.
 
     >>> Training(epochs=2).executions
     1
@@ -49,15 +52,15 @@ class Training:
         check_positive_int("executions", self.executions)
         if self.strategy is not None and not _distributes(self.strategy):
             raise ValueError(
-                "`strategy` must be a tf.distribute.Strategy, on TensorFlow; on JAX call "
-                f"keras.distribution.set_distribution instead. Received: strategy={self.strategy!r}"
-                f" on backend {keras.backend.backend()!r}"
+                "`strategy` must be a tf.distribute.Strategy on the TensorFlow backend; on JAX, call "
+                f"keras.distribution.set_distribution instead. Received: strategy={self.strategy!r}, "
+                f"backend={keras.backend.backend()!r}"
             )
         if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in self.callbacks):
             _check_tensorboard()
 
     def to_json(self) -> dict[str, Any]:
-        """Gives what makes results another training's."""
+        """Returns the settings that affect the results as a JSON-serializable dict."""
         hit = {"k": self.hit.k, "reduce": self.hit.reduce, "min_items": self.hit.min_items}
         return {"epochs": self.epochs, "executions": self.executions, "hit": hit}
 
@@ -71,24 +74,25 @@ def _distributes(strategy: Any) -> bool:
 
 
 def _check_tensorboard() -> None:
-    """Raises here what would otherwise fail every trial."""
+    """Raises `ValueError` if the TensorBoard callback would fail in every trial."""
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            "A TensorBoard callback with KerasTuner's HParams needs KERAS_BACKEND=tensorflow; the report "
-            f"of the search holds the same figures. Received: backend {keras.backend.backend()!r}"
+            "A TensorBoard callback requires KERAS_BACKEND=tensorflow, for the HParams of KerasTuner; the "
+            "report of the search has the same figures. "
+            f"Received: backend={keras.backend.backend()!r}"
         )
     if find_spec("tensorboard") is None:
         raise ValueError(
-            "A TensorBoard callback needs the package tensorboard: pip install tensorboard. Received: "
-            "a callback, and no such package"
+            "A TensorBoard callback requires the package tensorboard: pip install tensorboard. "
+            "Received: a TensorBoard callback without this package"
         )
 
 
 def reset_session(seed: int) -> None:
-    """Forgets earlier models and seeds what draws; a `keras.distribution` that was set stays set."""
+    """Clears the Keras session and sets the seeds; keeps the current `keras.distribution`."""
     distribution = keras.distribution.distribution()
     keras.backend.clear_session()
-    if distribution is not None:  # the session that is cleared held it
+    if distribution is not None:  # clearing the session resets it
         keras.distribution.set_distribution(distribution)
     keras.utils.set_random_seed(seed)
 
@@ -104,21 +108,21 @@ def fit_best(
     epochs: tuple[int, int] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> dict[str, float]:
-    """Trains a model, leaves it with its best weights, and gives the metrics of its best epoch.
+    """Trains a model, restores its best weights, and returns the metrics of its best epoch.
 
     Args:
-        model: Compiled.
-        log: Its rows.
-        training: How.
-        objective: What "best" means.
-        batch_size: Rows of a step.
-        seed: Of the order of rows.
-        epochs: First and last, of a training that goes on; it then ends early for no reason.
-        callbacks: Instead of the training's.
+        model: A compiled model.
+        log: The log to train on.
+        training: Training settings.
+        objective: The objective that selects the best epoch.
+        batch_size: Number of rows per step.
+        seed: Seed of the order of rows.
+        epochs: First and last epoch, to continue a training; it then has no early stopping.
+        callbacks: Callbacks, instead of those in `training`.
     """
     start = time.perf_counter()
     read: dict[str, Any] = {"model": model, "batch_size": batch_size}
-    # Replicas want batches of one size.
+    # Replicas require batches of equal size.
     whole = training.strategy is not None or keras.distribution.distribution() is not None
     rows = read_parquet(log.train, shuffle=True, seed=seed, drop_remainder=whole, **read)
     metrics = ["auc", "ne", "logloss", training.hit]
@@ -141,7 +145,7 @@ def fit_best(
     values = np.array(history[objective.name], float)
     if not np.isfinite(values).any():
         raise FloatingPointError(
-            f"{objective.name} should be finite after an epoch. Received: {list(values)}"
+            f"{objective.name} must be finite after at least one epoch. Received: {list(values)}"
         )
     best = int(np.nanargmax(values if objective.direction == "max" else -values))
     figures = {n: float(v[best]) for n, v in history.items() if n.startswith("val_")}

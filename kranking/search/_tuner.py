@@ -1,4 +1,4 @@
-"""KerasTuner's tuner, training on a log."""
+"""A KerasTuner tuner that trains on a log."""
 
 import copy
 import os
@@ -18,27 +18,27 @@ from kranking.search._progress import Progress
 from kranking.search._search_space import SearchSpace
 from kranking.search._training import Training, fit_best, reset_session
 
-_PAUSE = 1.0  # seconds before a worker asks again
+_PAUSE = 1.0  # seconds before an idle worker requests a trial again
 
 
 def in_a_team() -> bool:
-    """Whether KerasTuner's variables make this process the chief of workers, or a worker."""
+    """Whether this process is the chief or a worker, by the environment variables of KerasTuner."""
     return "KERASTUNER_ORACLE_IP" in os.environ
 
 
 def is_worker() -> bool:
-    """Whether they make it a worker."""
+    """Whether this process is a worker, by the environment variables of KerasTuner."""
     return in_a_team() and "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "")
 
 
 def make_tuner(oracle: Any, space: SearchSpace, folder: Path, **options: Any) -> Any:
-    """Gives a `keras_tuner.Tuner` whose trials are trainings on a log.
+    """Returns a `keras_tuner.Tuner` whose trials are trainings on a log.
 
     Args:
-        oracle: Its `BudgetOracle`.
-        space: What it chooses from.
-        folder: What it writes into.
-        **options: Of `TrainsOnLog`.
+        oracle: The `BudgetOracle`.
+        space: The search space.
+        folder: The folder to write into.
+        **options: Arguments of `TrainsOnLog`.
     """
     import keras_tuner
 
@@ -48,15 +48,15 @@ def make_tuner(oracle: Any, space: SearchSpace, folder: Path, **options: Any) ->
 
 
 class TrainsOnLog:
-    """What a trial is, for a KerasTuner tuner: trainings with seeds, judged on validation rows.
+    """Mixin for a KerasTuner tuner whose trials are seeded trainings with metrics on validation rows.
 
     Args:
-        space: What is chosen from.
-        log: The rows.
-        training: How.
-        objective: What is best.
-        seed: Of the first training of each trial.
-        **options: Of `keras_tuner.Tuner`.
+        space: The search space.
+        log: The log to train on.
+        training: Training settings.
+        objective: The objective.
+        seed: Seed of the first training of each trial.
+        **options: Arguments of `keras_tuner.Tuner`.
     """
 
     def __init__(
@@ -78,28 +78,28 @@ class TrainsOnLog:
             _worker.persist(self.oracle)
 
     def search(self, *, verbose: Any = 1) -> None:
-        """Runs trials until there are enough: here, or as the chief of workers, or as one of them."""
+        """Runs all trials: in this process, as the chief of workers, or as a worker."""
         if self._is_worker():
             return super().search()  # pyright: ignore
         self.oracle.verbose = verbose
         self.progress = Progress(self.oracle.max_trials, len(self.oracle.end_order))
-        self.save()  # so that a kill in the first trial is one that can be gone on from
+        self.save()  # so that the search can be resumed if killed in the first trial
         if in_a_team():
             return serve(self.oracle, self._say)
         return super().search()  # pyright: ignore
 
     def pre_create_trial(self) -> None:
-        """Waits a little before a worker asks again, if there was no trial for it."""
+        """Waits before a worker requests another trial if the last request returned none."""
         if self._asked:
             time.sleep(_PAUSE)
         self._asked = self._is_worker()
 
     def on_trial_begin(self, trial: Any) -> None:
-        """Notes that there was a trial."""
+        """Records that the worker received a trial."""
         self._asked = False
 
     def on_trial_end(self, trial: Any) -> None:
-        """Reports the trial, and says how long the others will take."""
+        """Reports the trial, and prints the remaining time."""
         if self._is_worker():
             return _worker.end_trial(self.oracle, trial)
         super().on_trial_end(trial)
@@ -110,13 +110,13 @@ class TrainsOnLog:
             print(self.progress.line(len(self.oracle.end_order)), flush=True)
 
     def _get_tuner_fname(self) -> str:
-        # KerasTuner names it after the process, and takes a folder without its own name for a new one:
-        # what one machine has begun, a chief could not go on with.
+        # KerasTuner names the file after the process and treats a folder without it as new, so a chief
+        # could not continue a search that was started on one machine.
         name = self.tuner_id if self._is_worker() else "tuner0"
         return str(Path(self.project_dir) / f"{name}.json")
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Trains a configuration as often as was asked for; gives the mean of each metric."""
+        """Trains a configuration `executions` times and returns the mean of each metric."""
         alive = (
             _worker.heartbeat(self.oracle, trial.trial_id) if self._is_worker() else nullcontext()
         )
@@ -139,7 +139,7 @@ class TrainsOnLog:
         if "tuner/epochs" in values:
             epochs = (values["tuner/initial_epoch"], values["tuner/epochs"])
             if "tuner/trial_id" in values:
-                model.optimizer.build(model.trainable_variables)  # its slots are in the file
+                model.optimizer.build(model.trainable_variables)  # the file contains its slots
                 model.load_weights(self._weights(values["tuner/trial_id"], execution))
         options = {"batch_size": self.space.batch_size, "seed": seed, "epochs": epochs}
         found = fit_best(

@@ -1,4 +1,4 @@
-"""What is within a budget and what is not: judged once, by formula and, where asked, by measuring."""
+"""Cached decisions on whether configurations are within a budget, analytic and confirmed."""
 
 import contextlib
 import math
@@ -9,24 +9,24 @@ from typing import Any
 from kranking.budget import Budget, Cost
 from kranking.search._rejection import Rejection
 
-MOST_CONFIRMATIONS = 20  # measurements that one trial is worth: a worker waits for it meanwhile
+MOST_CONFIRMATIONS = 20  # measurements per trial, since a worker waits for them
 
 
 class EnoughMeasured(Exception):
-    """So many configurations were over budget when they were measured that no more will be."""
+    """Raised when the maximum number of confirmations for one trial is reached."""
 
 
 class Verdicts:
-    """The judge of configurations, who remembers.
+    """Decides whether configurations are within a budget, and caches the decisions.
 
     Args:
-        budget: The limits; `spread`, known after training only, is not looked at.
-        cost: From `keras_tuner.HyperParameters` to a `Cost`, in milliseconds.
-        baseline: The baseline's cost.
-        confirm: Likewise from `hp` to `Cost`, but slow; asked for what `cost` finds within budget.
-        confirmed_baseline: The baseline's cost as `confirm` finds it out.
-        hp_of: From values to `keras_tuner.HyperParameters`.
-        key_of: From values to what identifies a configuration.
+        budget: The limits. `spread` is ignored, since it is known only after training.
+        cost: Function from `keras_tuner.HyperParameters` to a `Cost` that takes milliseconds.
+        baseline: Cost of the baseline.
+        confirm: Slower function from `hp` to a `Cost`, called if `cost` is within the budget.
+        confirmed_baseline: Cost of the baseline by `confirm`.
+        hp_of: Function from values to `keras_tuner.HyperParameters`.
+        key_of: Function from values to a key that identifies the configuration.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Verdicts:
         self._hp_of, self._key_of = hp_of, key_of
         self.rejected: list[Rejection] = []
         self.confirming_seconds = 0.0
-        self.confirmations = 0  # since a trial was asked for; whoever asks sets it to 0
+        self.confirmations = 0  # for the current trial; the caller resets it
         self._costs: dict[str, Cost] = {}
         self._found: dict[str, Rejection | None] = {}
         self._formulas: dict[str, tuple[Cost | None, Rejection | None]] = {}
@@ -57,21 +57,21 @@ class Verdicts:
 
     @property
     def any_within(self) -> bool:
-        """Whether a configuration within the budget has been seen."""
+        """Whether a configuration within the budget has been found."""
         return any(verdict is None for verdict in self._found.values())
 
     @property
     def against(self) -> Cost | None:
-        """The baseline's cost, with what was confirmed of it."""
+        """Cost of the baseline, including confirmed figures."""
         if self.baseline is None or self._confirmed_baseline is None:
             return self.baseline
         return self.baseline.with_figures(**self._confirmed_baseline.figures)
 
     def rejection(self, values: Mapping[str, Any]) -> Rejection | None:
-        """Says why a configuration is refused; `None` if it is within the budget.
+        """Returns why a configuration is rejected, or `None` if it is within the budget.
 
         Raises:
-            EnoughMeasured: It would have to be measured, and enough were since a trial was asked for.
+            EnoughMeasured: If a confirmation is needed and the maximum for this trial is reached.
         """
         values = _own(values)
         key = self._key_of(values)
@@ -87,22 +87,22 @@ class Verdicts:
         return self._found[key]
 
     def cost_of(self, values: Mapping[str, Any]) -> Cost | None:
-        """Gives what a configuration costs; `None` if there is no such model."""
+        """Returns the cost of a configuration, or `None` if it cannot be built."""
         self.rejection(values)
         return self._costs.get(self._key_of(_own(values)))
 
     def excess(self, values: Mapping[str, Any]) -> float:
-        """Says how far over budget a configuration is, as a share of the limit; 0 within it."""
+        """Returns the excess over the budget as a fraction of the limit; 0 within the budget."""
         verdict = self.rejection(values)
         return 0.0 if verdict is None else verdict.excess
 
     def excess_by_formula(self, values: Mapping[str, Any]) -> float:
-        """Likewise, without measuring what the formula accepts."""
+        """Returns the excess like `excess`, but without confirming what is within the budget."""
         verdict = self._by_formula(values, self._key_of(values))[1]
-        return 0.0 if verdict is None else self.excess(values)  # noted among what was refused
+        return 0.0 if verdict is None else self.excess(values)  # records the rejection
 
     def margin(self, values: Mapping[str, Any]) -> float:
-        """Gives `ln(received / limit)` of the limit that a configuration is nearest to or furthest over."""
+        """Returns the largest `ln(received / limit)` over all limits."""
         cost, shares = self.cost_of(values), [-math.inf]
         if cost is None or self.rejection(values) is not None:
             return math.log1p(self.excess(values))
@@ -113,7 +113,7 @@ class Verdicts:
         return max(shares)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives what was judged, and by which measure."""
+        """Returns the decisions and the criteria as a JSON-serializable dict."""
         within = [key for key, verdict in self._found.items() if verdict is None]
         return {
             "budget": self.budget.to_json(),
@@ -124,11 +124,11 @@ class Verdicts:
         }
 
     def take_up(self, state: Mapping[str, Any]) -> None:
-        """Takes up what `to_json` gave; nothing of it if it was judged by another measure."""
+        """Restores the output of `to_json`, except for decisions with other criteria."""
         self.confirming_seconds = state["confirming_seconds"]
         measure = (self.budget.to_json(), self._judged_by)
         if (state["budget"], state.get("judged_by")) != measure:
-            return  # every verdict is another one now
+            return  # the decisions are no longer valid
         self.rejected = [Rejection(**values) for values in state["rejected"]]
         self._costs = {key: Cost.from_json(values) for key, values in state["feasible"].items()}
         refused = {self._key_of(r.values): r for r in self.rejected}
@@ -137,7 +137,7 @@ class Verdicts:
     def _by_formula(
         self, values: Mapping[str, Any], key: str
     ) -> tuple[Cost | None, Rejection | None]:
-        """Gives what a configuration costs by `cost`, and why that refuses it if it does."""
+        """Returns the cost by `cost`, and the rejection by it, if any."""
         if key not in self._formulas:
             try:
                 cost = self._cost(self._hp_of(values))
@@ -149,14 +149,14 @@ class Verdicts:
                 found = budget.check(cost, self.baseline)
             else:
                 missing = [m.name for m in budget.limits if not _holds(cost, m.figure)]
-                # What could not be counted is an error once the figures are confirmed, not before.
+                # Unknown costs are an error only once the figures are confirmed.
                 with contextlib.suppress(ValueError):
                     found = self._without("spread", *missing).check(cost, self.baseline)
             self._formulas[key] = cost, Rejection.of(values, found) if found else None
         return self._formulas[key]
 
     def _confirmed(self, values: Mapping[str, Any], key: str, cost: Cost) -> Rejection | None:
-        """Says why a configuration that the formula accepts is refused."""
+        """Returns why `confirm` rejects a configuration that `cost` accepts, or `None`."""
         assert self._confirm is not None
         if self.confirmations >= MOST_CONFIRMATIONS:
             raise EnoughMeasured
@@ -177,7 +177,7 @@ class Verdicts:
 
 
 def _own(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves out what Hyperband notes among the values."""
+    """Removes the internal values of Hyperband."""
     return {name: value for name, value in values.items() if not name.startswith("tuner/")}
 
 

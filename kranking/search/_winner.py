@@ -1,4 +1,4 @@
-"""The winner of a search, trained again for use."""
+"""Retraining the winner of a search."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +12,7 @@ from kranking.training import RankingEvaluation
 
 
 def retrain_winner(result: Any, folder: Path, export: bool) -> Any:
-    """Trains the best configuration of a `SearchResult` again; writes model, figures and bundle."""
+    """Retrains the best configuration of a `SearchResult`; writes model, metrics and bundle."""
     best, space, log, training = result.best(), result.space, result.log, result.training
     hp = space.hyperparameters()
     hp.values = dict(best.values)

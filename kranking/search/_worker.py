@@ -1,4 +1,4 @@
-"""What a worker tells the chief beside KerasTuner's own calls: that it lives, and why a trial failed."""
+"""Messages of a worker to the chief beyond those of KerasTuner: heartbeats and failure reasons."""
 
 import io
 import json
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any
 
-WORKER = "kranking-worker"  # names of the metadata of a call
+WORKER = "kranking-worker"  # metadata keys of a call
 MESSAGE = "kranking-message-bin"
-BEAT = 5.0  # seconds between signs of life
-_LONGEST = 4000  # bytes of a message: gRPC refuses metadata of more than 8 KiB
+BEAT = 5.0  # seconds between heartbeats
+_LONGEST = 4000  # bytes of a message, since gRPC limits metadata to 8 KiB
 _RETRIES = {
-    "maxAttempts": 5,  # gRPC allows no more; each waits until somebody answers at the address
+    "maxAttempts": 5,  # the maximum of gRPC; each attempt waits for a connection
     "initialBackoff": "1s",
     "maxBackoff": "10s",
     "backoffMultiplier": 2,
@@ -22,11 +22,11 @@ _RETRIES = {
 
 
 def persist(client: Any) -> None:
-    """Has a worker repeat a call during which the chief died; a chief that is asked twice does things once.
+    """Makes a worker retry calls that are interrupted by a restart of the chief; calls are idempotent.
 
     Args:
-        client: A worker's oracle, KerasTuner's `OracleClient`, whose own calls wait for a chief but do not
-            survive one.
+        client: The oracle of a worker, an `OracleClient` of KerasTuner, whose calls wait for a chief but
+            fail if it dies.
     """
     import grpc
     from keras_tuner.src import protos
@@ -35,9 +35,9 @@ def persist(client: Any) -> None:
     config = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": _RETRIES}]})
     options = [
         ("grpc.service_config", config),
-        # By itself gRPC would look for a new chief every two minutes at last.
+        # By default, the interval between reconnection attempts grows to two minutes.
         ("grpc.max_reconnect_backoff_ms", 2_000),
-        # A machine that vanished closes no connection: it is asked whether it is there.
+        # Pings detect a dead machine, which does not close its connections.
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 20_000),
     ]
@@ -47,11 +47,11 @@ def persist(client: Any) -> None:
 
 @contextmanager
 def heartbeat(client: Any, trial_id: str) -> Iterator[None]:
-    """Lets the chief know that a trial is still being trained.
+    """Sends heartbeats to the chief while a trial is training.
 
     Args:
-        client: A worker's oracle, KerasTuner's `OracleClient`.
-        trial_id: The trial.
+        client: The oracle of a worker, an `OracleClient` of KerasTuner.
+        trial_id: Id of the trial.
     """
     import grpc
     from keras_tuner.src import protos
@@ -61,9 +61,7 @@ def heartbeat(client: Any, trial_id: str) -> Iterator[None]:
 
     def beat() -> None:
         while not done.wait(BEAT):
-            with suppress(
-                grpc.RpcError
-            ):  # a chief that is busy or being started again hears the next
+            with suppress(grpc.RpcError):  # a busy or restarting chief receives the next one
                 client.stub.GetTrial(request, timeout=BEAT, metadata=((WORKER, client.tuner_id),))
 
     thread = threading.Thread(target=beat, daemon=True)
@@ -76,7 +74,7 @@ def heartbeat(client: Any, trial_id: str) -> Iterator[None]:
 
 
 def end_trial(client: Any, trial: Any) -> None:
-    """Reports a trial's end; KerasTuner's own message leaves out why one has failed."""
+    """Reports the end of a trial, with the reason of a failure, which KerasTuner omits."""
     from keras_tuner.src import protos
     from keras_tuner.src.distribute.oracle_client import TIMEOUT
 
@@ -88,6 +86,6 @@ def end_trial(client: Any, trial: Any) -> None:
 
 
 def as_proto(trial: Any) -> Any:
-    """Gives a trial as it is sent."""
+    """Converts a trial to a protocol buffer message."""
     with redirect_stdout(io.StringIO()):  # KerasTuner 1.4.8 prints each condition of the space
         return trial.to_proto()

@@ -91,7 +91,7 @@ def test_failures_are_rows_with_reasons(report):
     found, _, _ = report
     assert found["raises"].failures == ["MemoryError: no more"] * 2
     assert not found["raises"].stable
-    assert "FloatingPointError: the loss became" in found["broken"].failures[0]
+    assert "FloatingPointError: The loss is" in found["broken"].failures[0]
     assert "at step 1" in found["broken"].failures[0]
     assert found.violations("raises") == ["no training finished"]
     assert found["twin"].stable
@@ -158,7 +158,7 @@ def test_a_model_that_comes_twice_is_refused(log, tmp_path):
     model = kr.RankingModel(log.features, [kr.layers.MLP([3])], log.tasks)
     found = run(log, tmp_path, {"small": SMALL, "same": lambda: model})
     assert found["same"].trained == 1
-    assert "must give a new, untrained model each time" in found["same"].failures[0]
+    assert "must return a new, untrained model on each call" in found["same"].failures[0]
 
 
 def test_a_model_that_ends_in_nan_is_not_stable(log, tmp_path):
@@ -166,7 +166,7 @@ def test_a_model_that_ends_in_nan_is_not_stable(log, tmp_path):
     found = run(log, tmp_path, {"small": SMALL}, protocol=protocol, seeds=1)
     assert not found["small"].stable
     assert "not finite" in found["small"].failures[0]
-    assert "positives among" not in found.to_markdown()
+    assert "no positives" not in found.to_markdown()
 
 
 def test_served_latency_in_turns(log, tmp_path):
@@ -191,9 +191,12 @@ def test_served_latency_in_turns(log, tmp_path):
     ("variants", "message"),
     [
         ({"other": SMALL}, r"`baseline` must be one of the variants \['other'\]. .*'small'"),
-        ({"small": 3}, "Variant 'small' must be a zero-argument callable, an architecture's name"),
+        (
+            {"small": 3},
+            "Variant 'small' must be a zero-argument callable, the name of an architecture",
+        ),
         ({"small": "dcn_v3"}, "Did you mean"),
-        ({"small": SMALL, "../escaped": SMALL}, "A variant's name is a part of file names"),
+        ({"small": SMALL, "../escaped": SMALL}, "The name of a variant is part of file names"),
     ],
 )
 def test_rejects(log, tmp_path, variants, message):
@@ -238,4 +241,4 @@ def test_no_positive_of_the_main_task_is_undefined(log, tmp_path):
     none = dataclasses.replace(log, test=tmp_path / "test.parquet")
     found = run(none, tmp_path / "out", {"small": SMALL, "twin": SMALL}, seeds=1)
     assert found["twin"].verdict() == "undefined"
-    assert "undefined: 0 positives among the test rows" in found.to_markdown()
+    assert "undefined: the test rows have no positives" in found.to_markdown()

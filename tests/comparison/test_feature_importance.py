@@ -80,8 +80,8 @@ def test_report_in_every_form(report, tmp_path):
     report.write(tmp_path)
     text = (tmp_path / "importance.md").read_text()
     assert "| 1 | 1 | a | +" in text
-    assert "never varies" in text
-    assert "nothing to permute: still." in text
+    assert "constant" in text
+    assert "the same model input in every row: still." in text
     found = json.loads((tmp_path / "importance.json").read_text())
     assert [row["name"] for row in found["rows"]] == ["a", "b", "unused", "still"]
     assert found["rows"][0]["ranks"]["save"] == [1, 1, 1]
@@ -182,10 +182,13 @@ def test_groups_are_added_to_columns():
     [
         (
             {"groups": {"g": ["a", "z"]}},
-            "`groups` must hold features .* Received: 'z', which is no",
+            "`groups` must contain features .* Received: 'z', which is no",
         ),
         ({"groups": {"g": ["a"], "h": ["a"]}}, "Received: 'a', which is in two"),
-        ({"groups": {"b": ["a"]}}, "names that no feature outside has. Received: 'b'"),
+        (
+            {"groups": {"b": ["a"]}},
+            "names of `groups` must differ from those of ungrouped features. Received: 'b'",
+        ),
         ({"repeats": 0}, "`repeats` must be a positive integer"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
     ],
@@ -204,7 +207,10 @@ def test_rejects_what_declares_nothing(linear):
 
 def test_rejects_a_model_that_is_broken(linear):
     model, (x, y), _ = linear
-    with pytest.raises(ValueError, match=r"`model` must give finite scores\. Received: 1 of task"):
+    with pytest.raises(
+        ValueError,
+        match=r"`model` must return finite scores\. Received: 1 non-finite scores for task",
+    ):
         feature_importance(
             model, (x | {"a": np.where(np.arange(ROWS) == 3, np.nan, x["a"])}, y), verbose=0
         )

@@ -103,8 +103,8 @@ def stacks(*values):
         (stacks(1, 2, 3, 4, 5, 6, 6, 6), "6 cross steps", ("dcn_v2", "gdcn", "sdcn_v3")),
         # Three steps are not clearly beaten, but not clearly better than one either.
         (stacks(1, 1.2, 1.4, 1.5, 1.8, 1.8, 1.8, 1.8), "5 cross", ("dcn_v2", "gdcn", "sdcn_v3")),
-        (stacks(1, 1, 1, 1, 1, 1, 1, 0), "No stack is clearly better", ("deepfm", "dlrm")),
-        (stacks(0, 0, 0, 0, 0, 0, 0, 0), "nothing clear", ("mlp", "final_mlp")),
+        (stacks(1, 1, 1, 1, 1, 1, 1, 0), "No deeper stack is clearly better", ("deepfm", "dlrm")),
+        (stacks(0, 0, 0, 0, 0, 0, 0, 0), "no clear gain", ("mlp", "final_mlp")),
     ],
 )
 def test_order(quality, words, families):
@@ -144,7 +144,7 @@ def test_nonlinearity():
     quality = {"rank_8": 0, "rank_8_relu": -1, "rank_16": 0, "rank_16_relu": 1}
     quality |= {"rank_32": 0, "rank_32_relu": 1}
     found = finding(relu, gains(quality))
-    assert found.text.startswith("A ReLU helps clearly at ranks [16, 32], hurts clearly at [8]")
+    assert found.text.startswith("A ReLU clearly helps at ranks [16, 32], clearly hurts at [8]")
     assert found.families == ("masknet", "pinterest_launch")
     worse = finding(relu, gains({n: -v for n, v in quality.items()}))
     assert worse.families == ("dcn_v2",)

@@ -112,7 +112,7 @@ def test_a_killed_run_ends_with_the_same_weights(whole, periods, tmp_path, monke
 
 def test_another_training_is_refused(whole, periods):
     _, out = whole
-    with pytest.raises(ValueError, match=r"to which periods may be added.*differs in periods"):
+    with pytest.raises(ValueError, match=r"periods may be added.*differs in periods"):
         run({name: periods[name] for name in reversed(PERIODS)}, out)
     with pytest.raises(ValueError, match="differs in protocol"):
         run(periods, out, protocol=dataclasses.replace(PROTOCOL, batch_size=10))
@@ -128,7 +128,7 @@ def test_report_in_every_form(whole):
     assert "## hide" in text
     assert "| day2 | 600 |" in text
     assert "more rows" in text
-    assert "another seed is not in them" in text
+    assert "variation over seeds is not included" in text
     found = json.loads((out / "recurring.json").read_text())
     assert [p["name"] for p in found["periods"]] == ["day2", "day3", "day4"]
     assert found["periods"][0]["recurring"]["save_auc"]["low"] is None  # no interval of it
@@ -142,8 +142,8 @@ def test_report_in_every_form(whole):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["day1"], r"`periods` must hold two periods or more.*Received: \['day1'\]"),
-        (["day1", "../day2"], "A period's name is a part of file names"),
+        (["day1"], r"`periods` must have at least two periods.*Received: \['day1'\]"),
+        (["day1", "../day2"], "The name of a period is part of file names"),
     ],
 )
 def test_rejects(tmp_path, names, message):
@@ -156,7 +156,7 @@ def test_rejects(tmp_path, names, message):
 def test_rejects_a_model_that_is_compiled(periods, tmp_path):
     model = make()
     model.compile("sgd")
-    with pytest.raises(ValueError, match="`make` must give a new, untrained model"):
+    with pytest.raises(ValueError, match="`make` must return a new, untrained model"):
         run(periods, tmp_path, make=lambda: model)
 
 

@@ -200,7 +200,7 @@ def test_an_oracle_that_insists_is_refused(tmp_path):
 
     oracle = Stubborn(objective=keras_tuner.Objective("score", "max"), hyperparameters=space())
     oracle = BudgetOracle(oracle, Budget(memory="100 bytes"), cost)
-    with pytest.raises(ValueError, match="BudgetStubborn, which insists"):
+    with pytest.raises(ValueError, match="BudgetStubborn, which repeats"):
         oracle.populate_space("0")
     with pytest.raises(ValueError, match="must be a keras_tuner"):
         BudgetOracle("random", Budget(memory="1 MiB"), cost)

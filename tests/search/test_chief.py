@@ -74,7 +74,7 @@ def test_the_trial_of_a_silent_worker_goes_to_the_next(team, capsys):
     assert team.ask("b") == "IDLE"  # it may be needed yet
     team.seconds = 70
     assert not team.chief.finished()
-    assert "a has fallen silent: trial 0 goes to the next worker" in capsys.readouterr().out
+    assert "Lost worker a: reassigning trial 0 to the next worker" in capsys.readouterr().out
     again = team.ask("b")
     assert again.trial_id == lost.trial_id
     assert again.hyperparameters.values == lost.hyperparameters.values

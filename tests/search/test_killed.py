@@ -120,7 +120,7 @@ def test_a_killed_worker_loses_no_trial(undisturbed, start, space, log, tmp_path
     kill(victim)
     assert (chief.wait(), other.wait()) == (0, 0), (tmp_path / "child0.txt").read_text()[-3000:]
     said = (tmp_path / "child0.txt").read_text()
-    assert "worker0 has fallen silent: trial 1 goes to the next worker" in said
+    assert "Lost worker worker0: reassigning trial 1 to the next worker" in said
     assert {"report.md", "report.html"} <= {path.name for path in (tmp_path / "out").iterdir()}
     result = here(space, log, tmp_path / "out")  # trains nothing: all is there
     assert len(result.trained) == TRIALS

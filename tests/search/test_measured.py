@@ -126,7 +126,10 @@ def test_a_step_that_runs_out_of_memory_refuses_its_configuration(wide, tmp_path
 
     monkeypatch.setattr("kranking.search._measured_cost._has_gpu", lambda: True)
     monkeypatch.setattr("kranking.search._measured_cost.measured_step", fails)
-    with pytest.raises(ValueError, match=r"must run to be measured. Received: out of memory"):
+    with pytest.raises(
+        ValueError,
+        match=r"memory of this configuration cannot be measured. Received: out of memory",
+    ):
         MeasuredCost(wide, Budget(memory="1 GiB"), tmp_path)(configuration(wide, 8))
 
 

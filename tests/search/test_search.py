@@ -52,7 +52,7 @@ def test_reports(found):
     assert report["best"] == result.best().name
     assert report["noise"] > 0
     text = (out / "report.md").read_text()
-    assert "Refused before training" in text
+    assert "Rejected before training" in text
     assert "baseline: mlp" in text
     assert text.count("| parameters |") >= 1
     assert "<img" in (out / "report.html").read_text()
@@ -89,8 +89,8 @@ def test_changes_can_be_accepted(found, space, log, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("tuner/oracle.json", "{}", "holds a KerasTuner project without `settings.json`"),
-        ("oracle.json", "{}", "holds a KerasTuner project without `settings.json`"),
+        ("tuner/oracle.json", "{}", "has a KerasTuner project without `settings.json`"),
+        ("oracle.json", "{}", "has a KerasTuner project without `settings.json`"),
         ("settings.json", '{"epochs": 3}', "differs in space, budget, baseline"),
         ("settings.json", "torn", "differs in space, budget, baseline"),
     ],
@@ -113,15 +113,15 @@ def test_a_file_is_no_folder(space, log, tmp_path):
     ("options", "message"),
     [
         ({"objective": "saves_auc"}, "Did you mean 'save_auc'"),
-        ({"objective": "hide_auc"}, r"one of \['save_auc'.* Received: 'hide_auc'"),
+        ({"objective": "hide_auc"}, r"one of \['save_auc'.* Received: objective='hide_auc'"),
         ({"baseline": None}, "needs a baseline"),
         ({"baseline": "dcnv2"}, "Did you mean 'dcn_v2'"),
         ({"baseline": ("mlp", {"unit": (8,)})}, "Received: 'unit'. Did you mean 'units'"),
-        ({"baseline": ("mlp", 8)}, r"architecture's name or \(name, arguments\)"),
+        ({"baseline": ("mlp", 8)}, r"name of an architecture or \(name, arguments\)"),
         ({"budget": {"parameters": 8}}, "must be a kranking.budget.Budget"),
         ({"training": "short"}, "must be a kranking.search.Training"),
         ({"method": "grid"}, "Received: method='grid'"),
-        ({"budget": Budget(spread=0.1)}, "needs Training"),
+        ({"budget": Budget(spread=0.1)}, "requires at least Training"),
         ({"budget": Budget(latency="8 ms p99")}, "must contain the limited figure 'latency_p99'"),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else None,

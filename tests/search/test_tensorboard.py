@@ -36,7 +36,7 @@ def test_every_training_has_its_hyperparameters(space, log, tmp_path):
 @pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="it works there")
 def test_other_backends_are_refused(tmp_path):
     callback = keras.callbacks.TensorBoard(tmp_path)
-    with pytest.raises(ValueError, match="needs KERAS_BACKEND=tensorflow"):
+    with pytest.raises(ValueError, match="requires KERAS_BACKEND=tensorflow"):
         Training(callbacks=[callback])
 
 

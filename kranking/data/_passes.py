@@ -56,9 +56,7 @@ class Passes:
         return batch
 
     def _start_over(self):
-        if len(self._served) > len(
-            self._first
-        ):  # more than `_first` was taken: reread from the start
+        if len(self._served) > len(self._first):  # reread from the start
             self._reset()
         self._again = [*self._first, *self._again]
         self._first, self._served, self._begins = [], set(), False

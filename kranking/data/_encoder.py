@@ -95,7 +95,7 @@ def _labels(task, array, origin):
         null = np.isnan(values[row])
         what = "null, NaN and infinity" if not np.isfinite(values[row]) else "labels outside [0, 1]"
         raise ValueError(
-            f"Task {task.name!r} refuses {what}. Received: {values[row]} in column "
+            f"Task {task.name!r} does not accept {what}. Received: {values[row]} in column "
             f"{task.column!r}, {origin.at(row)}."
             + (" Declare `nulls='mask'` if the action was not observed there." if null else "")
         )

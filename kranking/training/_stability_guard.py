@@ -192,7 +192,7 @@ class StabilityGuard(keras.callbacks.Callback):
         rate, random = rate_of(model), random_state()
         fault, exact = self._find(kind)
         self._good.restore()
-        set_random_state(random)  # not restored, so that the next order of rows is a new one
+        set_random_state(random)  # the current one, so that no order of rows is repeated
         rollbacks = sum(event.action == "rollback" for event in self.events)
         action = self.action if rollbacks < self.max_rollbacks else "stop"
         model.stop_training = action == "stop"

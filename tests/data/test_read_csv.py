@@ -84,7 +84,11 @@ def test_delimiter(tmp_path):
             "\nnan,",
             r"Feature 'row' must not contain null.*column 'row', row 15 of .*1.csv",
         ),
-        (",10,1,,s45", ",10,inf,,s45", r"Task 'save' refuses null.*inf in col.*row 15 of .*1.csv"),
+        (
+            ",10,1,,s45",
+            ",10,inf,,s45",
+            r"Task 'save' does not accept null.*inf in col.*row 15 of .*1.csv",
+        ),
         ("s45\n", "s45,more\n", r"1.csv' cannot be read.*Expected 12 columns, got 13"),
     ],
 )

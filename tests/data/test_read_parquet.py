@@ -331,13 +331,17 @@ def test_null_nan_and_infinity_are_refused_with_row_column_and_file(tmp_path, na
 
 def test_labels_outside_0_and_1_are_refused(tmp_path):
     file = changed(tmp_path, "save", spoilt(2.0))
-    with pytest.raises(ValueError, match=r"refuses labels outside \[0, 1\]. Received: 2.0 in col"):
+    with pytest.raises(
+        ValueError, match=r"does not accept labels outside \[0, 1\]. Received: 2.0 in col"
+    ):
         read_parquet(file, MODEL)
 
 
 def test_infinity_is_refused_where_nulls_are_masked(tmp_path):
     file = changed(tmp_path, "hide", spoilt(float("inf")))
-    with pytest.raises(ValueError, match=r"Task 'hide' refuses .*Received: inf in .*row 33"):
+    with pytest.raises(
+        ValueError, match=r"Task 'hide' does not accept .*Received: inf in .*row 33"
+    ):
         read_parquet(file, MODEL)
 
 

@@ -47,7 +47,7 @@ def test_label_that_is_not_finite_late_in_the_log(model, tmp_path):
     reader = kr.data.read_parquet(
         write(tmp_path, bad_label=333), model, batch_size=50, block_rows=100
     )
-    with pytest.raises(ValueError, match=r"Task 'save' refuses .*inf.*row 333"):
+    with pytest.raises(ValueError, match=r"Task 'save' does not accept .*inf.*row 333"):
         model.fit(reader, verbose=0)
 
 

@@ -134,7 +134,7 @@ def test_parallel():
     (parallel,) = experiments(["parallel"], [4], [2])
     quality = {"stack_2": 0, "parallel_2x2": 1, "parallel_3x2": 2, "parallel_4x2": 2}
     found = finding(parallel, gains(quality))
-    assert found.text.startswith("3 stacks of two gain +2")
+    assert found.text.startswith("3 parallel stacks of two gain +2")
     assert "masknet" in found.families
     assert finding(parallel, gains(dict.fromkeys(quality, 0))).families == ()
 

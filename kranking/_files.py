@@ -24,7 +24,10 @@ def replaced(path: str | os.PathLike, *, fsync: bool = False) -> Iterator[Path]:
         path: The file.
         fsync: Whether to sync file and folder to the disk, so that the file survives a power failure.
     """
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(os.fsdecode(path)))
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        yield path
+        return
     start = path.name[:40]  # truncated, since file systems allow names of 255 bytes
     temporary = path.with_name(f".{start}.{uuid4().hex}.tmp")
     try:

@@ -157,3 +157,14 @@ def test_sync_reaches_file_and_folder(tmp_path, monkeypatch):
     assert synced == [(place.stat().st_ino, there) for place, there in places]
     write_text(tmp_path / "y", "y")
     assert len(synced) == 2
+
+
+def test_a_pipe_is_written_to(tmp_path):
+    """As `open` would, rather than replaced by a file that its reader never sees."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        received = pool.submit(pipe.read_text, "utf-8")
+        write_text(os.fsencode(pipe), "to the reader")
+        assert received.result(timeout=60) == "to the reader"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -117,7 +117,7 @@ def test_an_empty_log_gives_columns_without_rows(awkward, table, tmp_path):
 def test_a_missing_column_is_named(awkward, table, tmp_path):
     pq.write_table(table.drop_columns(["x.y"]), tmp_path / "log.parquet")
     with pytest.raises(
-        ValueError, match=r"needs column 'x\.y', which .*log\.parquet does not have"
+        ValueError, match=r"needs column 'x\.y', which is missing in .*log\.parquet"
     ):
         score_parquet(awkward.folder, tmp_path / "log.parquet", tmp_path / "out")
     assert not (tmp_path / "out").exists()

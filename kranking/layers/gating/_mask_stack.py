@@ -1,6 +1,7 @@
 """Base class of the serial and the parallel MaskNet."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from kranking._core import Shape, check_known_width, fresh
 from kranking.layers.gating._mask_block import MaskBlock
@@ -20,7 +21,12 @@ class MaskStack(MaskSettings):
 
     def __init__(self, block_dims: Sequence[int], *settings, **kwargs):
         super().__init__(*settings, **kwargs)
-        self.blocks = [self._block(dim, index) for index, dim in enumerate(block_dims)]
+        # As given: an initializer's name draws a seed for each block, one instance would draw a single one.
+        *_, initializer = settings
+        self.blocks = [
+            self._block(dim, fresh(initializer, index * _KERNELS_PER_BLOCK), f"block_{index}")
+            for index, dim in enumerate(block_dims)
+        ]
 
     def build(self, input_shape: Shape):
         """Builds all blocks, after setting the field widths of those that mask the embeddings."""
@@ -29,7 +35,7 @@ class MaskStack(MaskSettings):
             block.field_dims = self.field_dims
             block.build(shape)
 
-    def _block(self, block_dim: int, index: int) -> MaskBlock:
+    def _block(self, block_dim: int, kernel_initializer: Any, name: str) -> MaskBlock:
         return MaskBlock(
             block_dim,
             reduction_ratio=self.reduction_ratio,
@@ -39,8 +45,8 @@ class MaskStack(MaskSettings):
             use_bias=self.use_bias,
             activation=self.activation,
             epsilon=self.epsilon,
-            kernel_initializer=fresh(self.kernel_initializer, index * _KERNELS_PER_BLOCK),
-            name=f"block_{index}",
+            kernel_initializer=kernel_initializer,
+            name=name,
             dtype=self.dtype_policy,
         )
 

@@ -56,10 +56,10 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
         verbose=2,
     )
     memory = memory_points(variants, files)
-    print((out / "page.md").read_text())
     result = figures(report) | {f"{name}.memory_points": v for name, v in memory["points"].items()}
-    files = {"page.md": page(report, sizes, memory), "result.json": result}
-    kr.comparison.write_files(out, files)
+    text = page(report, sizes, memory)
+    kr.comparison.write_files(out, {"page.md": text, "result.json": result})
+    print(text)
     return result
 
 

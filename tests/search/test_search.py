@@ -153,7 +153,7 @@ def test_executions_give_a_spread(space, log, tmp_path):
     result = run(space, log, tmp_path, trials=1, training=training, budget=budget)
     assert result.found[0].figures["spread"] > 0
     assert not result.feasible
-    with pytest.raises(ValueError, match="of 1 none did"):
+    with pytest.raises(ValueError, match="None of 1 trials completed"):
         result.best()
 
 

@@ -105,7 +105,7 @@ def test_weights_outside_of_the_bundle_are_refused(made, tmp_path, location):
     manifest["files"] |= kr.export.bundle._manifest.describe_files(folder)  # as a forger would
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (wrong,) = [f for f in verify_bundle(folder).failed if f.check == "interface"]
-    assert "or in weights.bin beside it" in wrong.figure
+    assert "or in weights.bin in the same folder" in wrong.figure
     with pytest.raises(ValueError, match=r"could not be loaded.*path"):  # by ONNX Runtime itself
         load_bundle(folder)
 

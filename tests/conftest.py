@@ -48,9 +48,8 @@ def pytest_collection_modifyitems(items):
         return
     contracts = {item: contract for item in items if (contract := _contract(item))}
     by_oracle = sorted(contracts, key=lambda item: contracts[item][1])
-    last = {
-        contracts[item][0]: item for item in by_oracle
-    }  # with an oracle, if any of the layer's has one
+    # The last one with an oracle, if any of the layer's has one.
+    last = {contracts[item][0]: item for item in by_oracle}
     for item in items:
         if _is_once(item):
             item.add_marker(ONCE)

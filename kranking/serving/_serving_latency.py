@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kranking._report import markdown_table, panels, save_figure
 from kranking.export.internal import RANK, SAVED_MODEL, SERVE
 from kranking.serving._latency_in_turns import Latencies
 
@@ -59,42 +60,42 @@ class ServingLatency:
 
     def to_markdown(self) -> str:
         """Returns a table of p50, p90 and p99 in ms, rows/s, and p50 relative to the ONNX file."""
-        lines = ["| rows | artefact | p50 | p90 | p99 | rows/s | p50 relative to ONNX |"]
-        lines.append("|---:|---|" + "---:|" * 5)
-        for batch, measured in self.by_batch.items():
-            lines += [_line(batch, name, measured, ONNX) for name in measured.milliseconds]
-        if self.ranked is not None:
-            count = self.ranked.batch or 0
-            lines += [_line(count, name, self.ranked, RANK) for name in (RANK, SERVE)]
-            gain = self.ranked.ratio(SERVE, RANK)
-            lines += ["", f"`rank` of {count} candidates is {gain:.2f} times as fast as flat rows;"]
-            lines += [f"the FLOPs alone allow {self.rank_bound:.2f} times."]
+        headings = ["rows", "artefact", "p50", "p90", "p99", "rows/s", "p50 relative to ONNX"]
+        rows = [
+            _cells(batch, name, measured, ONNX)
+            for batch, measured in self.by_batch.items()
+            for name in measured.milliseconds
+        ]
+        if self.ranked is None:
+            return "\n".join(markdown_table(headings, rows, left=2))
+        count = self.ranked.batch or 0
+        rows += [_cells(count, name, self.ranked, RANK) for name in (RANK, SERVE)]
+        gain = self.ranked.ratio(SERVE, RANK)
+        lines = [*markdown_table(headings, rows, left=2), ""]
+        lines += [f"`rank` of {count} candidates is {gain:.2f} times as fast as flat rows;"]
+        lines += [f"the FLOPs alone allow {self.rank_bound:.2f} times."]
         return "\n".join(lines)
 
     def plot(self, path: str | os.PathLike) -> None:
         """Plots p50, with marks for p90 and p99, by artefact and rows per call."""
-        # Not pyplot, which could open windows and keeps figures of the session of the caller.
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(3.0 * len(self.by_batch) + 1.4, 3.0), layout="constrained")
-        panels = figure.subplots(1, len(self.by_batch), sharey=True, squeeze=False)[0]
-        for panel, (batch, measured) in zip(panels, self.by_batch.items()):
+        count = len(self.by_batch)
+        figure, axes = panels(count, (3.0 * count + 1.4, 3.0), sharey=True)
+        for axis, (batch, measured) in zip(axes, self.by_batch.items()):
             names = list(measured.milliseconds)
             p50, p90, p99 = ([measured.percentile(name, q) for name in names] for q in (50, 90, 99))
             places = range(len(names))
-            panel.barh(places, p50, color="C0", height=0.6)
-            panel.scatter(p90, places, marker="|", color="0.2", s=90, label="p90")
-            panel.scatter(p99, places, marker="|", color="C3", s=90, label="p99")
-            panel.set(title=f"{batch} rows", xlabel="ms")
-            panel.set_yticks(places, names)
-            panel.spines[["top", "right"]].set_visible(False)
-        panels[0].invert_yaxis()
-        panels[-1].legend(frameon=False)
-        figure.savefig(path, dpi=110)
+            axis.barh(places, p50, color="C0", height=0.6)
+            axis.scatter(p90, places, marker="|", color="0.2", s=90, label="p90")
+            axis.scatter(p99, places, marker="|", color="C3", s=90, label="p99")
+            axis.set(title=f"{batch} rows", xlabel="ms")
+            axis.set_yticks(places, names)
+        axes[0].invert_yaxis()
+        axes[-1].legend(frameon=False)
+        save_figure(figure, path)
 
 
-def _line(batch: int, name: str, measured: Latencies, against: str) -> str:
+def _cells(batch: int, name: str, measured: Latencies, against: str) -> list[str]:
     p50, p90, p99 = (measured.percentile(name, q) for q in (50, 90, 99))
     ratio = measured.ratio(name, against)
-    cells = [f"{batch:,}", name, *(f"{p:.3f}" for p in (p50, p90, p99))]
-    return "| " + " | ".join([*cells, f"{1e3 * batch / p50:,.0f}", f"{ratio:.2f}"]) + " |"
+    latencies = (f"{p:.3f}" for p in (p50, p90, p99))
+    return [f"{batch:,}", name, *latencies, f"{1e3 * batch / p50:,.0f}", f"{ratio:.2f}"]

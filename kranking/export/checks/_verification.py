@@ -1,12 +1,10 @@
 """The result of `verify_bundle`."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kranking._report import aligned_table
 from kranking.export._finding import WARNING, Finding
-
-_HEADINGS = ("check", "result", "figure")
 
 
 @dataclass(frozen=True)
@@ -41,12 +39,12 @@ class Verification:
         return tuple(finding for finding in self.findings if not finding.passed)
 
     def __str__(self) -> str:
-        lines = [
-            _HEADINGS,
-            # Errors of other libraries may have several lines, a row of the table has one.
-            *((f"{f.check} {f.of}", f.result, " ".join(f.figure.split())) for f in self.findings),
+        rows = [
+            # Errors of other libraries may have several lines and indents, a row of the table has none.
+            (f"{f.check} {f.of}", f.result, " ".join(f.figure.split()))
+            for f in self.findings
         ]
-        return "\n".join([*_align(lines), self._summary()])
+        return "\n".join([*aligned_table(("check", "result", "figure"), rows), self._summary()])
 
     def _summary(self) -> str:
         warnings = sum(finding.result == WARNING for finding in self.findings)
@@ -54,9 +52,3 @@ class Verification:
             f"{self.directory}: {len(self.findings)} checks, {warnings} warnings, "
             f"{len(self.failed)} failed"
         )
-
-
-def _align(lines: list[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(line[i]) for line in lines) for i in range(2)]
-    for check, result, figure in lines:
-        yield f"{check:{widths[0]}}  {result:{widths[1]}}  {figure}".rstrip()

@@ -2,6 +2,7 @@
 
 from kranking.data._log_files import LogFiles as LogFiles
 from kranking.data._log_reader import LogReader as LogReader
+from kranking.data._read import read as read
 from kranking.data._read import read_csv as read_csv
 from kranking.data._read import read_parquet as read_parquet
 from kranking.data._split import split_by_session as split_by_session
@@ -20,6 +21,7 @@ __all__ = [
     "LogReader",
     "bayes_optimal",
     "homefeed_declarations",
+    "read",
     "read_csv",
     "read_parquet",
     "split_by_session",

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kranking._rows import Origin, as_arrow, plain_type
 from kranking.features import Embedding, Feature, Preprocessor, Task
-from kranking.features.internal import Origin, check_no_label_is_read
+from kranking.features.internal import check_no_label_is_read
 
 Encoded = dict[tuple[str, str], np.ndarray]  # ("x" | "y" | "w", name) -> values
 
@@ -48,7 +49,7 @@ class RowEncoder:
                     f"Received: {sorted(schema.names)}"
                 )
             kind = schema.field(column).type
-            if not _is_number(kind):
+            if not _is_number(plain_type(kind)):
                 raise ValueError(
                     f"{who} has the wrong type in column {column!r} of {origin.file}. "
                     f"Expected: numbers or booleans. Received: {kind}"
@@ -56,7 +57,7 @@ class RowEncoder:
 
     def __call__(self, batch: pa.RecordBatch, origin: Origin) -> Encoded:
         """Encodes a block of rows."""
-        columns = dict(zip(batch.schema.names, batch.columns))
+        columns = {n: as_arrow(c, n) for n, c in zip(batch.schema.names, batch.columns)}
         encoded = {("x", n): v for n, v in self.preprocessor(columns, origin).items()}
         weight: Any = 1.0
         if self.sample_weight is not None:

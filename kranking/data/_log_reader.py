@@ -7,13 +7,12 @@ import keras
 import numpy as np
 
 from kranking._core import check_positive_int
+from kranking._rows import Origin, as_arrow, shard_of
 from kranking.data._encoder import RowEncoder
 from kranking.data._passes import Passes
 from kranking.data._prefetcher import Prefetcher
 from kranking.data._stream import EpochStream
 from kranking.data._tf_dataset import tf_dataset
-from kranking.data._unit import shard_of
-from kranking.features.internal import Origin
 
 _PEEK = 64  # rows of each file that are encoded as a check before the first step
 
@@ -21,7 +20,7 @@ _PEEK = 64  # rows of each file that are encoded as a check before the first ste
 class LogReader(keras.utils.PyDataset):
     """A log as batches `(x, y, sample_weight)`, prefetched in a thread and never fully in memory.
 
-    Returned by `read_parquet` and `read_csv`. Pass it to `fit`, `evaluate` and `predict`, or
+    Returned by `read`, `read_parquet` and `read_csv`. Pass it to `fit`, `evaluate` and `predict`, or
     iterate over it. A complete pass is an epoch, which yields every row of the shard once. The
     order of the rows depends only on the seed and the epoch. On TensorFlow, Keras converts the
     reader to a `tf.data.Dataset`, which `tf.distribute` can split. A reading error is then raised
@@ -89,7 +88,7 @@ class LogReader(keras.utils.PyDataset):
         self._batches = least // batch_size if drop_remainder else -(-rows // batch_size)
         if not self._batches:
             raise ValueError(
-                f"`paths` must contain at least {batch_size if drop_remainder else 1} rows for shard "
+                f"`rows` must contain at least {batch_size if drop_remainder else 1} rows for shard "
                 f"{tuple(shard)}. Received: {rows} rows in {_some(self.files)}"
             )
         _check_files(source, RowEncoder(model.features, tasks, encoder.sample_weight))
@@ -125,7 +124,7 @@ class LogReader(keras.utils.PyDataset):
                     f"does not have; it has {sorted(self._source.schemas[file].names)}"
                 )
         parts = [
-            batch.column(0).to_numpy(zero_copy_only=False)
+            as_arrow(batch.column(0), name).to_numpy(zero_copy_only=False)
             for unit in self._units
             for batch, _ in self._source.read(unit, [name], 65_536)
         ]

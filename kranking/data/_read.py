@@ -1,15 +1,66 @@
 """Block-wise reading of logs for `fit`, `evaluate` and `predict`."""
 
-import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from kranking._core import check_positive_int
-from kranking.data._csv_source import CsvSource
+from kranking._rows import CSV, PARQUET, Paths, open_rows
 from kranking.data._log_reader import LogReader
-from kranking.data._parquet_source import ParquetSource
+from kranking.features.internal import column_types
 
-Paths = str | os.PathLike | Iterable[str | os.PathLike]
+
+def read(
+    rows: Any,
+    model: Any,
+    batch_size: int = 4096,
+    *,
+    shuffle: bool = False,
+    seed: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    sample_weight: str | None = None,
+    labels: bool = True,
+    block_rows: int = 65_536,
+    drop_remainder: bool = False,
+) -> LogReader:
+    """Reads rows of any kind as batches for `fit`, `evaluate` and `predict`.
+
+    Args:
+        rows: A dict of columns, an Arrow table or record batch, a pandas or polars frame, a list of dicts,
+            a `pyarrow.dataset.Dataset`, or paths, folders, globs or URLs of Parquet or CSV files. The
+            names of files tell their format, as in `.parquet` and `.csv.gz`.
+        model: A `RankingModel`, or any object with `features` and `tasks`.
+        batch_size: Number of rows per batch.
+        shuffle: Whether to shuffle; this and the following arguments are as in `read_parquet`.
+        seed: Seed of the shuffling.
+        shard: `(index, count)`.
+        sample_weight: Name of the column of sample weights.
+        labels: Whether to yield labels.
+        block_rows: Number of rows read and shuffled at a time.
+        drop_remainder: Whether to drop a last, smaller batch.
+
+    Raises:
+        ValueError: If the rows are of another kind, or cannot be read or encoded.
+
+    >>> import types
+    >>> features = [kr.features.Numeric("age", mean=30.0, std=10.0)]
+    >>> model = types.SimpleNamespace(features=features, tasks=[kr.features.Task("save")])
+    >>> rows = [{"age": 20, "save": 1}, {"age": 40, "save": 0}]
+    >>> [x["age"].tolist() for x, y, sample_weight in kr.data.read(rows, model)]
+    [[-1.0, 1.0]]
+    """
+    return _reader(
+        rows,
+        model,
+        batch_size,
+        {},
+        shuffle=shuffle,
+        seed=seed,
+        shard=shard,
+        sample_weight=sample_weight,
+        labels=labels,
+        block_rows=block_rows,
+        drop_remainder=drop_remainder,
+    )
 
 
 def read_parquet(
@@ -63,11 +114,11 @@ def read_parquet(
     ...     [len(y["save"]) for x, y, sample_weight in reader]
     [200, 200, 100]
     """
-    check_positive_int("block_rows", block_rows)
-    return LogReader(
-        ParquetSource(paths, unit_rows=max(block_rows // 4, 1)),
+    return _reader(
+        paths,
         model,
         batch_size,
+        {"suffixes": PARQUET},
         shuffle=shuffle,
         seed=seed,
         shard=shard,
@@ -123,11 +174,11 @@ def read_csv(
     ...     [x["age"].tolist() for x, y, sample_weight in kr.data.read_csv(folder, model)]
     [[-1.0, 1.0]]
     """
-    tasks, weight = (model.tasks, sample_weight) if labels else ((), None)
-    return LogReader(
-        CsvSource(paths, model.features, tasks, weight, delimiter, list_separator),
+    return _reader(
+        paths,
         model,
         batch_size,
+        {"suffixes": CSV, "delimiter": delimiter, "list_separator": list_separator},
         shuffle=shuffle,
         seed=seed,
         shard=shard,
@@ -136,3 +187,24 @@ def read_csv(
         block_rows=block_rows,
         drop_remainder=drop_remainder,
     )
+
+
+def _reader(
+    rows: Any, model: Any, batch_size: int, how: dict[str, Any], **options: Any
+) -> LogReader:
+    check_positive_int("block_rows", options["block_rows"])
+    tasks: Sequence[Any] = model.tasks if options["labels"] else ()
+    weight = options["sample_weight"] if options["labels"] else None
+    source = open_rows(
+        rows,
+        _columns(model.features, tasks, weight),
+        declared=column_types(model.features, tasks, weight),
+        unit_rows=max(options["block_rows"] // 4, 1),
+        **how,
+    )
+    return LogReader(source, model, batch_size, **options)
+
+
+def _columns(features: Any, tasks: Sequence[Any], weight: str | None) -> list[str]:
+    columns = [column for feature in features for column in feature.columns]
+    return [*columns, *(task.column for task in tasks), *([weight] if weight else [])]

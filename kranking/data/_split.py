@@ -2,27 +2,27 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kranking.data._parquet_source import ParquetSource
+from kranking._rows import Origin, open_rows
+from kranking.data._one_schema import batches_of
 from kranking.data._progress import progress
-from kranking.features.internal import Origin
 
-Paths = str | os.PathLike | Iterable[str | os.PathLike]
 SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 _ROWS = 65_536
 
 
 def split_by_time(
-    paths: Paths,
+    rows: Any,
     column: str,
     out: str | os.PathLike,
     *,
@@ -37,7 +37,7 @@ def split_by_time(
     their order.
 
     Args:
-        paths: Parquet files: path, folder, glob, or a list of them.
+        rows: Rows of any kind that `features.fit` accepts, such as a folder of Parquet files.
         column: Name of the time column: numbers or timestamps, without nulls.
         out: Folder for one folder for each part; the parts must not exist.
         shares: Part names in order of time, and their shares of the rows, which sum to 1.
@@ -56,7 +56,7 @@ def split_by_time(
     ...     split_by_time(folder, "request_time", folder + "/split", shares={"a": 0.5, "b": 0.5})
     {'a': 485, 'b': 515}
     """
-    source = ParquetSource(paths, _ROWS)
+    source = open_rows(rows)
     times = _times(source, column)
     if session is not None:
         times = _first_times(times, _ids(source, session))
@@ -80,7 +80,7 @@ def split_by_time(
 
 
 def split_by_session(
-    paths: Paths,
+    rows: Any,
     column: str,
     out: str | os.PathLike,
     *,
@@ -94,7 +94,7 @@ def split_by_session(
     shares are met on average. Use the column of user ids to split by user.
 
     Args:
-        paths: Parquet files: path, folder, glob, or a list of them.
+        rows: Rows of any kind that `features.fit` accepts, such as a folder of Parquet files.
         column: Name of the session id column: integers or strings, without nulls.
         out: Folder for one folder for each part; the parts must not exist.
         shares: Part names and their shares of the sessions, which sum to 1.
@@ -111,7 +111,7 @@ def split_by_session(
     1000
     """
     bounds = np.cumsum(_checked_shares(shares))[:-1]
-    source = ParquetSource(paths, _ROWS)
+    source = open_rows(rows)
     _check_column(source, column)
 
     def choose(batch: pa.RecordBatch, origin: Origin) -> np.ndarray:
@@ -133,7 +133,7 @@ def _write(source, names, choose: Callable, out: Path, rows_per_file):
         parts = {name: _Part(Path(hidden, name), rows_per_file) for name in names}
         with ExitStack() as stack, progress("Split", total) as advance:
             writers = {name: stack.enter_context(closing(part)) for name, part in parts.items()}
-            for batch, origin in _batches(source):
+            for batch, origin in batches_of(source):
                 chosen = choose(batch, origin)
                 for number, name in enumerate(names):
                     writers[name].write(batch.filter(pa.array(chosen == number)))
@@ -157,7 +157,10 @@ class _Part:
             return
         if self.writer is None:
             name = self.folder / f"part-{self.files:05d}.parquet"
-            self.writer, self.in_file = pq.ParquetWriter(name, batch.schema), 0
+            self.writer, self.in_file = (
+                pq.ParquetWriter(name, batch.schema, write_page_checksum=True),
+                0,
+            )
             self.files += 1
         self.writer.write_batch(batch)
         self.rows += batch.num_rows
@@ -169,12 +172,6 @@ class _Part:
         if self.writer is not None:
             self.writer.close()
             self.writer = None
-
-
-def _batches(source, columns=None) -> Iterator[tuple[pa.RecordBatch, Origin]]:
-    for unit in source.units:
-        names = columns or source.schemas[unit.file].names
-        yield from source.read(unit, names, _ROWS)
 
 
 def _check_column(source, column):
@@ -200,7 +197,7 @@ def _without_nulls(batch, column, origin):
 def _times(source, column):
     _check_column(source, column)
     parts = []
-    for batch, origin in _batches(source, [column]):
+    for batch, origin in batches_of(source, [column]):
         values = _without_nulls(batch, column, origin)
         if values.dtype.kind == "M":
             values = values.astype("datetime64[us]").astype(np.int64)
@@ -211,7 +208,7 @@ def _times(source, column):
             )
         parts.append(values)
     if not parts:
-        raise ValueError(f"`paths` must contain rows. Received: none in {source.files[0]!r}")
+        raise ValueError(f"`rows` must contain rows. Received: none in {source.files[0]!r}")
     return np.concatenate(parts)
 
 
@@ -220,7 +217,7 @@ def _ids(source, column):
     _check_column(source, column)
     numbers: dict = {}
     parts = []
-    for batch, origin in _batches(source, [column]):
+    for batch, origin in batches_of(source, [column]):
         ids, index = np.unique(_without_nulls(batch, column, origin), return_inverse=True)
         own = [numbers.setdefault(value, len(numbers)) for value in ids.tolist()]
         parts.append(np.asarray(own, np.int64)[index])

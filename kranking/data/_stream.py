@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from kranking._rows import Unit
 from kranking.data._encoder import Encoded, RowEncoder
-from kranking.data._unit import Unit
 
 _OPEN = 4  # files or row groups that a shuffled epoch mixes at a time
 

@@ -1,6 +1,7 @@
 """Feature declarations, learning them from a log, and the layer that converts features to fields."""
 
 from kranking.features._categorical import Categorical as Categorical
+from kranking.features._draft import Draft as Draft
 from kranking.features._embedding import Embedding as Embedding
 from kranking.features._feature import Feature as Feature
 from kranking.features._feature import default_embedding_dim as default_embedding_dim
@@ -22,6 +23,7 @@ from kranking.features._task import Task as Task
 
 __all__ = [
     "Categorical",
+    "Draft",
     "Embedding",
     "Feature",
     "FieldEncoder",

@@ -1,55 +1,19 @@
-"""Columns of a log as Arrow arrays: conversion, type checks, and errors that name file and row."""
+"""Columns of a log as Arrow arrays: type checks, parts of lists, and errors that name file and row."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kranking._rows import Origin, plain_type
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
 from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # larger values are infinite for a model
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Origin of rows, for error messages."""
-
-    file: str = "the given columns"
-    first_row: int = 0
-
-    def at(self, row: int) -> str:
-        """Returns the position of a row as text."""
-        return f"row {self.first_row + int(row)} of {self.file}"
-
-
-def as_arrow(column: Any, name: str = "") -> pa.Array:
-    """Converts a NumPy, Arrow or list column to an Arrow array; NaN in an object array becomes null."""
-    wanted = f"Column {name!r} must contain one value per row, all of the same type. Received: "
-    if column is None or isinstance(
-        column, str | bytes | Mapping
-    ):  # Arrow would iterate over the letters of a text
-        raise ValueError(f"{wanted}{column!r:.100}")
-    try:
-        return _as_arrow(column)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{wanted}{error}") from error
-
-
-def _as_arrow(column: Any) -> pa.Array:
-    if isinstance(column, pa.ChunkedArray):
-        return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    if isinstance(column, pa.Array):
-        return column
-    if isinstance(column, np.ndarray) and column.ndim == 2:
-        return pa.FixedSizeListArray.from_arrays(pa.array(column.ravel()), column.shape[1])
-    from_pandas = isinstance(column, np.ndarray) and column.dtype == object
-    return pa.array(column, from_pandas=from_pandas)
 
 
 def require(feature: Feature, column: str, columns: Iterable[str], origin: Origin) -> None:
@@ -115,7 +79,7 @@ def is_time(kind: pa.DataType) -> bool:
 def check_type(feature: Feature, column: str, kind: pa.DataType, origin: Origin) -> None:
     """Raises `ValueError` unless the type of a column is suitable for a feature."""
     expected, good = _expectation(feature, column)
-    if not good(kind):
+    if not good(plain_type(kind)):
         raise ValueError(
             f"Column {column!r} of feature {feature.name!r} has a wrong type in {origin.file}. "
             f"Expected: {expected}. Received: {kind}"

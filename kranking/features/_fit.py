@@ -1,20 +1,21 @@
 """Learning of vocabularies, moments and boundaries from a log in one streaming pass."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 
-from kranking.features._columns import Origin, as_arrow, check_lengths, check_type, require
+from kranking._rows import Origin, as_arrow, open_rows
+from kranking.features._column_types import column_types
+from kranking.features._columns import check_type, require
 from kranking.features._feature import Feature
-from kranking.features._files import Paths, find_files, open_parquet
 from kranking.features._learners import learner_of
 from kranking.features._schema import check_features
 
 
 def fit(
     features: Iterable[Feature],
-    data: Paths | Mapping[str, Any],
+    data: Any,
     *,
     batch_rows: int = 65_536,
     seed: int = 0,
@@ -27,7 +28,8 @@ def fit(
 
     Args:
         features: Feature declarations.
-        data: Parquet files (path, folder, glob, or a list of these), or a mapping of columns in memory.
+        data: Rows: a dict of columns, an Arrow table, a pandas or polars frame, a list of dicts, or
+            Parquet or CSV files (path, folder, glob, URL, or a list of these).
         batch_rows: Number of rows in a block.
         seed: Seed of the sample for boundaries.
 
@@ -44,46 +46,24 @@ def fit(
     check_features(features)
     columns = list(dict.fromkeys(c for f in features for c in f.columns))
     learners = [learner_of(feature, seed) for feature in features]
-    rows = 0
-    for block, origin in _blocks(data, columns, batch_rows):
-        for feature in features:
-            for column in feature.columns:
-                require(feature, column, block, origin)
-        for feature, learner in zip(features, learners):
-            for column in feature.columns:
-                check_type(feature, column, block[column].type, origin)
-            learner.update(block, origin)
-        rows += check_lengths(block)
-    if not rows:
-        where = "the given columns" if isinstance(data, Mapping) else repr(data)
+    source = open_rows(data, columns, declared=column_types(features))
+    for file in source.files:
+        _check_schema(features, source.schemas[file], Origin(file))
+    for unit in source.units:
+        for batch, origin in source.read(unit, columns, batch_rows):
+            block = {name: as_arrow(batch.column(name), name) for name in columns}
+            for learner in learners:
+                learner.update(block, origin)
+    if not source.units:
+        where = "the given columns" if source.files == [Origin().file] else repr(data)
         raise ValueError(f"`data` must contain rows to learn from. Received: no rows in {where}")
     return [learner.finish() for learner in learners]
 
 
-def _blocks(
-    data: Paths | Mapping[str, Any], columns: list[str], batch_rows: int
-) -> Iterator[tuple[dict[str, pa.Array], Origin]]:
-    if isinstance(data, Mapping):
-        data = cast(Mapping[str, Any], data)
-        complete = all(c in data for c in columns)
-        names = columns if complete else list(data)  # all of them, for the message
-        yield {n: as_arrow(data[n], n) if complete else pa.array([]) for n in names}, Origin()
-        return
-    for file in find_files(data):
-        parquet = open_parquet(file)
-        present = [c for c in columns if c in parquet.schema_arrow.names]
-        if len(present) < len(columns):
-            yield (
-                {
-                    n: pa.array([], parquet.schema_arrow.field(n).type)
-                    for n in parquet.schema_arrow.names
-                },
-                Origin(file),
-            )
-        first = 0
-        try:
-            for batch in parquet.iter_batches(batch_rows, columns=present):
-                yield dict(zip(batch.schema.names, batch.columns)), Origin(file, first)
-                first += batch.num_rows
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ValueError(f"{file!r} cannot be read after row {first}: {error}") from error
+def _check_schema(features: Iterable[Feature], schema: pa.Schema, origin: Origin) -> None:
+    for feature in features:
+        for column in feature.columns:
+            require(feature, column, schema.names, origin)
+    for feature in features:
+        for column in feature.columns:
+            check_type(feature, column, schema.field(column).type, origin)

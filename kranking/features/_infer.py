@@ -1,16 +1,19 @@
 """Proposal of declarations for the columns of a log."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kranking._core import check_positive_int
+from kranking._rows import Source, first_rows, open_rows
 from kranking.features._categorical import Categorical
-from kranking.features._columns import is_id, is_list, is_number, is_string, numbers
+from kranking.features._columns import FLOAT32_MAX, is_id, is_list, is_number, is_string, numbers
+from kranking.features._draft import Draft
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
-from kranking.features._files import Paths, find_files, open_parquet
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Sequence
 
@@ -25,110 +28,145 @@ _STEMS |= dict.fromkeys(("item", "video", "pin", "author", "movie", "product", "
 
 
 def infer(
-    paths: Paths,
+    rows: Any,
     *,
     exclude: Iterable[str] = (),
     sides: Mapping[str, str] | None = None,
     sample_rows: int = 100_000,
-) -> list[Feature]:
+) -> Draft:
     """Proposes a declaration for each column, to be reviewed and corrected by a person.
 
     Reads the schema and the first rows. Strings, booleans, and integers with few values or a name such as
     `user_id` or `city` become `Categorical`; other numbers become `Numeric`, with a logarithm if they are
     skewed and not negative; lists of floats of equal length become `Embedding`; lists of ids become a
     `Sequence` if most of the ids are values of a single-valued categorical, and otherwise a multi-valued
-    `Categorical`. Columns of times and constant columns are skipped. Labels, outcomes and information
-    from the future cannot be detected: exclude them.
+    `Categorical`. Columns of times, constant columns and columns that cannot be read are skipped. Labels,
+    outcomes and information from the future cannot be detected: exclude them.
 
     Args:
-        paths: Parquet files: path, folder, glob or a list of these.
+        rows: Rows of any kind that `fit` accepts.
         exclude: Columns to skip: labels, outcomes, session ids.
         sides: Side by column; the default follows from a prefix such as `user_` or `item_`.
         sample_rows: Number of rows to read.
 
     Returns:
-        The proposed declarations, in the order of the columns.
+        The proposed declarations, in the order of the columns: a list whose attribute `skipped` is the
+        reason for each other column.
 
     Raises:
-        ValueError: If `exclude` or `sides` contain a column that is not in the log.
+        ValueError: If there are no rows, or `exclude` or `sides` contain a column that is not in the log.
+
+    >>> infer({"country": ["DE", "FR"], "day": [1, 1]})
+    Draft of 1 features
+      Categorical('country')
+      no feature of 'day': constant
     """
-    table = _sample(find_files(paths)[0], sample_rows)
+    check_positive_int("sample_rows", sample_rows)
+    source = open_rows(rows)
+    if not source.units:
+        raise ValueError(f"`rows` must not be empty. Received: no rows in {source.files[:5]}")
+    names = list(dict.fromkeys(n for file in source.files for n in source.schemas[file].names))
     exclude, sides = set(exclude), dict(sides or {})
-    unknown = sorted((exclude | set(sides)) - set(table.column_names))
+    unknown = sorted((exclude | set(sides)) - set(names))
     if unknown:
         raise ValueError(
-            f"`exclude` and `sides` must contain columns of the log, {table.column_names}. "
-            f"Received: {unknown}"
+            f"`exclude` and `sides` must contain columns of the log, {names}. Received: {unknown}"
         )
-    columns = {n: table[n].combine_chunks() for n in table.column_names if n not in exclude}
-    proposed = {
-        name: _propose(name, column, _side(name, sides)) for name, column in columns.items()
-    }
+    names = [name for name in names if name not in exclude]
+    skipped: dict[str, str] = {}
+    columns = _sample(source, names, sample_rows, skipped)
+    proposed: dict[str, Feature] = {}
+    for name, column in columns.items():
+        try:
+            proposed[name] = _propose(name, column, _side(name, sides))
+        except Exception as error:  # of Arrow too: one column must not keep the others from a draft
+            skipped[name] = str(error)
     for name, feature in proposed.items():
         if isinstance(feature, Categorical) and feature.multivalued:
             proposed[name] = _as_sequence(feature, columns, proposed) or feature
-    return [feature for feature in proposed.values() if feature is not None]
+    return Draft(proposed.values(), {name: skipped[name] for name in names if name in skipped})
 
 
-def _sample(file: str, rows: int) -> pa.Table:
-    parquet = open_parquet(file)
-    batches, read = [], 0
-    for batch in parquet.iter_batches(min(rows, 65_536)):
-        batches.append(batch)
-        read += batch.num_rows
-        if read >= rows:
-            break
-    if not read:
-        raise ValueError(f"`paths` must contain rows. Received: {file!r}, which has no rows")
-    return pa.Table.from_batches(batches).slice(0, rows)
+def _sample(
+    source: Source, names: list[str], rows: int, skipped: dict[str, str]
+) -> dict[str, pa.Array]:
+    """Returns the first rows of the columns; notes the reason for one that cannot be read."""
+    try:
+        return first_rows(source, names, rows)
+    except ValueError as error:
+        if len(names) == 1:
+            skipped[names[0]] = str(error)
+            return {}
+    columns = {}
+    for name in names:
+        columns |= _sample(source, [name], rows, skipped)
+    return columns
 
 
 def _side(name: str, sides: Mapping[str, str]) -> str:
     return sides.get(name, _STEMS.get(_words(name)[0], "context"))
 
 
-def _propose(name: str, column: pa.Array, side: str) -> Feature | None:
+def _propose(name: str, column: pa.Array, side: str) -> Feature:
+    """Proposes a declaration; raises `ValueError` with the reason if there is none."""
     kind = column.type
+    if name.startswith("__index_level_"):
+        raise ValueError("the index of a pandas frame")
     if is_list(kind):
         return _propose_list(name, column, side)
+    if column.null_count == len(column):
+        raise ValueError("only nulls")
+    if pa.types.is_temporal(kind):
+        raise ValueError(f"a time ({kind}), which later rows exceed")
+    if not is_id(kind) and not is_number(kind):
+        raise ValueError(f"there is no feature of type {kind}")
+    if not _varies(column):
+        raise ValueError("constant")
     if pa.types.is_boolean(kind) or (is_id(kind) and not pa.types.is_integer(kind)):
-        return Categorical(name, side=side) if _varies(column) else None
-    if not is_number(kind) or not _varies(column) or _is_time(name, column):
-        return None
-    if pa.types.is_integer(kind) and (
-        _named_like_id(name) or pc.count_distinct(column).as_py() <= _FEW
-    ):  # pyright: ignore
         return Categorical(name, side=side)
-    values = numbers(column)
-    missing = not np.isfinite(values).all()
-    values = values[np.isfinite(values)]
-    spread = values.std()
-    skew = ((values - values.mean()) ** 3).mean() / spread**3 if spread else 0.0
-    log = values.min() >= 0 and skew > _SKEWED
+    if _is_time(name, column):
+        raise ValueError("a time, which later rows exceed")
+    few = pa.types.is_integer(kind) and len(pc.unique(column)) <= _FEW  # pyright: ignore
+    if few or (pa.types.is_integer(kind) and _named_like_id(name)):
+        return Categorical(name, side=side)
+    return _propose_number(name, numbers(column), side)
+
+
+def _propose_number(name: str, values: np.ndarray, side: str) -> Numeric:
+    good = values[np.abs(values) <= FLOAT32_MAX]
+    if not len(good):
+        raise ValueError("no finite number")
+    spread = good.std()
+    skew = ((good - good.mean()) ** 3).mean() / spread**3 if spread else 0.0
+    log = good.min() >= 0 and skew > _SKEWED
     return Numeric(
         name,
         side=side,
         transform="log" if log else "standardize",
-        nulls="mean" if missing else "refuse",
+        nulls="mean" if len(good) < len(values) else "refuse",
     )
 
 
-def _propose_list(name: str, column: pa.Array, side: str) -> Feature | None:
-    lengths = pc.drop_null(pc.list_value_length(column))  # pyright: ignore
-    if not len(lengths) or not len(column.flatten()):
-        return None
+def _propose_list(name: str, column: pa.Array, side: str) -> Feature:
+    flat, lengths = column.flatten(), pc.drop_null(pc.list_value_length(column))  # pyright: ignore
+    if flat.null_count == len(flat):
+        raise ValueError("only nulls and empty lists")
+    kind = flat.type
     low, high = (int(v.as_py()) for v in (pc.min(lengths), pc.max(lengths)))  # pyright: ignore
-    if pa.types.is_floating(column.type.value_type):
-        nulls = "zeros" if column.null_count else "refuse"
-        return Embedding(name, dim=high, side=side, nulls=nulls) if low == high else None
-    if not is_id(column.type.value_type):
-        return None
+    if pa.types.is_floating(kind):
+        if low != high:
+            raise ValueError(f"lists of {kind} of {low} to {high} values, no vectors of one width")
+        return Embedding(
+            name, dim=high, side=side, nulls="zeros" if column.null_count else "refuse"
+        )
+    if not is_id(kind):
+        raise ValueError(f"there is no feature of lists of type {kind}")
     usual = int(pc.quantile(lengths, 0.95)[0].as_py())  # pyright: ignore
     return Categorical(name, side=side, max_length=max(1, usual))
 
 
 def _varies(column: pa.Array) -> bool:
-    return pc.count_distinct(column, mode="all").as_py() > 1  # pyright: ignore
+    return len(pc.unique(column)) > 1  # pyright: ignore
 
 
 def _words(name: str) -> list[str]:
@@ -148,7 +186,7 @@ def _is_time(name: str, column: pa.Array) -> bool:
 
 
 def _as_sequence(
-    feature: Categorical, columns: Mapping[str, pa.Array], proposed: Mapping[str, Feature | None]
+    feature: Categorical, columns: Mapping[str, pa.Array], proposed: Mapping[str, Feature]
 ) -> Sequence | None:
     """Finds the single-valued categorical that contains most values of a list, if there is one."""
     values = pc.unique(columns[feature.name].flatten())  # pyright: ignore

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kranking._rows import Origin, as_arrow
 from kranking.features._categorical import Categorical
+from kranking.features._column_types import read_columns
 from kranking.features._columns import (
     FLOAT32_MAX,
-    Origin,
-    as_arrow,
     check_lengths,
     check_parallel,
     check_type,
@@ -74,11 +74,10 @@ class Preprocessor:
             if isinstance(f, Sequence) and f.action is not None
         }
 
-    def __call__(
-        self, columns: Mapping[str, Any], origin: Origin | None = None
-    ) -> dict[str, np.ndarray]:
-        """Converts columns of equal length; `origin` is used in error messages."""
+    def __call__(self, rows: Any, origin: Origin | None = None) -> dict[str, np.ndarray]:
+        """Converts rows of any kind that `fit` accepts; `origin` is used in error messages."""
         origin = origin or Origin()
+        columns = read_columns(rows, self.features)
         given = {
             name: self._column(feature, name, columns, origin) for feature, name in self._reads
         }

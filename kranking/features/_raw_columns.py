@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kranking._rows import Origin, as_arrow
 from kranking.features._categorical import Categorical
+from kranking.features._column_types import read_columns
 from kranking.features._columns import (
-    Origin,
-    as_arrow,
     check_lengths,
     check_parallel,
     check_type,
@@ -69,16 +69,15 @@ class RawColumns:
         self._ways: dict[str, dict[Any, str]] = {}
         self.names = {feature.name: self._declare(feature) for feature in self.features}
 
-    def __call__(
-        self, columns: Mapping[str, Any], origin: Origin | None = None
-    ) -> dict[str, np.ndarray]:
-        """Converts columns of equal length to tensors; `origin` is used in error messages."""
+    def __call__(self, rows: Any, origin: Origin | None = None) -> dict[str, np.ndarray]:
+        """Converts rows of any kind that `fit` accepts to tensors; `origin` is used in error messages."""
         origin = origin or Origin()
+        columns = read_columns(rows, self.features, self.tables.values())
         given, outputs = {}, {}
         for feature in self.features:
             for name in feature.columns:
                 require(feature, name, columns, origin)
-                given[name] = as_arrow(columns[name], name)
+                given[name] = given[name] if name in given else as_arrow(columns[name], name)
                 check_type(feature, name, given[name].type, origin)
         check_lengths(given)
         for feature in self.features:

@@ -1,10 +1,11 @@
 """Internals of the declarations that other rooms use; not part of the public API."""
 
-from kranking.features._columns import Origin as Origin
+from kranking._rows import Origin as Origin
+from kranking.features._column_types import column_types as column_types
+from kranking.features._column_types import read_columns as read_columns
 from kranking.features._encode_raw import encode_raw as encode_raw
 from kranking.features._encode_raw import host_side as host_side
 from kranking.features._feature import InputSpec as InputSpec
-from kranking.features._files import open_parquet as open_parquet
 from kranking.features._hash import hash_integers as hash_integers
 from kranking.features._hash import hash_strings as hash_strings
 from kranking.features._schema import check_features as check_features
@@ -20,12 +21,13 @@ __all__ = [
     "check_features",
     "check_no_label_is_read",
     "check_tasks",
+    "column_types",
     "encode_raw",
     "from_config",
     "hash_integers",
     "hash_strings",
     "host_side",
-    "open_parquet",
+    "read_columns",
     "rows_within",
     "to_config",
 ]

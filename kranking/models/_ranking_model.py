@@ -84,9 +84,9 @@ class RankingModel(BlockModel):
         """The transform from the columns of a log to the model inputs, on the host."""
         return self._preprocessor
 
-    def preprocess(self, columns: Mapping[str, Any]) -> dict[str, Any]:
-        """Converts the columns of a log to the model inputs."""
-        return self._preprocessor(columns)
+    def preprocess(self, rows: Any) -> dict[str, Any]:
+        """Converts rows, of any kind that `features.fit` accepts, to the model inputs."""
+        return self._preprocessor(rows)
 
     def call(self, inputs, training=None):
         inputs = declared_inputs(inputs, self._preprocessor.inputs)

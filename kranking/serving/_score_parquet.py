@@ -14,10 +14,10 @@ from rich.progress import Progress
 
 from kranking._core import check_positive_int
 from kranking._files import replaced
+from kranking._rows import Origin, Source
 from kranking.export import Bundle, load_bundle
 from kranking.export.internal import SERVE, LogRows, open_log
 from kranking.features import RawColumns
-from kranking.features.internal import Origin
 from kranking.serving._score_parts import Block, blocks_of, claim
 
 # Rows per forward pass, which bound the memory whatever the size of a block. Batches start at the first
@@ -71,7 +71,7 @@ def score_parquet(
 
     Args:
         bundle: Folder that `export_model` wrote with the signature `serve` and the format `"onnx"`.
-        log: Parquet files: path, folder, glob or a list of them.
+        log: Rows of any kind that `features.fit` accepts, such as a folder of Parquet files.
         directory: Output folder. It must be new, empty, or from an earlier call with the same arguments.
         keep: Columns of the log to copy to the result, such as keys.
         block_rows: Rows per part; the last part of each file may have fewer.
@@ -93,23 +93,27 @@ def score_parquet(
     loaded, directory, keep = load_bundle(bundle, threads=threads), Path(directory), list(keep)
     tasks = loaded.manifest["tasks"]
     _check_served(loaded, keep, tasks)
-    files = open_log(log, loaded.features(), keep)
-    schema = _schema(files, keep, tasks)
-    blocks = blocks_of(files, block_rows)
-    claim(directory, loaded.directory, files, blocks, {"keep": keep, "block_rows": block_rows})
+    source = open_log(log, loaded.features(), keep)
+    schema = _schema(source, keep, tasks)
+    blocks = blocks_of(source, block_rows)
+    claim(directory, loaded.directory, source, blocks, {"keep": keep, "block_rows": block_rows})
     for unfinished in directory.glob(".part-*.tmp"):  # left by an interrupted run
         unfinished.unlink()
     todo = [block for block in blocks if not block.path(directory).exists()]
     with _progress(blocks, todo) as advance:
-        for block, part in _parts(loaded, todo, schema, advance):
+        for block, part in _parts(loaded, source, todo, schema, advance):
             with replaced(block.path(directory), fsync=True) as temporary:
-                pq.write_table(part, temporary)
+                pq.write_table(part, temporary, write_page_checksum=True)
     rows = sum(block.rows for block in blocks)
     return Scores(directory, rows, len(blocks), len(blocks) - len(todo))
 
 
 def _parts(
-    bundle: Bundle, todo: Sequence[Block], schema: pa.Schema, advance: Callable[[int], None]
+    bundle: Bundle,
+    source: Source,
+    todo: Sequence[Block],
+    schema: pa.Schema,
+    advance: Callable[[int], None],
 ) -> Iterator[tuple[Block, pa.Table]]:
     """Yields each block with its part, and calls `advance` with the number of rows per batch."""
     encode = RawColumns(bundle.features())
@@ -117,7 +121,7 @@ def _parts(
     columns = list(dict.fromkeys([c for f in encode.features for c in f.columns] + kept))
     for file, of_file in itertools.groupby(todo, key=lambda block: block.file):
         blocks = list(of_file)
-        rows = LogRows(file, columns, blocks[0].first)
+        rows = LogRows(source, file, columns, blocks[0].first)
         for block in blocks:
             rows.skip_to(block.first)
             made = [schema.empty_table()]
@@ -147,11 +151,11 @@ def _check_served(bundle: Bundle, keep: Sequence[str], tasks: Sequence[str]) -> 
         )
 
 
-def _schema(files: Sequence[str], keep: Sequence[str], tasks: Sequence[str]) -> pa.Schema:
+def _schema(source: Source, keep: Sequence[str], tasks: Sequence[str]) -> pa.Schema:
     """Returns the schema of the parts; raises `ValueError` if a kept column has several types."""
-    schemas = [pq.read_schema(file) for file in files]
+    schemas = list(source.schemas.values())
     for name in keep:
-        kinds = {schema.field(name).type: file for file, schema in zip(files, schemas)}
+        kinds = {schema.field(name).type: file for file, schema in source.schemas.items()}
         if len(kinds) > 1:
             raise ValueError(
                 f"`keep` must be columns with the same type in all files. Received: {name!r} as "

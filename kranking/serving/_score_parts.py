@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kranking._files import write_json
+from kranking._rows import Source
 from kranking.export.internal import MANIFEST, sha256_of
-from kranking.features.internal import open_parquet
 
 # Dataset readers ignore names that begin with an underscore.
 SCORES_FILE = "_scores.json"
@@ -29,22 +29,21 @@ class Block:
         return directory / f"part-{self.number:06d}.parquet"
 
 
-def blocks_of(files: Sequence[str], block_rows: int) -> list[Block]:
+def blocks_of(source: Source, block_rows: int) -> list[Block]:
     """Splits files into blocks; a log without rows is one empty block, so that its scores have columns."""
     cuts = []
-    for file in files:
-        with open_parquet(file) as parquet:
-            rows = parquet.metadata.num_rows
+    for file in source.files:
+        rows = sum(unit.rows for unit in source.units if unit.file == file)
         cuts += [
             (file, first, min(block_rows, rows - first)) for first in range(0, rows, block_rows)
         ]
-    return [Block(i, *cut) for i, cut in enumerate(cuts or [(files[0], 0, 0)])]
+    return [Block(i, *cut) for i, cut in enumerate(cuts or [(source.files[0], 0, 0)])]
 
 
 def claim(
     directory: Path,
     bundle: Path,
-    files: Sequence[str],
+    source: Source,
     blocks: Sequence[Block],
     how: Mapping[str, Any],
 ) -> None:
@@ -53,7 +52,7 @@ def claim(
     Args:
         directory: Folder of the parts.
         bundle: Folder of the bundle; its manifest contains the hashes of its files.
-        files: Files of the log.
+        source: Source of the rows of the log.
         blocks: Blocks of the parts to write.
         how: Other arguments that the parts depend on.
 
@@ -64,7 +63,7 @@ def claim(
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "bundle": sha256_of(bundle / MANIFEST),
-        "log": [{"file": Path(file).name, "sha256": sha256_of(Path(file))} for file in files],
+        "log": [{"file": Path(file).name, "sha256": source.sha256(file)} for file in source.files],
         **how,
         "parts": len(blocks),
         "rows": sum(block.rows for block in blocks),

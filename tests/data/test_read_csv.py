@@ -101,7 +101,7 @@ def test_bad_rows_name_the_file(folder, old, new, text):
 
 
 def test_no_file_and_no_rows(tmp_path):
-    with pytest.raises(ValueError, match=r"`paths` must match existing .csv files"):
+    with pytest.raises(ValueError, match=r"`paths` must match existing .csv or .tsv files"):
         read_csv(tmp_path, MODEL)
     (tmp_path / "a.csv").touch()
     with pytest.raises(ValueError, match=r"a.csv' cannot be read as CSV.*[Ee]mpty"):

@@ -77,5 +77,5 @@ def test_unknown_column_is_named(log):
 
 def test_log_without_rows_is_refused(tmp_path):
     pq.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "empty.parquet")
-    with pytest.raises(ValueError, match="`paths` must contain rows"):
+    with pytest.raises(ValueError, match="`rows` must not be empty"):
         infer(tmp_path)

@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from kranking._rows import open_rows
 from kranking.export import load_bundle
 from kranking.export.__main__ import main
 from kranking.export.bundle._log import LogRows
@@ -176,7 +177,8 @@ def test_a_bundle_without_serve_is_refused(awkward, log, tmp_path):
 
 @pytest.mark.parametrize("first", [0, 1, 16, 17, 49])
 def test_rows_from_any_row_on(log, first):
-    rows = LogRows(str(log / "0.parquet"), ["row"], first)
+    file = str(log / "0.parquet")
+    rows = LogRows(open_rows(file), file, ["row"], first)
     taken = [rows.take(1), *([rows.take(50 - first - 1)] if first < 49 else [])]
     assert pa.concat_tables(taken)["row"].to_pylist() == list(range(first, 50))
     with pytest.raises(ValueError, match=r"was changed after it was opened.*Received: 50 rows"):

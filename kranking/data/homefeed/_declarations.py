@@ -5,10 +5,10 @@ from os import PathLike
 
 import numpy as np
 
+from kranking._rows import columns_of
 from kranking.data.homefeed._log import HomefeedLog
 from kranking.data.homefeed._truth import ORDERS, TERMS, WEIGHTS, sigmoid
-from kranking.features import Categorical, Embedding, Feature, Numeric, Sequence, Task, find_files
-from kranking.features.internal import open_parquet
+from kranking.features import Categorical, Embedding, Feature, Numeric, Sequence, Task
 from kranking.metrics import HitAtK, auc, normalized_entropy
 
 _PARTS = {
@@ -78,8 +78,7 @@ def bayes_optimal(
     True
     """
     names = ["session_id", *WEIGHTS, *(f"p_{task}" for task in WEIGHTS)]
-    tables = [open_parquet(file).read(columns=names) for file in find_files(paths)]
-    columns = {name: np.concatenate([t[name].to_numpy() for t in tables]) for name in names}
+    columns = {name: np.asarray(column) for name, column in columns_of(paths, names).items()}
     return {
         task: _scores(columns[task], _logit(columns[f"p_{task}"]), columns["session_id"])
         for task in WEIGHTS

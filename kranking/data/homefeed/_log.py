@@ -155,7 +155,10 @@ class HomefeedLog:
         number = 0
         while batch is not None:
             path = folder / f"part-{number:05d}.parquet"
-            with replaced(path) as temporary, pq.ParquetWriter(temporary, batch.schema) as writer:
+            with (
+                replaced(path) as temporary,
+                pq.ParquetWriter(temporary, batch.schema, write_page_checksum=True) as writer,
+            ):
                 written = 0
                 while batch is not None and written < rows_per_file:
                     writer.write_batch(batch)

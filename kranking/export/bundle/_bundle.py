@@ -46,25 +46,26 @@ class Bundle:
         self._sessions: dict[str, Any] = {IDS: session}
         self._weights = self._identity()
 
-    def score(self, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def score(self, rows: Any) -> dict[str, np.ndarray]:
         """Computes the probabilities of each task, `(rows, 1)`, from raw columns encoded in the graph.
 
         Args:
-            columns: All columns that the features read, as NumPy arrays, Arrow arrays or lists.
+            rows: Rows with all columns that the features read, of any kind that `features.fit` accepts.
 
         Raises:
             ValueError: If the bundle has no signature `serve`, or a column is missing or invalid.
         """
-        return self.run(SERVE, request_tensors(self._declared, SERVE, columns))
+        return self.run(SERVE, request_tensors(self._declared, SERVE, rows))
 
-    def rank(self, request: Mapping[str, Any], items: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def rank(self, request: Any, items: Any) -> dict[str, np.ndarray]:
         """Computes the probabilities of each task, `(items, 1)`, for the candidates of one request.
 
         The fields of the user and the context are computed once.
 
         Args:
-            request: Columns of the user and the context, one row.
-            items: Columns of the candidates, one row each.
+            request: One row with the columns of the user and the context, of any kind that
+                `features.fit` accepts.
+            items: The same of the candidates, one row each.
 
         Raises:
             ValueError: If the bundle has no signature `rank`, or a column is missing or invalid.
@@ -72,29 +73,29 @@ class Bundle:
         once, each = (part.columns for part in rank_parts(self._declared))
         return self.run(RANK, {**once(request), **each(items)})
 
-    def user_tower(self, columns: Mapping[str, Any]) -> np.ndarray:
+    def user_tower(self, rows: Any) -> np.ndarray:
         """Computes the concatenated fields of users, `(rows, width)`, from their columns.
 
         Args:
-            columns: All columns that features of the user read.
+            rows: Rows with all columns that features of the user read.
 
         Raises:
             ValueError: If the bundle has no signature `user_tower`, or a column is missing or invalid.
         """
-        return self.run(TOWER, request_tensors(self._declared, TOWER, columns))[USER]
+        return self.run(TOWER, request_tensors(self._declared, TOWER, rows))[USER]
 
-    def tensors(self, name: str, columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Returns the input tensors of a signature on columns, for use with another runtime.
+    def tensors(self, name: str, rows: Any) -> dict[str, np.ndarray]:
+        """Returns the input tensors of a signature on rows, for use with another runtime.
 
         Args:
             name: `"serve"`, `"rank"` or `"user_tower"`. For `"rank"`, only the first row of the request
                 columns is read.
-            columns: All columns that its features read, as NumPy arrays, Arrow arrays or lists.
+            rows: Rows with all columns that its features read, of any kind that `features.fit` accepts.
 
         Raises:
             ValueError: If the features do not allow the signature, or a column is missing or invalid.
         """
-        return self._taken(name, request_tensors(self._declared, name, columns))
+        return self._taken(name, request_tensors(self._declared, name, rows))
 
     def run(self, name: str, tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Runs a signature of the manifest on the given input tensors and returns its outputs.

@@ -1,35 +1,34 @@
-"""Reading a Parquet log for a bundle: after a check of its schema, and in batches."""
+"""Reading rows for a bundle: after a check of their schema, and in batches."""
 
-import bisect
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from kranking.features import Feature, Preprocessor, find_files
-from kranking.features.internal import Origin, open_parquet
+from kranking._rows import Origin, Source, open_rows
+from kranking.features import Feature, Preprocessor
+from kranking.features.internal import column_types
 
 _BATCH = 4096  # rows read at a time
-_BUFFER = 1 << 20  # bytes of a column read at a time: no row group is in memory as a whole
 
 
-def open_log(paths: Any, features: Sequence[Feature], keep: Sequence[str] = ()) -> list[str]:
-    """Returns the files of a log after checking that each has all required columns with their types.
+def open_log(rows: Any, features: Sequence[Feature], keep: Sequence[str] = ()) -> Source:
+    """Returns the source of rows after checking that all files have the required columns and types.
 
     Args:
-        paths: Path, folder, glob or a list of them.
+        rows: Rows of any kind that `features.fit` accepts.
         features: Features whose columns are required.
         keep: Names of other required columns.
 
     Raises:
         ValueError: If a column is missing or has a wrong type.
     """
-    files, preprocessor = find_files(paths), Preprocessor(features)
-    for file in files:
-        with open_parquet(file) as parquet:
-            schema = parquet.schema_arrow
+    preprocessor = Preprocessor(features)
+    columns = list(dict.fromkeys([*preprocessor.columns, *keep]))
+    source = open_rows(rows, columns, declared=column_types(features))
+    for file in source.files:
+        schema = source.schemas[file]
         preprocessor.check_schema(schema, Origin(file))
         missing = [name for name in keep if name not in schema.names]
         if missing:
@@ -37,38 +36,31 @@ def open_log(paths: Any, features: Sequence[Feature], keep: Sequence[str] = ()) 
                 f"`keep` must be columns of {file}, which has {sorted(schema.names)}. "
                 f"Received: unknown columns {missing}"
             )
-    return files
-
-
-def read_batches(
-    file: str, columns: Sequence[str], rows: int, groups: Sequence[int] | None = None
-) -> Iterator[pa.RecordBatch]:
-    """Yields the rows of a file, or of some of its row groups, in order and at most `rows` at a time."""
-    with pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False) as parquet:
-        yield from parquet.iter_batches(
-            rows, row_groups=groups, columns=list(columns), use_threads=False
-        )
+    return source
 
 
 class LogRows:
-    """Sequential reader of a Parquet file that returns any number of rows at a time.
+    """Sequential reader of a file that returns any number of rows at a time.
 
     Args:
-        file: Path of the file.
+        source: Source of the rows.
+        file: One of its files.
         columns: Columns to read.
         first: First row to read. Row groups before it are skipped.
     """
 
-    def __init__(self, file: str, columns: Sequence[str], first: int = 0):
-        with open_parquet(file) as parquet:
-            metadata = parquet.metadata
-            sizes = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
-        begins = [0, *itertools.accumulate(sizes)]
-        group = bisect.bisect_right(begins, first) - 1
-        self._file, self._position = file, begins[group]
-        self._batches = read_batches(file, columns, _BATCH, range(group, len(sizes)))
+    def __init__(self, source: Source, file: str, columns: Sequence[str], first: int = 0):
+        units = [unit for unit in source.units if unit.file == file]
+        self._file, self._position = file, first
+        self._batches = (
+            batch
+            for unit in units
+            if (skip := max(first - unit.first_row, 0)) < unit.rows
+            for batch, _ in source.read(
+                replace(unit, skip=skip, rows=unit.rows - skip), columns, _BATCH
+            )
+        )
         self._held: list[pa.RecordBatch] = []
-        self.skip_to(first)
 
     def skip_to(self, row: int) -> None:
         """Skips the rows before `row`."""
@@ -91,17 +83,3 @@ class LogRows:
         self._held = table.slice(count).to_batches()
         self._position += count
         return table.slice(0, count)
-
-
-def first_rows(files: Sequence[str], columns: Sequence[str], rows: int) -> dict[str, Any]:
-    """Returns columns of the first rows of a log."""
-    kept, left = [], rows
-    for batch in (b for file in files for b in read_batches(file, columns, rows)):
-        kept.append(pa.table(batch.slice(0, left)))
-        left -= kept[-1].num_rows
-        if not left:
-            break
-    if left == rows:
-        raise ValueError(f"The log must have at least one row. Received: no rows in {files[:5]}")
-    table = pa.concat_tables(kept, promote_options="permissive")
-    return {name: table[name].combine_chunks() for name in columns}

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from kranking._core import check_positive_int
+from kranking._rows import first_rows
 from kranking.export._error import ExportError
 from kranking.export._finding import FAILED, OK, WARNING, Finding, find
 from kranking.export._parity import TOLERANCE
 from kranking.export.bundle._bundle import FEATURES_FILE
-from kranking.export.bundle._log import first_rows, open_log
+from kranking.export.bundle._log import open_log
 from kranking.export.bundle._manifest import MANIFEST, file_within
 from kranking.export.checks._check_artefacts import check_artefacts
 from kranking.export.checks._describe import describe_cost
@@ -52,7 +53,7 @@ def verify_bundle(
 
     Args:
         directory: Folder that `export_model` wrote.
-        log: Parquet files of a log whose rows are compared too: path, folder, glob or a list of them.
+        log: Rows of a log that are compared too, of any kind that `features.fit` accepts.
         num_log_rows: Number of rows read from the log.
         num_check_rows: Number of random rows for the comparison. Rows with extreme values of every input
             are added.

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from kranking._core import check_choice, check_number, check_positive_int
-from kranking.data import read_parquet
+from kranking._rows import first_rows
+from kranking.data import read
 from kranking.export._error import ExportError
 from kranking.export._finding import Finding, refuse_failed
 from kranking.export.bundle._bundle import FEATURES_FILE, Bundle, load_bundle
-from kranking.export.bundle._log import first_rows, open_log
+from kranking.export.bundle._log import open_log
 from kranking.export.bundle._manifest import describe_files, versions, write_manifest
 from kranking.export.bundle._publish import check_beside, check_replaceable, publish
 from kranking.export.checks._check_artefacts import check_onnx
@@ -62,8 +63,8 @@ def compress_bundle(
         source: Folder of a bundle with the format `"onnx"`, which is not changed.
         directory: Folder of the new bundle. It must be new, empty, or contain an earlier bundle and no
             other files.
-        log: Parquet files with the columns of the features and the labels of the tasks, with rows that
-            were not used in training: path, folder, glob or a list of them.
+        log: Rows of any kind that `features.fit` accepts, with the columns of the features and the labels
+            of the tasks, which were not used in training.
         weights: `"float16"` or `"int8"`.
         max_auc_loss: Largest loss of AUC per task; 1 disables the limit.
         max_ne_rise: Largest relative rise of normalized entropy per task; 0.001 is 0.1 %.
@@ -92,7 +93,7 @@ def compress_bundle(
     _check_source(before, directory)
     check_replaceable(directory)
     model = load_keras(before.directory, modules)
-    reader = read_parquet(log, model, _ROWS, sample_weight=sample_weight)
+    reader = read(log, model, _ROWS, sample_weight=sample_weight)
     expectations = _expectations(model, before.manifest, log)
     with publish(directory) as folder:
         files = _write(before, folder, weights)

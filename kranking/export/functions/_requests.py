@@ -1,6 +1,6 @@
 """Seeded requests: the input tensors of each signature of a bundle."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from kranking.export.functions._served_function import (
     tower_part,
 )
 from kranking.features import Feature, RawColumns
+from kranking.features.internal import read_columns
 
 
 def random_columns(features: Sequence[Feature], rows: int, seed: int = 0) -> dict[str, pa.Array]:
@@ -26,15 +27,14 @@ def random_columns(features: Sequence[Feature], rows: int, seed: int = 0) -> dic
     return {name: c.take(first) if name in once else c for name, c in columns.items()}
 
 
-def request_tensors(
-    features: Sequence[Feature], name: str, columns: Mapping[str, Any]
-) -> dict[str, np.ndarray]:
-    """Returns the input tensors of a signature on columns; `rank` reads one row of the request columns."""
+def request_tensors(features: Sequence[Feature], name: str, rows: Any) -> dict[str, np.ndarray]:
+    """Returns the input tensors of a signature on rows; `rank` reads one row of the request columns."""
     if name not in names_on_columns(features):
         raise ValueError(
             f"`name` must be a signature that the features allow, {list(names_on_columns(features))}. "
             f"Received: name={name!r}"
         )
+    columns = read_columns(rows, features)  # once, although `rank` takes two parts of them
     if name == SERVE:
         return RawColumns(features)(columns)
     if name == TOWER:
@@ -42,5 +42,5 @@ def request_tensors(
     once, each = (part.columns for part in rank_parts(features))
     request = {n: x[:1] for n, x in once(columns).items()}
     if not all(map(len, request.values())):
-        raise ValueError("`columns` must have at least one row for `rank`. Received: 0 rows")
+        raise ValueError("`rows` must have at least one row for `rank`. Received: 0 rows")
     return {**request, **each(columns)}

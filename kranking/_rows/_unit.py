@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from kranking.features.internal import Origin
+from kranking._rows._origin import Origin
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+"""A column in memory as an Arrow array."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kranking._rows._plain import plain
+
+
+def as_arrow(column: Any, name: str = "") -> pa.Array:
+    """Converts a column to an Arrow array of a plain type.
+
+    Accepts NumPy arrays, lists, tuples and ranges, Arrow arrays, pandas and polars series, and anything
+    with Arrow's or NumPy's protocol of arrays. NaN in an array of objects becomes null.
+
+    Args:
+        column: The column.
+        name: Its name, for the message.
+
+    Raises:
+        ValueError: If the column is none of these, or has values of several types.
+    """
+    try:
+        return plain(_array(column))
+    except Exception as error:  # of Arrow, NumPy, or the library of the column
+        raise ValueError(
+            f"Column {name!r} must contain one value per row, all of the same type, as an array or a "
+            f"list. Received: {error}"
+        ) from error
+
+
+def _array(column: Any) -> pa.Array:
+    if isinstance(column, pa.Array):
+        return column
+    if isinstance(column, np.ndarray):
+        return _from_numpy(column)
+    if isinstance(column, list | tuple | range):
+        return pa.array(column)
+    if _is_pandas(column):  # before Arrow's protocol, which keeps NaN apart from null
+        return _whole(pa.array(column))
+    if hasattr(column, "__arrow_c_stream__"):
+        return _whole(pa.chunked_array(column))
+    if hasattr(column, "__arrow_c_array__") or hasattr(column, "__arrow_array__"):
+        return _whole(pa.array(column))
+    if hasattr(column, "__array__") and not isinstance(column, Mapping | np.generic):
+        return _from_numpy(np.asarray(column))
+    # Arrow would iterate over the letters of a text, and empty a generator that is read twice.
+    raise TypeError(f"{column!r:.100}")
+
+
+def _from_numpy(values: np.ndarray) -> pa.Array:
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] in ("h", "m"):
+        values = values.astype("datetime64[s]")
+    if values.ndim == 2 and values.shape[1]:
+        return pa.FixedSizeListArray.from_arrays(_from_numpy(values.ravel()), values.shape[1])
+    return _whole(pa.array(values, from_pandas=values.dtype == object))
+
+
+def _whole(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+    if isinstance(array, pa.Array):
+        return array
+    if array.num_chunks == 1:
+        return array.chunk(0)
+    whole = array.combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):  # more text than offsets of 32 bits reach
+        raise ValueError(f"{array.nbytes:,} bytes in one column; use 64-bit offsets: large_string")
+    return whole
+
+
+def _is_pandas(column: Any) -> bool:
+    pandas = sys.modules.get("pandas")
+    if pandas is None:
+        return False
+    return isinstance(column, pandas.Series | pandas.Index | pandas.api.extensions.ExtensionArray)

@@ -1,0 +1,165 @@
+"""CSV log files, with column types from declarations or inferred."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from kranking._rows._files import LogFile, sha256_of
+from kranking._rows._in_memory import check_names
+from kranking._rows._origin import Origin
+from kranking._rows._parquet_source import add_keys, with_keys
+from kranking._rows._unit import Unit, rows_of
+
+ID = pa.null()  # declares ids: integers if all are, otherwise text as it stands in the file
+
+
+class CsvSource:
+    """CSV files with a header as one table that is never fully in memory.
+
+    The type of a column is the declared one or, without any, is inferred from the first block of each
+    file. Lists are text such as `"0.1 0.2"`. An empty value is null; text is never, whatever it says.
+
+    Args:
+        files: The files, which may be compressed.
+        declared: Types by column. Columns of lists are split; ids of type `ID` are integers or text.
+        delimiter: Separator of columns; `None` is a tab for names with `.tsv`, otherwise a comma.
+        list_separator: Separator of the values of a list.
+
+    Raises:
+        ValueError: If a file cannot be read or has a column twice.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[LogFile],
+        declared: Mapping[str, pa.DataType],
+        delimiter: str | None,
+        list_separator: str,
+    ):
+        self.files = [file.name for file in files]
+        self.log_files = {file.name: file for file in files}
+        self._delimiter, self._separator = delimiter, list_separator
+        inferred = {file.name: self._inferred(file) for file in files}
+        self._lists = {name: kind for name, kind in declared.items() if pa.types.is_list(kind)}
+        self._types = _types(inferred.values(), declared)
+        self.schemas: dict[str, pa.Schema] = {}
+        self.units: list[Unit] = []
+        for file in files:
+            names = list(inferred[file.name])
+            kinds = [(n, self._lists.get(n, self._types[n][1])) for n in names]
+            self.schemas[file.name] = with_keys(pa.schema(kinds), file)
+            rows = sum(batch.num_rows for batch in self._parsed(file, {names[0]: pa.string()}))
+            if rows:
+                self.units.append(Unit(file.name, (), 0, 0, rows))
+
+    def read(
+        self, unit: Unit, columns: Sequence[str], rows: int
+    ) -> Iterator[tuple[pa.RecordBatch, Origin]]:
+        """Yields the rows of `unit` in order, at most `rows` at a time."""
+        file = self.log_files[unit.file]
+        own = [name for name in columns if name in self._types]
+        parsed = self._parsed(file, {name: self._types[name][0] for name in own})
+        for batch, origin in rows_of(unit, parsed, rows):
+            yield add_keys(self._converted(batch, origin), file, columns), origin
+
+    def sha256(self, file: str) -> str:
+        """Returns the SHA-256 of a file."""
+        return sha256_of(self.log_files[file])
+
+    def _options(self, file: LogFile) -> csv.ParseOptions:
+        tabs = ".tsv" in file.path.rpartition("/")[2].lower()
+        delimiter = self._delimiter or ("\t" if tabs else ",")
+        return csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+
+    def _inferred(self, file: LogFile) -> dict[str, pa.DataType]:
+        """Returns the names and types of the columns, inferred from the first block of a file."""
+        try:
+            with (
+                file.filesystem.open_input_stream(file.path, compression="detect") as stream,
+                csv.open_csv(stream, parse_options=self._options(file)) as reader,
+            ):
+                names, types = reader.schema.names, reader.schema.types
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{file.name!r} cannot be read as CSV. Arrow says: {error}") from error
+        check_names(names, repr(file.name))
+        return dict(zip(names, types))
+
+    def _parsed(self, file: LogFile, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+        options = csv.ConvertOptions(
+            include_columns=list(types), column_types=dict(types), strings_can_be_null=False
+        )
+        with (
+            file.filesystem.open_input_stream(file.path, compression="detect") as stream,
+            csv.open_csv(
+                stream, parse_options=self._options(file), convert_options=options
+            ) as reader,
+        ):
+            yield from reader
+
+    def _converted(self, batch: pa.RecordBatch, origin: Origin) -> pa.RecordBatch:
+        columns = dict(zip(batch.schema.names, batch.columns))
+        for name, array in columns.items():
+            if pa.types.is_string(array.type):
+                empty = pc.equal(array, "")  # pyright: ignore
+                columns[name] = pc.if_else(empty, pa.scalar(None, array.type), array)  # pyright: ignore
+            if name in self._lists:
+                columns[name] = self._split(columns[name], name, origin)
+            elif self._types[name][1] != array.type:
+                columns[name] = _integers(columns[name], name, origin)
+        return pa.RecordBatch.from_pydict(columns)
+
+    def _split(self, array: pa.Array, name: str, origin: Origin) -> pa.Array:
+        lists = pc.split_pattern(array, self._separator)  # pyright: ignore
+        try:
+            return lists.cast(self._lists[name])
+        except pa.ArrowInvalid as error:
+            raise ValueError(
+                f"Column {name!r} must hold lists of {self._lists[name].value_type}, separated "
+                f"by {self._separator!r}, from {origin.at(0)} on. Arrow says: {error}"
+            ) from error
+
+
+def _types(inferred, declared) -> dict[str, tuple[pa.DataType, pa.DataType]]:
+    """Returns for each column the type to parse, and the type that becomes of it."""
+    found: dict[str, set[pa.DataType]] = {}
+    for types in inferred:
+        for name, kind in types.items():
+            found.setdefault(name, set()).add(kind)
+    return {name: _type(_common(kinds), declared.get(name)) for name, kinds in found.items()}
+
+
+def _common(kinds: set[pa.DataType]) -> pa.DataType:
+    """Returns the type of all files; text if they differ, which any value is."""
+    kinds = {kind for kind in kinds if not pa.types.is_null(kind)}
+    if kinds == {pa.int64(), pa.float64()}:
+        return pa.float64()
+    return kinds.pop() if len(kinds) == 1 else pa.string()
+
+
+def _type(found: pa.DataType, declared: pa.DataType | None) -> tuple[pa.DataType, pa.DataType]:
+    if pa.types.is_binary(found):
+        found = pa.string()  # whose conversion names what is not UTF-8
+    if declared is None:
+        return found, found
+    if pa.types.is_list(declared):
+        return pa.string(), pa.string()
+    if declared == ID or pa.types.is_integer(declared):
+        if pa.types.is_floating(found):  # pandas writes integers with nulls so
+            return pa.string(), pa.int64()
+        kept = pa.types.is_integer(found) or pa.types.is_boolean(found)
+        return (found, found) if kept else (pa.string(), pa.string())
+    if pa.types.is_floating(declared) and pa.types.is_boolean(found):
+        return found, found
+    return declared, declared
+
+
+def _integers(array: pa.Array, name: str, origin: Origin) -> pa.Array:
+    try:
+        return pc.replace_substring_regex(array, r"\.0*$", "").cast(pa.int64())  # pyright: ignore
+    except pa.ArrowInvalid as error:
+        raise ValueError(
+            f"Column {name!r} must contain ids: 64-bit integers or text, from {origin.at(0)} on. "
+            f"Arrow says: {error}"
+        ) from error

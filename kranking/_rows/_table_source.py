@@ -1,0 +1,126 @@
+"""Rows in memory and datasets of pyarrow, read like files."""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from kranking._rows._column import as_arrow
+from kranking._rows._in_memory import check_names
+from kranking._rows._origin import Origin
+from kranking._rows._unit import Unit, rows_of
+
+_ROWS = 65_536
+
+
+class TableSource:
+    """Columns in memory; a column is converted when it is read.
+
+    Args:
+        columns: The columns by name.
+        read: Names of those that are read; `None` means all that can be converted. The schema has type
+            null for the others.
+
+    Raises:
+        ValueError: If a column that is read is no column, or the columns have different lengths.
+    """
+
+    def __init__(self, columns: Mapping[str, Any], read: Sequence[str] | None = None):
+        self._columns, self._arrays = columns, {}
+        name = Origin().file
+        self.files = [name]
+        lengths = {}
+        for column in columns:
+            if read is None or column in read:
+                with contextlib.suppress(*([ValueError] if read is None else [])):
+                    lengths[column] = len(self._array(column))
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"Columns must have equal lengths. Received: {lengths}")
+        rows = next(iter(lengths.values()), 0)
+        types = [(c, self._arrays[c].type if c in self._arrays else pa.null()) for c in columns]
+        self.schemas = {name: pa.schema(types)}
+        self.units = [Unit(name, (), 0, 0, rows)] if rows else []
+
+    def read(
+        self, unit: Unit, columns: Sequence[str], rows: int
+    ) -> Iterator[tuple[pa.RecordBatch, Origin]]:
+        """Yields the rows of `unit` in order, at most `rows` at a time."""
+        arrays = [self._array(name) for name in columns]
+        whole = pa.RecordBatch.from_arrays(arrays, names=list(columns))
+        return rows_of(unit, [whole], rows)
+
+    def sha256(self, file: str) -> str:
+        """Returns the SHA-256 of the columns that are read."""
+        return _sha256(self, file, list(self._arrays))
+
+    def _array(self, name: str) -> pa.Array:
+        if name not in self._arrays:
+            self._arrays[name] = as_arrow(self._columns[name], name)
+        return self._arrays[name]
+
+
+class DatasetSource:
+    """A dataset of pyarrow, of any format, file system and partitioning.
+
+    Args:
+        dataset: The dataset. If it has a filter, its rows are read as one stream.
+
+    Raises:
+        ValueError: If the dataset has a column twice.
+    """
+
+    def __init__(self, dataset: pads.Dataset):
+        check_names(dataset.schema.names, "the given dataset")
+        self._schema = dataset.schema
+        try:
+            parts: list[Any] = list(dataset.get_fragments())
+        except ValueError:  # with a filter
+            parts = [dataset]
+        names = [getattr(part, "path", "the given dataset") for part in parts]
+        self.files = list(dict.fromkeys(names))
+        self._parts, self.units, self.schemas = parts, [], {}
+        for number, (part, name) in enumerate(zip(parts, names)):
+            self.schemas[name] = pa.schema([f for f in dataset.schema if f.name in _names(part)])
+            rows = part.count_rows(**self._options(part))
+            if rows:
+                self.units.append(Unit(name, (number,), 0, 0, rows))
+
+    def read(
+        self, unit: Unit, columns: Sequence[str], rows: int
+    ) -> Iterator[tuple[pa.RecordBatch, Origin]]:
+        """Yields the rows of `unit` in order, at most `rows` at a time."""
+        part = self._parts[unit.groups[0]]
+        options = self._options(part)
+        if isinstance(getattr(part, "format", None), pads.ParquetFileFormat):
+            checked = pads.ParquetFragmentScanOptions(page_checksum_verification=True)
+            options["fragment_scan_options"] = checked
+        batches = part.to_batches(
+            columns=list(columns), batch_size=rows, use_threads=False, batch_readahead=1, **options
+        )
+        return rows_of(unit, batches, rows)
+
+    def sha256(self, file: str) -> str:
+        """Returns the SHA-256 of the columns of a file."""
+        return _sha256(self, file, self.schemas[file].names)
+
+    def _options(self, part: Any) -> dict[str, Any]:
+        return {} if isinstance(part, pads.Dataset) else {"schema": self._schema}
+
+
+def _sha256(source: Any, file: str, columns: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for unit in source.units:
+        if unit.file == file:
+            for batch, _ in source.read(unit, columns, _ROWS):
+                digest.update(batch.serialize())
+    return digest.hexdigest()
+
+
+def _names(part: Any) -> set[str]:
+    """Returns the columns of a fragment; of those that it lacks, Arrow would return nulls."""
+    if isinstance(part, pads.Dataset):
+        return set(part.schema.names)
+    return {*part.physical_schema.names, *pads.get_partition_keys(part.partition_expression)}

@@ -1,0 +1,67 @@
+"""Types of the columns of a CSV file, from what the features and tasks declare."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from kranking._rows import ID, columns_of
+from kranking.features._categorical import Categorical
+from kranking.features._embedding import Embedding
+from kranking.features._feature import Feature
+from kranking.features._numeric import Numeric
+from kranking.features._sequence import Sequence as EventSequence
+from kranking.features._task import Task
+
+
+def column_types(
+    features: Iterable[Feature], tasks: Sequence[Task] = (), sample_weight: str | None = None
+) -> dict[str, pa.DataType]:
+    """Returns the declared types by column; a column of lists is text that is split.
+
+    >>> column_types([Numeric("age"), Embedding("cover", dim=2)])
+    {'age': DataType(double), 'cover': ListType(list<item: float>)}
+    """
+    features = list(features)
+    tables = {f.name: f for f in features if isinstance(f, Categorical)}
+    types: dict[str, pa.DataType] = {}
+    for feature in features:
+        if isinstance(feature, Numeric):
+            types.setdefault(feature.source, pa.float64())
+        elif isinstance(feature, Embedding):
+            types[feature.source] = pa.list_(pa.float32())
+        elif isinstance(feature, EventSequence):
+            table = tables.get(feature.of)
+            types[feature.source] = pa.list_(_value_type(table.vocabulary if table else None))
+            if feature.action is not None:
+                types[feature.action] = pa.list_(_value_type(feature.action_vocabulary))
+            if feature.time is not None:
+                types[feature.time] = pa.list_(pa.float64())
+        elif isinstance(feature, Categorical):
+            types[feature.source] = _categorical(feature)
+    for name in [task.column for task in tasks] + ([sample_weight] if sample_weight else []):
+        types.setdefault(name, pa.float64())
+    return types
+
+
+def read_columns(
+    rows: Any, features: Iterable[Feature], tables: Iterable[Feature] = ()
+) -> Mapping[str, Any]:
+    """Returns the columns of rows by name, for features that read them and the tables of sequences."""
+    features = list(features)
+    names = list(dict.fromkeys(c for feature in features for c in feature.columns))
+    return columns_of(rows, names, column_types([*tables, *features]))
+
+
+def _categorical(feature: Categorical) -> pa.DataType:
+    if feature.separator is not None:
+        return pa.string()
+    if feature.multivalued:
+        return pa.list_(_value_type(feature.vocabulary))
+    if not feature.vocabulary:
+        return ID
+    return _value_type(feature.vocabulary)
+
+
+def _value_type(vocabulary: tuple | None) -> pa.DataType:
+    return pa.int64() if vocabulary and isinstance(vocabulary[0], int) else pa.string()

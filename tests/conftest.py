@@ -4,6 +4,7 @@ Keras is imported in the functions: xdist's main process, which runs no test, go
 """
 
 import ast
+import gc
 import inspect
 import os
 import textwrap
@@ -38,6 +39,13 @@ def pytest_collection():
 
         two = [tf.config.LogicalDeviceConfiguration() for _ in range(2)]
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
+
+
+def pytest_collection_finish():
+    """Keeps the garbage collector from walking through all modules while graphs are traced."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items):

@@ -33,6 +33,7 @@ def test_measured_step_trains(model):
     assert found["device"] in ("cpu", "gpu")
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_a_child_that_fails_says_why(model):
     with pytest.raises(ChildError, match="No module named 'not_there'"):

@@ -181,6 +181,7 @@ def test_unknown_layer_in_the_child(tmp_path):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="strategies are TensorFlow's")
+@pytest.mark.slow
 def test_a_strategy_does_not_get_into_the_artefact(tmp_path):
     import tensorflow as tf
 

@@ -13,6 +13,7 @@ from kranking.layers import MLP, CrossNetwork, MeanHeads, Parallel
 from kranking.losses import TriBCE
 from kranking.models import RankingModel
 
+pytestmark = pytest.mark.usefixtures("eager_training")
 FEATURES = [Numeric(name, mean=0.0, std=1.0) for name in ("a", "b")]
 TASKS = [Task("save", weight=2.0), Task("hide", weight=0.5)]
 ROWS = 32

@@ -18,6 +18,7 @@ CHILD = Path(__file__).with_name("distributed_child.py")
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute is TensorFlow's")
+@pytest.mark.slow
 def test_every_trial_trains_on_two_replicas(log, tmp_path, two_replicas, distributed_search):
     check(distributed_search(log, tmp_path / "out", two_replicas), log, tmp_path / "out")
 

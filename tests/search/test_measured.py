@@ -23,6 +23,7 @@ def configuration(space, units):
     return hp
 
 
+@pytest.mark.slow
 def test_latency_is_told_beside_the_baselines(wide, tmp_path):
     base = wide.fixed("mlp", {"units": (8, 8)})
     measured = MeasuredCost(wide, Budget(latency="+0 %"), tmp_path / "measured", base)

@@ -157,6 +157,7 @@ def test_executions_give_a_spread(space, log, tmp_path):
         result.best()
 
 
+@pytest.mark.slow
 def test_hyperband_trains_the_better_half_longer(space, log, tmp_path):
     training = Training(epochs=3, verbose=0)
     result = run(space, log, tmp_path, trials=5, training=training, method="hyperband")

@@ -39,6 +39,7 @@ def test_figures_are_ratios_to_the_onnx_file():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the same on every backend")
+@pytest.mark.slow
 def test_command_measures_a_bundle(awkward, tmp_path):
     options = ["--batches", "2", "--candidates", "3", "--rounds", "10", "--out", str(tmp_path)]
     # In a process of its own: TensorFlow takes its number of threads once.

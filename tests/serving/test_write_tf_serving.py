@@ -109,6 +109,7 @@ def test_every_signature_is_warmed_by_a_row_that_it_answers(awkward, folder):
         assert all(np.isfinite(p).all() for p in run(rows).values())
 
 
+@pytest.mark.slow
 def test_saved_model_cli_reads_it(awkward, folder):
     cli = Path(sys.executable).with_name("saved_model_cli")
     command = [cli, "show", "--dir", folder, "--tag_set", "serve", "--signature_def", "serve_ids"]

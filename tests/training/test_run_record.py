@@ -8,6 +8,8 @@ import pytest
 import kranking as kr
 from kranking.training import RunRecord
 
+pytestmark = pytest.mark.usefixtures("eager_training")
+
 
 def network(units=4):
     model = kr.RankingModel(

@@ -62,6 +62,7 @@ def test_weights_lie_in_one_file_once(made):
     assert sum(bool(c.external_data) for c in tower.initializer) == 1  # not what it does not read
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_the_weights_inside(made, tmp_path):
     model, folder = made
     export_model(model, tmp_path / "inside", external_data=False, formats=["onnx"])

@@ -4,11 +4,13 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from onnx import helper
 
 import kranking as kr
 from kranking.export.formats._onnx import convert, run_onnx, save
 from kranking.export.functions._signature import Signature, Value
 from kranking.export.rewrites.fusion import fuse, narrow
+from kranking.export.rewrites.fusion._graph import Graph, Part
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's"
@@ -16,6 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 WIDTH = 6
 EPSILON = 1e-3
+BOUNDS = {"start": 2, "stop": 4, "axis": 1}
 
 
 def layer_norm(**options):
@@ -83,7 +86,6 @@ def test_operator_set_17_is_right_too(tmp_path):
 @pytest.mark.parametrize("inside", [False, True], ids=["by a node", "inside a branch"])
 def test_a_value_that_is_read_elsewhere_stays(tmp_path, inside):
     import onnx
-    from onnx import helper
 
     signature = Signature((Value("x", "float32", (WIDTH,)),), (Value("y", "float32", (WIDTH,)),))
     norm = layer_norm()
@@ -343,3 +345,18 @@ def test_a_ranking_model_gives_the_same_answers_by_fewer_operators(tmp_path, mon
         np.testing.assert_allclose(fused[task], plain[task], rtol=1e-5, atol=1e-6)
     counts = [len(onnx.load(tmp_path / n / "model.onnx").graph.node) for n in made]
     assert counts[1] < counts[0] - 10
+
+
+def test_a_slice_of_a_computed_range_is_not_a_part():
+    integers = {name: helper.make_tensor(name, 7, [1], [value]) for name, value in BOUNDS.items()}
+    x, end = (
+        helper.make_tensor_value_info(*of) for of in (("x", 1, [None, WIDTH]), ("end", 7, [1]))
+    )
+    y = helper.make_tensor_value_info("y", 1, [None, None])
+    for bounds, expected in (
+        (["start", "stop", "axis"], Part(1, 2, 4)),
+        (["start", "end", "axis"], None),
+    ):
+        node = helper.make_node("Slice", ["x", *bounds], ["y"])
+        made = helper.make_graph([node], "slice", [x, end], [y], list(integers.values()))
+        assert Graph(helper.make_model(made), {}).part(node) == expected

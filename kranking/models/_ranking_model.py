@@ -16,6 +16,7 @@ from kranking.models._distribution import check_distributable, resolve_jit
 from kranking.models._inputs import declared_inputs, input_specs
 from kranking.models._loss_scale import watch_every_row
 from kranking.models._objectives import build_trackers, objectives_of
+from kranking.models._progress_line import with_progress_line
 from kranking.models._reader_errors import reader_errors
 from kranking.models._rows import check_labels, check_order, check_rows
 from kranking.models._walk import call_layers
@@ -115,16 +116,21 @@ class RankingModel(BlockModel):
         return {task.name: ops.sigmoid(logits[task.name]) for task in self._tasks}
 
     def fit(self, x=None, *args, **kwargs):
-        """Trains like `keras.Model.fit`; unreadable rows raise the original error of the reader."""
-        self._check(x, args[0] if args else kwargs.get("y"))
-        with reader_errors(self, x, kwargs.get("validation_data")):
-            return super().fit(x, *args, **kwargs)
+        """Trains like `keras.Model.fit`; unreadable rows raise the original error of the reader.
+
+        The default `verbose="auto"` shows the loss and the AUC of each task; 1 and 2 show all metrics.
+        """
+        given = with_progress_line(super().fit, x, *args, **kwargs)
+        self._check(x, given.get("y"))
+        with reader_errors(self, x, given.get("validation_data")):
+            return super().fit(**given)
 
     def evaluate(self, x=None, *args, **kwargs):
-        """Evaluates like `keras.Model.evaluate`, on logits."""
-        self._check(x, args[0] if args else kwargs.get("y"))
+        """Evaluates like `keras.Model.evaluate`, on logits; `verbose` is that of `fit`."""
+        given = with_progress_line(super().evaluate, x, *args, **kwargs)
+        self._check(x, given.get("y"))
         with reader_errors(self, x):
-            return super().evaluate(x, *args, **kwargs)
+            return super().evaluate(**given)
 
     def _check(self, x, y):
         check_rows(x, self._preprocessor.inputs)

@@ -101,6 +101,11 @@ class LogReader(keras.utils.PyDataset):
         self._stream = EpochStream(source, self._units, encoder, batch_size, block_rows, order)
         self._passes = Passes(self._batches, self._stream.batches)
 
+    def __repr__(self) -> str:
+        order = "shuffled" if self.shuffled else "in order"
+        rows = f"{self.num_rows:,} rows in {self._batches:,} batches of {self.batch_size:,}"
+        return f"LogReader({rows}, {order}, of {_some(self.files)})"
+
     @property
     def epoch(self) -> int:
         """The epoch number of the next pass. Set it to resume training."""

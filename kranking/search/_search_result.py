@@ -23,7 +23,7 @@ from kranking.search._training import Training
 from kranking.search._winner import retrain_winner
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchResult:
     """The result of `search`.
 
@@ -66,6 +66,14 @@ class SearchResult:
             "confirming_seconds": oracle.confirming_seconds,
         }
         return cls(trials, rejected, oracle.budget, baseline=row, space=space, **times, **common)
+
+    def __repr__(self) -> str:
+        best = self.feasible[0] if self.feasible else None
+        leader = (
+            f"the best {best.name}: {self.objective.name} {best.metric:.4f}" if best else "none"
+        )
+        counts = f"{len(self.found)} trials, {len(self.feasible)} within the budget"
+        return f"SearchResult({counts}, {leader}, in {str(self.out)!r})"
 
     @property
     def feasible(self) -> list[Found]:

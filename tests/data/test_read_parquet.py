@@ -86,6 +86,13 @@ def test_sample_weight_multiplies_the_mask(folder):
     np.testing.assert_array_equal(w["hide"], number % 4 / 2 * (number % 5 != 0))
 
 
+def test_is_told_by_its_rows_and_files(folder):
+    reader = read_parquet(folder, MODEL, batch_size=10, shuffle=True)
+    start = f"LogReader({reader.num_rows} rows in {len(reader)} batches of 10, shuffled, of "
+    assert repr(reader).startswith(start)
+    assert repr(reader).endswith(f"{reader.files[0]!r} and {len(reader.files) - 1} more)")
+
+
 def test_without_labels(folder):
     (batch, *_) = read_parquet(folder, MODEL, batch_size=50, labels=False)
     assert len(batch) == 1

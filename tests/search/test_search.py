@@ -46,6 +46,13 @@ def test_best_and_front(found):
     assert smallest.name in [one.name for one in result.front()]
 
 
+def test_is_told_in_one_line(found):
+    result, out = found
+    best = f"the best {result.best().name}: val_save_auc {result.best().metric:.4f}"
+    expected = f"SearchResult(4 trials, 4 within the budget, {best}, in {str(out)!r})"
+    assert repr(result) == str(result) == expected
+
+
 def test_reports(found):
     result, out = found
     report = json.loads((out / "report.json").read_text())

@@ -46,6 +46,10 @@ class Bundle:
         self._sessions: dict[str, Any] = {IDS: session}
         self._weights = self._identity()
 
+    def __repr__(self) -> str:
+        tasks = [value.name for value in self.signature.outputs]
+        return f"Bundle({str(self.directory)!r}, tasks {tasks}, {len(self._declared)} features)"
+
     def score(self, rows: Any) -> dict[str, np.ndarray]:
         """Computes the probabilities of each task, `(rows, 1)`, from raw columns encoded in the graph.
 

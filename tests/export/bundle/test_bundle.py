@@ -32,6 +32,11 @@ def test_declarations_travel_with_the_bundle(bundle, awkward):
     assert Preprocessor(bundle.features()).inputs == awkward.model.preprocessor.inputs
 
 
+def test_is_told_by_its_folder_tasks_and_features(bundle):
+    where, tasks = repr(str(bundle.directory)), bundle.manifest["tasks"]
+    assert repr(bundle) == f"Bundle({where}, tasks {tasks}, {len(bundle.features())} features)"
+
+
 def test_other_declarations_are_refused(awkward):
     other = [*awkward.model.features[:-1], Numeric("late", mean=0.0, std=1.0)]
     expected, received = schema_hash(awkward.model.features), schema_hash(other)

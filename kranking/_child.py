@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from kranking._files import temporary_beside
+
 REQUEST, ARRAYS, RESULT = "request.json", "arrays.npz", "result.json"
 
 
@@ -39,12 +41,12 @@ def ask_child(
     Raises:
         ChildError: If the child fails; the message contains the end of its output.
     """
-    with tempfile.TemporaryDirectory(prefix="kranking-") as exchange:
-        folder = Path(exchange)
+    shared = Path(tempfile.gettempdir(), "kranking")
+    with temporary_beside(shared, folder=True, mode=0o700) as folder:
         np.savez(folder / ARRAYS, **(arrays or {}))  # pyright: ignore[reportArgumentType]
         (folder / REQUEST).write_text(json.dumps(request), "utf-8")
         child = subprocess.run(
-            [sys.executable, "-P", "-m", module, exchange],
+            [sys.executable, "-P", "-m", module, str(folder)],
             env=_environment(backend, accelerators),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

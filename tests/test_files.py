@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kranking import _files
-from kranking._files import replaced, write_json, write_text
+from kranking._files import create_text, is_temporary, replaced, write_json, write_text
 
 pytestmark = pytest.mark.once
 
@@ -168,3 +168,27 @@ def test_a_pipe_is_written_to(tmp_path):
         write_text(os.fsencode(pipe), "to the reader")
         assert received.result(timeout=60) == "to the reader"
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
+    code = """
+import os, runpy, signal, sys
+with runpy.run_path(sys.argv[1])["replaced"](sys.argv[2]) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    path = tmp_path / "x.txt"
+    subprocess.run([sys.executable, "-c", code, _files.__file__, str(path)], check=False)
+    assert [is_temporary(p.name, "x.txt") for p in tmp_path.iterdir()] == [True]
+    with replaced(path) as alive:
+        alive.write_text("mine")
+        write_text(path, "other")  # removes nothing that a living process holds
+    assert path.read_text() == "mine"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
+
+
+def test_of_two_that_create_a_file_the_first_one_does(tmp_path):
+    assert create_text(tmp_path / "x", "first")
+    assert not create_text(tmp_path / "x", "second")
+    assert (tmp_path / "x").read_text() == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]

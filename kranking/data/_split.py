@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kranking._folders import new_folders
 from kranking._rows import Origin, open_rows
 from kranking.data._one_schema import batches_of
 from kranking.data._progress import progress
@@ -123,14 +123,9 @@ def split_by_session(
 
 
 def _write(source, names, choose: Callable, out: Path, rows_per_file):
-    for name in names:
-        if (out / name).exists():
-            raise ValueError(f"`out` must not contain {name!r} yet. Received: {out}")
-    out.mkdir(parents=True, exist_ok=True)
     total = sum(unit.rows for unit in source.units)
-    # Parts appear whole, at the end, or not at all.
-    with TemporaryDirectory(prefix=".split.", suffix=".tmp", dir=out) as hidden:
-        parts = {name: _Part(Path(hidden, name), rows_per_file) for name in names}
+    with new_folders(out, names) as hidden:
+        parts = {name: _Part(hidden / name, rows_per_file) for name in names}
         with ExitStack() as stack, progress("Split", total) as advance:
             writers = {name: stack.enter_context(closing(part)) for name, part in parts.items()}
             for batch, origin in batches_of(source):
@@ -138,8 +133,6 @@ def _write(source, names, choose: Callable, out: Path, rows_per_file):
                 for number, name in enumerate(names):
                     writers[name].write(batch.filter(pa.array(chosen == number)))
                 advance(batch.num_rows)
-        for name, part in parts.items():
-            os.rename(part.folder, out / name)
     return {name: part.rows for name, part in parts.items()}
 
 

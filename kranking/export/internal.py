@@ -7,7 +7,6 @@ from kranking.export.bundle._manifest import MANIFEST as MANIFEST
 from kranking.export.bundle._manifest import check_files as check_files
 from kranking.export.bundle._manifest import read_manifest as read_manifest
 from kranking.export.bundle._manifest import sha256_of as sha256_of
-from kranking.export.bundle._publish import publish as publish
 from kranking.export.formats._interface import onnx_signature as onnx_signature
 from kranking.export.formats._interface import read_onnx as read_onnx
 from kranking.export.formats._keras_file import KERAS_FILE as KERAS_FILE
@@ -43,7 +42,6 @@ __all__ = [
     "load_saved_model",
     "onnx_signature",
     "open_log",
-    "publish",
     "random_columns",
     "read_manifest",
     "read_onnx",

@@ -97,8 +97,6 @@ def score_parquet(
     schema = _schema(source, keep, tasks)
     blocks = blocks_of(source, block_rows)
     claim(directory, loaded.directory, source, blocks, {"keep": keep, "block_rows": block_rows})
-    for unfinished in directory.glob(".part-*.tmp"):  # left by an interrupted run
-        unfinished.unlink()
     todo = [block for block in blocks if not block.path(directory).exists()]
     with _progress(blocks, todo) as advance:
         for block, part in _parts(loaded, source, todo, schema, advance):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kranking._files import write_json
+from kranking._files import create_text, is_temporary, remove_abandoned
 from kranking._rows import Source
 from kranking.export.internal import MANIFEST, sha256_of
 
@@ -69,16 +69,23 @@ def claim(
         "rows": sum(block.rows for block in blocks),
     }
     path = directory / SCORES_FILE
+    remove_abandoned(directory)  # left by a killed run
     if path.is_file():
         _check_same(path, noted)
         return
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    if directory.exists() and (not directory.is_dir() or _others(directory)):
         raise ValueError(
             f"`directory` must be a folder that is new, empty, or has a {SCORES_FILE} of an earlier call. "
             f"Received: directory={str(directory)!r}"
         )
     directory.mkdir(parents=True, exist_ok=True)
-    write_json(path, noted, indent=2, ensure_ascii=False)
+    if not create_text(path, json.dumps(noted, indent=2, ensure_ascii=False) + "\n"):
+        _check_same(path, noted)  # of a run that began at the same time
+
+
+def _others(directory: Path) -> bool:
+    """Whether a folder has files, apart from those that another run is writing."""
+    return not all(is_temporary(path.name) for path in directory.iterdir())
 
 
 def _check_same(path: Path, noted: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from kranking._core import check_positive_int
+from kranking._folders import renamed
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -28,3 +29,19 @@ def next_version(model: Path, version: int | None = None) -> Path:
             f"version={version}, which exists in {model}. The next version is {following}."
         )
     return model / str(version or following)
+
+
+def add_version(staging: Path, model: Path, version: int | None = None) -> Path:
+    """Renames a finished folder to a new version, which no other process can have chosen too.
+
+    Args:
+        staging: The folder, on the same file system.
+        model: Folder of the versions.
+        version: Number of the version; by default, 1 more than the largest existing one.
+
+    Raises:
+        ValueError: If `version` exists.
+    """
+    while not renamed(staging, target := next_version(model, version)):
+        continue
+    return target

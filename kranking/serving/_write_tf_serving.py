@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kranking._files import write_text
+from kranking._files import create_text, temporary_beside, write_text
 from kranking.export import ExportError
-from kranking.export.internal import SAVED_MODEL, check_files, publish, read_manifest
-from kranking.serving._versions import check_name, next_version
+from kranking.export.internal import SAVED_MODEL, check_files, read_manifest
+from kranking.serving._versions import add_version, check_name, next_version
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
 MODELS, BATCHING = "models.config", "batching.config"
@@ -62,10 +62,13 @@ def write_tf_serving(
             f"`bundle` must be exported with the format 'saved_model'. "
             f"Received: formats={manifest['formats']}"
         )
-    target = next_version(directory / name, version)
-    with publish(target) as staging:
+    model = directory / name
+    next_version(model, version)  # raises before anything is copied
+    model.mkdir(parents=True, exist_ok=True)
+    with temporary_beside(model / "version", folder=True) as staging:
         shutil.copytree(bundle / SAVED_MODEL, staging, dirs_exist_ok=True)
         _write_warmup(staging, name)
+        target = add_version(staging, model, version)
     _write_configs(directory, Path(served_from or directory.resolve()))
     return target
 
@@ -112,11 +115,18 @@ def _zeros(info: Any) -> Any:
 
 
 def _write_configs(directory: Path, served_from: Path) -> None:
-    # A model is a folder with a numbered version; hidden folders are versions being written.
-    models = [p.name for p in directory.iterdir() if any(v.name.isdigit() for v in p.glob("[!.]*"))]
-    write_text(directory / MODELS, models_config(sorted(models), served_from))
-    if not (directory / BATCHING).exists():
-        write_text(directory / BATCHING, batching_config())
+    create_text(directory / BATCHING, batching_config())
+    listed = None
+    # Until nothing is new: of several deployments at once, the last one to write has seen all models.
+    while (models := _models(directory)) != listed:
+        write_text(directory / MODELS, models_config(models, served_from))
+        listed = models
+
+
+def _models(directory: Path) -> list[str]:
+    """Returns the names of the models, which are folders with a version; those being written are hidden."""
+    names = (p.name for p in directory.iterdir() if any(v.name.isdigit() for v in p.glob("[!.]*")))
+    return sorted(names)
 
 
 def models_config(names: list[str], served_from: Path) -> str:

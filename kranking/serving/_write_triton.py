@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from kranking._core import check_choice
-from kranking._files import write_text
+from kranking._files import create_text, temporary_beside
 from kranking.export import load_bundle
 from kranking.export.internal import (
     IDS,
@@ -14,10 +14,9 @@ from kranking.export.internal import (
     Signature,
     Value,
     onnx_signature,
-    publish,
     read_onnx,
 )
-from kranking.serving._versions import check_name, next_version
+from kranking.serving._versions import add_version, check_name, next_version
 
 BACKENDS = ("onnxruntime", "python")
 CONFIG = "config.pbtxt"
@@ -86,17 +85,20 @@ digit, because it is used as a folder and in URLs. Received: name='../ranker'
     interface = onnx_signature(read_onnx(loaded.directory / described["onnx"]))
     folder = Path(repository) / name
     _check_config(folder / CONFIG, interface, backend)
-    target = next_version(folder, version)
-    with publish(target) as staging:
+    next_version(folder, version)  # raises before anything is copied
+    folder.mkdir(parents=True, exist_ok=True)
+    with temporary_beside(folder / "version", folder=True) as staging:
         shutil.copyfile(loaded.directory / described["onnx"], staging / ONNX_FILE)
         if WEIGHTS_FILE in loaded.manifest["files"]:
             shutil.copyfile(loaded.directory / WEIGHTS_FILE, staging / WEIGHTS_FILE)
         if backend == "python":
             shutil.copyfile(_MODEL, staging / "model.py")
-        if not (folder / CONFIG).exists():
-            text = triton_config(interface, name, backend, finite=signature == IDS)
-            write_text(folder / CONFIG, text)
-    return target
+        text = triton_config(interface, name, backend, finite=signature == IDS)
+        if not create_text(folder / CONFIG, text):
+            _check_config(
+                folder / CONFIG, interface, backend
+            )  # perhaps of a deployment at the same time
+        return add_version(staging, folder, version)
 
 
 def triton_config(signature: Signature, name: str, backend: str, finite: bool = True) -> str:

@@ -1,6 +1,7 @@
 import pytest
 
-from kranking.serving._versions import check_name, next_version
+from kranking.serving import _versions
+from kranking.serving._versions import add_version, check_name, next_version
 
 
 @pytest.mark.parametrize("name", ["ranker", "home-feed_2.1", "9"])
@@ -36,3 +37,23 @@ def test_a_version_is_never_changed(tmp_path):
         ValueError, match=r"`version` must be new.*version=2.*The next version is 3"
     ):
         next_version(tmp_path, 2)
+
+
+def test_two_that_chose_one_number_get_two_versions(tmp_path, monkeypatch):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model").write_text(name)
+    chosen = []
+
+    def late(*given):  # another deployment renames its folder after this one has looked
+        chosen.append(next_version(*given))
+        if len(chosen) == 1:
+            (tmp_path / "b").rename(tmp_path / "1")
+        return chosen[-1]
+
+    monkeypatch.setattr(_versions, "next_version", late)
+    assert add_version(tmp_path / "a", tmp_path).name == "2"
+    assert [(tmp_path / name / "model").read_text() for name in "12"] == ["b", "a"]
+    (tmp_path / "c").mkdir()
+    with pytest.raises(ValueError, match="`version` must be new"):
+        add_version(tmp_path / "c", tmp_path, 2)

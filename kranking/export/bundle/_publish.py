@@ -1,12 +1,9 @@
-"""Atomic creation and replacement of directories."""
+"""Atomic creation and replacement of bundles."""
 
-import contextlib
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from kranking._folders import replaced_folder
 from kranking.export.bundle._manifest import MANIFEST, read_manifest
 
 
@@ -37,38 +34,9 @@ def check_beside(directory: Path, source: Path) -> None:
         )
 
 
-@contextlib.contextmanager
-def publish(directory: Path) -> Iterator[Path]:
-    """Yields a new folder that is renamed to `directory` on success and deleted on failure.
+def publish(directory: Path) -> AbstractContextManager[Path]:
+    """Returns a context with a new folder, which becomes the bundle `directory` if there is no error.
 
-    The folder is created next to `directory`, so that renaming it is atomic. An existing `directory` is
-    moved away first, and moved back if renaming fails. A killed process can leave hidden folders behind,
-    named after `directory` and ending in `.unfinished` or `.replaced`. Only if it is killed between the
-    two renames, `directory` is missing; its complete contents are then in the `.replaced` folder.
+    See `replaced_folder`. Files that others put into `directory` meanwhile are not replaced.
     """
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{directory.name}."
-    staging = Path(tempfile.mkdtemp(prefix=prefix, suffix=".unfinished", dir=directory.parent))
-    try:
-        yield staging
-        # mkdtemp creates a folder that only its owner can read; a server may run as another user.
-        umask = os.umask(0)
-        os.umask(umask)
-        staging.chmod(0o777 & ~umask)
-        _swap(staging, directory, prefix)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _swap(staging: Path, directory: Path, prefix: str) -> None:
-    if not directory.exists():
-        staging.rename(directory)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=prefix, suffix=".replaced", dir=directory.parent))
-    directory.rename(aside)  # POSIX replaces an empty folder
-    try:
-        staging.rename(directory)
-    except OSError:
-        aside.rename(directory)
-        raise
-    shutil.rmtree(aside)
+    return replaced_folder(directory, check_replaceable)

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from kranking._files import is_temporary
 from kranking.export.bundle._manifest import FORMAT, FORMAT_VERSION, describe_files, write_manifest
 from kranking.export.bundle._publish import check_replaceable, publish
 
@@ -70,6 +71,19 @@ with publish(pathlib.Path(sys.argv[1])) as folder:
     assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "bundle" / "part" / "file").read_text() == "old"
     left = [path.name for path in tmp_path.iterdir() if path.name != "bundle"]
-    assert all(name.startswith(".bundle.") and name.endswith(".unfinished") for name in left)
+    assert [is_temporary(name, "bundle") for name in left] == [True]
     write(tmp_path / "bundle", "new")
     assert (tmp_path / "bundle" / "part" / "file").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_files_put_in_meanwhile_are_kept(tmp_path):
+    write(tmp_path / "bundle", "old")
+
+    def replace():
+        with publish(tmp_path / "bundle"):
+            (tmp_path / "bundle" / "mine").write_text("mine")
+
+    with pytest.raises(ValueError, match=r"no other files.*'mine'"):
+        replace()
+    assert (tmp_path / "bundle" / "mine").read_text() == "mine"

@@ -21,7 +21,7 @@ from kranking.features._schema import (
 )
 from kranking.features._sequence import Sequence, TransAct
 from kranking.features._table_reads import TableRead, read_tables
-from kranking.features._tables import plan_tables, valid_places
+from kranking.features._tables import plan_tables, valid_places, warn_of_large_tables
 from kranking.features._transformers import transformer_of, transformer_shapes
 from kranking.layers import Work, work_of
 from kranking.ops import l2_normalize, masked_max, masked_mean, masked_sum
@@ -68,6 +68,7 @@ class FieldEncoder(keras.layers.Layer):
         }
 
     def build(self, input_shape=None):
+        warn_of_large_tables(self.features)
         self.tables = [
             self.add_weight(
                 shape=(table.num_rows, table.width),

@@ -1,5 +1,6 @@
 """Grouping of embedding tables that share one lookup."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from kranking._core import fresh
 from kranking.features._categorical import Categorical
 from kranking.features._feature import Feature
 from kranking.features._numeric import Numeric
+
+_LARGE = 10_000_000  # parameters; 40 MB of weights
 
 
 @dataclass
@@ -63,6 +66,22 @@ def plan_tables(features: Iterable[Feature]) -> list[Table]:
             groups[key] = Table(name, feature.width, regularizer, [])
         groups[key].features.append(feature)
     return list(groups.values())
+
+
+def warn_of_large_tables(features: Iterable[Feature]) -> None:
+    """Warns of each large table whose width nobody chose."""
+    for feature in features:
+        if not isinstance(feature, Categorical) or feature.embedding_dim:
+            continue
+        rows, width = feature.num_rows, feature.width
+        if rows * width > _LARGE:
+            warnings.warn(
+                f"Feature {feature.name!r} has no `embedding_dim`: {rows:,} rows of the default width "
+                f"{width} are {rows * width:,} parameters ({rows * width * 4 / 1e6:,.0f} MB, and twice "
+                "as much again for Adam). Pass a width such as `embedding_dim=16`, or have fewer rows "
+                "by `min_count` or `hash_buckets`.",
+                stacklevel=2,
+            )
 
 
 def rows_within(ids: Any, num_rows: Any) -> Any:

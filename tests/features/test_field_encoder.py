@@ -1,4 +1,5 @@
 import json
+import warnings
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from kranking.features import (
     Sequence,
     TransAct,
 )
+from kranking.features._tables import warn_of_large_tables
 
 
 def dense(tensor):
@@ -451,3 +453,13 @@ def test_set_table_reaches_one_feature_only():
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(encoder.table(name)), before[name])
     with pytest.raises(ValueError, match=r"`rows` of feature 'b' must have shape \(3, 2\)"):
         encoder.set_table("b", np.zeros((2, 2)))
+
+
+def test_a_large_table_of_the_default_width_is_warned_of():
+    pins = Categorical("pin", hash_buckets=300_000)
+    with pytest.warns(UserWarning, match=r"'pin' has no `embedding_dim`: 300,001 rows.*19,200,064"):
+        warn_of_large_tables([Numeric("age"), pins])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        chosen = Categorical("pin", hash_buckets=300_000, embedding_dim=64)
+        warn_of_large_tables([chosen, Categorical("small", hash_buckets=100_000)])

@@ -1,6 +1,7 @@
 """What rows are: rows in memory, files and datasets, read block by block or as columns of Arrow arrays."""
 
 from kranking._rows._column import as_arrow as as_arrow
+from kranking._rows._contents import file_contents as file_contents
 from kranking._rows._csv_source import ID as ID
 from kranking._rows._files import CSV as CSV
 from kranking._rows._files import PARQUET as PARQUET
@@ -27,6 +28,7 @@ __all__ = [
     "as_arrow",
     "columns_in",
     "columns_of",
+    "file_contents",
     "find_log_files",
     "first_rows",
     "open_rows",

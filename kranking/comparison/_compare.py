@@ -1,6 +1,5 @@
 """Comparison of model variants within a budget."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 
 from kranking._core import check_positive_int, versions
 from kranking._files import write_json
+from kranking._identity import changed, plain_json, read_settings
 from kranking.budget import Budget, Cost, Figure
 from kranking.comparison._comparison import Comparison, Row
 from kranking.comparison._intervals import (
@@ -113,24 +113,22 @@ def _check_settings(
     }
     path = out / "settings.json"
     known = {v.name: describe(v) for v in variants}
-    if path.exists():
-        before = json.loads(path.read_text("utf-8"))
-        changed = [name for name in settings if before.get(name) != _plain(settings[name])]
-        old = before["variants"]
-        changed += [f"variant {n!r}" for n in known if n in old and old[n] != _plain(known[n])]
-        if changed:
+    before = read_settings(path)
+    if before is not None:
+        old = before.get("variants", {})
+        named = {f"variant {name!r}": known[name] for name in known if name in old}
+        found = {name: before[name] for name in settings if name in before}
+        found |= {f"variant {name!r}": one for name, one in old.items()}
+        found = {name: one for name, one in found.items() if name in settings | named}
+        if differs := changed(found, plain_json(settings | named)):
             raise ValueError(
                 "`out` must be a new folder or the folder of the same comparison. "
-                f"Received: out={str(out)!r}, which differs in {', '.join(changed)}"
+                f"Received: out={str(out)!r}, which differs in {differs}"
             )
         known = {**old, **known}
     out.mkdir(parents=True, exist_ok=True)
     settings |= {"variants": known}
-    write_json(path, settings, fsync=True, default=str)
-
-
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value, default=str))
+    write_json(path, plain_json(settings), fsync=True)
 
 
 def _row(

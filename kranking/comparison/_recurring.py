@@ -1,6 +1,5 @@
 """Recurring training over periods, compared to a model frozen after the first period."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,12 @@ import numpy as np
 
 from kranking._core import check_positive_int, versions
 from kranking._files import replaced, write_json
+from kranking._identity import changed, plain_json, read_settings
+from kranking._rows import file_contents
 from kranking.comparison._recurring_report import RecurringReport, period_of
 from kranking.comparison._session_values import calibration_by_session, entropy_by_session
 from kranking.comparison._variant import Variant, check_file_name, describe
 from kranking.data import read_parquet
-from kranking.features import find_files
 from kranking.metrics import auc
 from kranking.models import RankingModel
 from kranking.training import Protocol, RankingEvaluation, load_state, save_state
@@ -159,22 +159,18 @@ def _check_settings(out: Path, make, periods, session: str, protocol: Protocol) 
         "versions": versions("keras", keras.backend.backend()),
         "model": describe(Variant("model", make, None, None)),
         "periods": [
-            [name, [[Path(f).name, Path(f).stat().st_size] for f in find_files(files)]]
-            for name, files in periods.items()
+            {"name": name, "files": file_contents(files)} for name, files in periods.items()
         ],
     }
-    settings = json.loads(json.dumps(settings, default=str))
+    settings = plain_json(settings)
     path = out / "settings.json"
-    if path.exists():
-        before = json.loads(path.read_text("utf-8"))
-        known = before["periods"]
-        changed = [n for n in settings if n != "periods" and settings[n] != before[n]]
-        if settings["periods"][: len(known)] != known:
-            changed.append("periods")
-        if changed:
+    before = read_settings(path)
+    if before is not None:
+        known = settings["periods"][: len(before.get("periods", []))]
+        if differs := changed(before, settings | {"periods": known}):
             raise ValueError(
                 "`out` must be a new folder or the folder of the same training; periods may be added. "
-                f"Received: out={str(out)!r}, which differs in {', '.join(changed)}"
+                f"Received: out={str(out)!r}, which differs in {differs}"
             )
     out.mkdir(parents=True, exist_ok=True)
     write_json(path, settings, fsync=True)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-
 from kranking import architectures
+from kranking._identity import fingerprint
 from kranking.data import LogFiles
 from kranking.models import RankingModel, without_weights
+from kranking.training.internal import layers_in, model_config
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
@@ -56,7 +56,11 @@ def resolve(name: str, given: Any, log: LogFiles) -> Variant:
         return Variant(name, make_it, None, getattr(given, "hyperparameters", None))
     architecture, arguments = (given, {}) if isinstance(given, str) else _pair(name, given)
     row = architectures.get(architecture)
-    settings = {"architecture": architecture, "arguments": dict(arguments)}
+    settings = {
+        "architecture": architecture,
+        "arguments": dict(arguments),
+        "code": fingerprint(row.build),
+    }
 
     def make() -> RankingModel:
         return row.build(log.features, log.tasks, **arguments)
@@ -65,7 +69,7 @@ def resolve(name: str, given: Any, log: LogFiles) -> Variant:
 
 
 def describe(variant: Variant) -> Any:
-    """Returns the settings of a variant or, for a callable, a hash of the model configuration.
+    """Returns the settings of a variant or, for a callable, hashes of the model and of custom layers.
 
     For a callable that raises, it returns the type of the error, which the comparison reports later.
     """
@@ -74,18 +78,13 @@ def describe(variant: Variant) -> Any:
     try:
         with without_weights():
             model = variant.make()
-        config = keras.saving.serialize_keras_object(model)
+        config = model_config(model)
     except Exception as error:  # custom code may raise anything
         return {"fails": type(error).__name__}
-    text = json.dumps(_without_names(config), sort_keys=True, default=str)
-    return {"model": hashlib.sha256(text.encode()).hexdigest()[:16]}
-
-
-def _without_names(value: Any) -> Any:
-    """Removes the names of layers, whose numbering depends on the process."""
-    if isinstance(value, Mapping):
-        return {k: _without_names(v) for k, v in value.items() if k != "name"}
-    return [_without_names(v) for v in value] if isinstance(value, list | tuple) else value
+    text = json.dumps(config, sort_keys=True)
+    code = {type(layer).__qualname__: fingerprint(type(layer)) for layer in layers_in(model)}
+    custom = {name: one for name, one in sorted(code.items()) if isinstance(one, list)}
+    return {"model": hashlib.sha256(text.encode()).hexdigest()[:16], "code": custom}
 
 
 def _pair(name: str, given: Any) -> tuple[str, Mapping[str, Any]]:

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from kranking.features import Feature, Task, find_files, schema_hash
+from kranking._rows import PARQUET, file_contents, open_rows
+from kranking.features import Feature, Task, schema_hash
 from kranking.features.internal import to_config
 
 
@@ -42,20 +40,20 @@ class LogFiles:
             raise ValueError("`tasks` must contain at least one task. Received: none")
 
     def to_json(self) -> dict[str, Any]:
-        """Returns a JSON-serializable dict that identifies the log by file sizes and declarations.
+        """Returns a JSON-serializable dict that identifies the log by declarations and contents.
 
         Raises:
             ValueError: If a file is missing or does not have the session column.
         """
-        files = {}
-        for part in ("train", "valid", "test"):
-            found = find_files(getattr(self, part))
-            files[part] = [[Path(f).name, Path(f).stat().st_size] for f in found]
-            if part == "test" and self.session not in (names := pq.read_schema(found[0]).names):
+        test = open_rows(self.test, suffixes=PARQUET)
+        for file, schema in test.schemas.items():
+            if self.session not in schema.names:
                 raise ValueError(
-                    f"`session` must be a column of {str(found[0])!r}, one of {names}. "
+                    f"`session` must be a column of {file!r}, one of {schema.names}. "
                     f"Received: session={self.session!r}"
                 )
+        parts = ("train", "valid", "test")
+        files = {part: file_contents(getattr(self, part)) for part in parts}
         return {
             "files": files,
             "declarations": schema_hash(self.features),

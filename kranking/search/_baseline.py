@@ -1,6 +1,5 @@
 """The baseline of a search: its cost, its metric and the noise of the metric."""
 
-import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ import numpy as np
 
 from kranking import architectures
 from kranking._files import write_json
+from kranking._identity import read_settings
 from kranking.budget import Cost
 from kranking.data import LogFiles
 from kranking.search._objective import Objective
@@ -65,6 +65,13 @@ class Baseline:
         return asdict(self)
 
 
+def _made_by(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a search that the results of its baseline depend on."""
+    space = ("declarations", "tasks", "optimizer", "batch_size", "parameters")
+    others = ("baseline", "log", "training", "objective", "seed", "backend", "versions")
+    return {name: settings["space"][name] for name in space} | {n: settings[n] for n in others}
+
+
 def train_baseline(
     baseline: Baseline,
     space: SearchSpace,
@@ -74,12 +81,12 @@ def train_baseline(
     training: Training,
     objective: Objective,
     seed: int,
+    settings: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Trains the baseline with at least two seeds, or reads the results of an earlier run."""
     path = out / "baseline.json"
-    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    wanted = {"baseline": baseline.to_json(), "training": training.to_json()}
-    wanted = json.loads(json.dumps(wanted, default=str))
+    known = read_settings(path) or {}
+    wanted = _made_by(settings)
     runs = known.get("runs", []) if known.get("made_by") == wanted else []
     for execution in range(len(runs), max(2, training.executions)):
         reset_session(seed + execution)

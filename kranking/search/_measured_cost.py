@@ -50,7 +50,7 @@ class MeasuredCost:
         self._space, self._folder, self._baseline = space, folder, baseline
         self._limited = {limit.name for limit in budget.limits}
         self._setting = [
-            {k: space.to_json()[k] for k in ("declarations", "tasks", "optimizer", "batch_size")},
+            {k: v for k, v in space.to_json().items() if k not in ("space", "parameters")},
             versions("keras", "onnxruntime", "tensorflow"),
         ]
 

@@ -84,7 +84,7 @@ def search(
         oracle.ensure_feasible()
         write_settings(out, settings)  # not earlier: a call that raises leaves the folder empty
         if base is not None:
-            row = train_baseline(base, space, out, **common)
+            row = train_baseline(base, space, out, settings=settings, **common)
             spread = Figure(row["spread"], "", "measured")
             oracle.verdicts.baseline = base.cost(space).with_figures(spread=spread)
             row |= {"cost": oracle.verdicts.against.to_json()}

@@ -11,6 +11,7 @@ import keras
 
 from kranking import architectures as registry
 from kranking._core import check_positive_int
+from kranking._identity import fingerprint
 from kranking.architectures import Architecture, Hyperparameter
 from kranking.budget import Cost, analytic_cost
 from kranking.features import Categorical, Feature, Numeric, Task, schema_hash
@@ -162,13 +163,15 @@ class SearchSpace:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings that identify the space as a JSON-serializable dict."""
-        constants = {k: v for k, v in self.parameters.items() if not callable(v)}
+        optimizer = keras.optimizers.serialize(self.optimizer)
+        optimizer["config"] |= {"learning_rate": "tuned", "name": None}  # Keras numbers instances
         return {
             "space": self.hyperparameters().get_config()["space"],
-            "constants": constants,
+            "parameters": {name: fingerprint(given) for name, given in self.parameters.items()},
+            "builders": {row.name: fingerprint(row.build) for row in self.rows},
             "declarations": schema_hash(self.features),
             "tasks": [to_config(task) for task in self.tasks],
-            "optimizer": type(self.optimizer).__name__,
+            "optimizer": {name: optimizer[name] for name in ("class_name", "config")},
             "batch_size": self.batch_size,
             "latency_batch": self.latency_batch,
         }

@@ -1,6 +1,5 @@
 """Settings of the search in a folder, to prevent another search from continuing in it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import keras
 
 from kranking._core import versions
 from kranking._files import write_json
+from kranking._identity import changed, fingerprint, plain_json, read_settings
 from kranking.budget import Budget
 from kranking.data import LogFiles
 from kranking.search._baseline import Baseline
@@ -40,11 +40,11 @@ def search_settings(
         "method": method,
         "objective": objective.name,
         "seed": seed,
-        "confirm": confirm if confirm is None or isinstance(confirm, str) else "own",
+        "confirm": fingerprint(confirm),
         "backend": keras.backend.backend(),
         "versions": versions("keras", "keras-tuner", keras.backend.backend()),
     }
-    return json.loads(json.dumps(settings, default=str))
+    return plain_json(settings)
 
 
 def check_same_search(out: Path, settings: dict[str, Any]) -> None:
@@ -54,7 +54,7 @@ def check_same_search(out: Path, settings: dict[str, Any]) -> None:
         out: The folder, which need not exist.
         settings: The output of `search_settings`.
     """
-    before, why = _read(out / _NAME), ""
+    before, why = read_settings(out / _NAME), ""
     if out.exists() and not out.is_dir():
         why = "which is a file"
     elif before is None and any(
@@ -62,8 +62,9 @@ def check_same_search(out: Path, settings: dict[str, Any]) -> None:
     ):
         why = f"which has a KerasTuner project without `{_NAME}`"
     elif before is not None:
-        changed = [name for name in settings if before.get(name) != settings[name]]
-        why = f"which differs in {', '.join(changed)}" if changed else ""
+        known = {name: before[name] for name in settings if name in before}
+        differs = changed(known, settings)
+        why = f"which differs in {differs}" if differs else ""
     if why:
         raise ValueError(
             "`out` must be a new folder or the folder of the same search. Set `accept_changes=True` to "
@@ -75,14 +76,3 @@ def write_settings(out: Path, settings: dict[str, Any]) -> None:
     """Writes the settings atomically."""
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / _NAME, settings, fsync=True)
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """Returns the stored settings, empty if the file is invalid, or `None` if there is no file."""
-    if not path.exists():
-        return None
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except ValueError:
-        found = {}
-    return found if isinstance(found, dict) else {}

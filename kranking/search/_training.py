@@ -10,11 +10,15 @@ import keras
 import numpy as np
 
 from kranking._core import check_positive_int
+from kranking._identity import fingerprint
 from kranking.data import LogFiles, read_parquet
 from kranking.metrics import HitAtK
 from kranking.models import RankingModel
 from kranking.search._objective import Objective
-from kranking.training import RankingEvaluation
+from kranking.training import RankingEvaluation, RunRecord
+
+# Callbacks that write files and do not change a training.
+_WRITERS = (keras.callbacks.TensorBoard, keras.callbacks.CSVLogger, RunRecord)
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,22 @@ class Training:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings that affect the results as a JSON-serializable dict."""
-        hit = {"k": self.hit.k, "reduce": self.hit.reduce, "min_items": self.hit.min_items}
-        return {"epochs": self.epochs, "executions": self.executions, "hit": hit}
+        return {
+            "epochs": self.epochs,
+            "executions": self.executions,
+            "hit": {"k": self.hit.k, "reduce": self.hit.reduce, "min_items": self.hit.min_items},
+            "callbacks": [
+                fingerprint(callback, mutable=False)
+                for callback in self.callbacks
+                if not isinstance(callback, _WRITERS)
+            ],
+            "drop_remainder": self.drops_remainder,
+        }
+
+    @property
+    def drops_remainder(self) -> bool:
+        """Whether a last, smaller batch is dropped, since replicas require batches of equal size."""
+        return self.strategy is not None or keras.distribution.distribution() is not None
 
 
 def _distributes(strategy: Any) -> bool:
@@ -122,9 +140,8 @@ def fit_best(
     """
     start = time.perf_counter()
     read: dict[str, Any] = {"model": model, "batch_size": batch_size}
-    # Replicas require batches of equal size.
-    whole = training.strategy is not None or keras.distribution.distribution() is not None
-    rows = read_parquet(log.train, shuffle=True, seed=seed, drop_remainder=whole, **read)
+    whole = {"shuffle": True, "seed": seed, "drop_remainder": training.drops_remainder}
+    rows = read_parquet(log.train, **whole, **read)
     metrics = ["auc", "ne", "logloss", training.hit]
     valid = RankingEvaluation(read_parquet(log.valid, **read), log.session, metrics)
     ends = [keras.callbacks.TerminateOnNaN()]

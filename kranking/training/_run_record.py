@@ -14,8 +14,10 @@ import numpy as np
 
 from kranking._core import check_positive_int, versions
 from kranking._files import write_json
+from kranking._rows import CSV, PARQUET, file_contents
 from kranking.features import schema_hash
 from kranking.models import RankingModel
+from kranking.training._model_identity import model_config
 from kranking.training._set_seed import last_seed
 
 FORMAT, FORMAT_VERSION = "kranking run record", 1
@@ -119,18 +121,12 @@ class RunRecord(keras.callbacks.Callback):
 
 
 def describe_data(data: Any) -> dict[str, Any]:
-    """Returns size and SHA-256 of each file of a reader or list of paths, and one hash of all files."""
+    """Returns the SHA-256 of each file of a reader or list of paths, and one hash of all files."""
     if data is None:
         return {}
-    files = getattr(data, "files", data)
-    files = [files] if isinstance(files, str | os.PathLike) else files
     try:
-        paths = [Path(file) for file in files]
-        rows = [
-            {"name": path.name, "bytes": path.stat().st_size, "sha256": _sha256(path)}
-            for path in paths
-        ]
-    except (TypeError, OSError) as error:
+        rows = file_contents(getattr(data, "files", data), (*PARQUET, *CSV))
+    except (ValueError, OSError) as error:
         raise ValueError(
             "`data` must be a reader with `files` or a list of paths of files. "
             f"Received: data of type {type(data).__name__}; {type(error).__name__}: {error}"
@@ -142,9 +138,7 @@ def describe_data(data: Any) -> dict[str, Any]:
 
 
 def _describe_model(model: Any) -> dict[str, Any]:
-    config = json.dumps(
-        keras.saving.serialize_keras_object(model), sort_keys=True, default=str
-    ).encode()
+    config = json.dumps(model_config(model), sort_keys=True).encode()
     out = {
         "class": type(model).__name__,
         "name": model.name,
@@ -174,8 +168,3 @@ def _fits_json(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

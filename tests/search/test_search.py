@@ -80,7 +80,9 @@ def test_another_search_is_refused(found, space, log):
     _, out = found
     with pytest.raises(ValueError, match="differs in budget"):
         run(space, log, out, budget=Budget(parameters="-10 %"))
-    with pytest.raises(ValueError, match="differs in method, seed"):
+    with pytest.raises(
+        ValueError, match=r"in method \('random' before, now 'bayesian'\), seed \(0"
+    ):
         run(space, log, out, method="bayesian", seed=1)
 
 

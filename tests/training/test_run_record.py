@@ -56,7 +56,6 @@ def test_record(tmp_path):
 def test_same_configuration_same_hash(tmp_path):
     hashes = []
     for units in (4, 4, 5):
-        keras.backend.clear_session()  # the same automatic names
         record = RunRecord(tmp_path / "run.json")
         network(units).fit(*data(), verbose=0, callbacks=[record])
         hashes.append(record.record["model"]["config_sha256"])

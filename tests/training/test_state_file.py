@@ -1,11 +1,13 @@
 """A training that is stopped and goes on ends where one that was not stopped does."""
 
+import json
 import random
 
 import keras
 import numpy as np
 import pytest
 
+import kranking as kr
 from kranking.training import load_state, save_state
 
 ROWS = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
@@ -79,11 +81,15 @@ def test_rejects(tmp_path):
     save_state(made(), path)
     before = made(units=5)
     weights = before.get_weights()
-    with pytest.raises(ValueError, match=r"state of another model.*First difference: .*kernel: "):
+    with pytest.raises(
+        ValueError, match=r"state of another model: .*units differs. Expected: 5. R"
+    ):
         load_state(before, path)
     for one, another in zip(weights, before.get_weights()):
         np.testing.assert_array_equal(one, another)
-    with pytest.raises(ValueError, match=r"another optimizer. Expected: SGD. Received: Adam"):
+    with pytest.raises(
+        ValueError, match=r"another optimizer: class differs. Expected: 'SGD'. Received: 'A"
+    ):
         load_state(made(optimizer="sgd"), path)
     with pytest.raises(FileNotFoundError):
         load_state(made(), tmp_path / "none.npz")
@@ -93,6 +99,137 @@ def test_rejects(tmp_path):
     unbuilt.compile("sgd", "mse")
     with pytest.raises(ValueError, match="`model` must be built"):
         save_state(unbuilt, path)
+
+
+def ranking(country=("DE", "FR"), mean=0.0, tasks=("save", "hide"), optimizer=None, **options):
+    features = [
+        kr.features.Categorical("country", vocabulary=country, embedding_dim=2),
+        kr.features.Numeric("age", mean=mean, std=1.0),
+    ]
+    blocks = [kr.layers.MLP([3], **options)]
+    model = kr.RankingModel(features, blocks, [kr.Task(task) for task in tasks])
+    if optimizer == "clipped":
+        optimizer = keras.optimizers.Adam(0.01, clipnorm=1.0)
+    model.compile(optimizer or keras.optimizers.Adam(0.01), weighted_metrics=None)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (
+            {"country": ("FR", "DE")},
+            r"feature 'country': vocabulary differs. Expected: \['FR', 'DE'\]. Received: \['DE', 'FR'\]",
+        ),
+        ({"mean": 3.0}, "feature 'age': mean differs. Expected: 3.0. Received: 0.0"),
+        ({"tasks": ("hide", "save")}, r"tasks differs. Expected: \['hide', 'save'\]"),
+        ({"activation": "tanh"}, r"block 0 \(MLP\): activation differs. Expected: 'tanh'. Re"),
+        (
+            {"optimizer": "clipped"},
+            "another optimizer: clipnorm differs. Expected: 1.0. Received: None",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+@pytest.mark.once
+def test_a_state_knows_whose_it_is(other, message, tmp_path):
+    path = tmp_path / "state.npz"
+    save_state(ranking(), path)
+    load_state(ranking(), path)
+    model = ranking(**other)
+    before = everything(model)
+    with pytest.raises(ValueError, match=f"state.npz' has the state of .*{message}"):
+        load_state(model, path)
+    for one, another in zip(before, everything(model), strict=True):
+        np.testing.assert_array_equal(one, another)
+
+
+@pytest.mark.once
+def test_a_long_vocabulary_is_known_by_its_hash(tmp_path):
+    words = [f"word {i}" for i in range(10_000)]
+    save_state(ranking(country=words), tmp_path / "state.npz")
+    words[7_000] = "another"
+    with pytest.raises(ValueError, match=r"'country': vocabulary differs.*10,000 values, "):
+        load_state(ranking(country=words), tmp_path / "state.npz")
+
+
+@pytest.mark.once
+def test_numbers_of_layers_and_counts_of_rows_do_not_matter(tmp_path):
+    """A functional model refers to its layers by names that Keras numbers in each process."""
+
+    def functional():
+        x = keras.Input((3,))
+        hidden = keras.layers.Dense(2)(x)
+        model = keras.Model(x, keras.layers.Add()([hidden, keras.layers.Dense(2)(x)]))
+        model.compile("adam", "mse")
+        return model
+
+    save_state(functional(), tmp_path / "state.npz")
+    load_state(functional(), tmp_path / "state.npz")
+
+
+@pytest.mark.once
+def test_the_learning_rate_is_part_of_the_state_and_said(tmp_path):
+    path = tmp_path / "state.npz"
+    save_state(ranking(), path)
+    model = ranking(optimizer=keras.optimizers.Adam(0.5))
+    with pytest.warns(UserWarning, match=r"rate 0.01 of .*state.npz' replaces 0.5. To continue"):
+        load_state(model, path)
+    assert float(model.optimizer.learning_rate) == np.float32(0.01)
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    load_state(ranking(optimizer=keras.optimizers.Adam(schedule)), path)
+
+
+@pytest.mark.once
+def test_a_state_is_finite(tmp_path):
+    path, model = tmp_path / "state.npz", ranking()
+    save_state(model, path, {"step": 1})
+    variable = model.trainable_variables[0]
+    variable.assign(variable.value * float("nan"))
+    with pytest.raises(ValueError, match=r"must be finite; .*state.npz' is left as it was"):
+        save_state(model, path)
+    assert load_state(model, path) == {"step": 1}
+    edit(path, lambda head, arrays: arrays["variable_0"].fill(np.inf))
+    with pytest.raises(ValueError, match=r"state.npz' is damaged.* NaN or infinity for "):
+        load_state(model, path)
+
+
+def edit(path, change):
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    head = json.loads(str(arrays["head"]))
+    change(head, arrays)
+    with path.open("wb") as file:
+        np.savez(file, **arrays | {"head": np.array(json.dumps(head))})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda head, arrays: head.pop("notes"),
+        lambda head, arrays: head.update(python=[3, [1], None]),
+        lambda head, arrays: head.update(learning_rate="fast"),
+        lambda head, arrays: head.update(variables=7),
+        lambda head, arrays: arrays.update(numpy=arrays["numpy"][:3]),
+        lambda head, arrays: arrays.pop("variable_3"),
+        lambda head, arrays: arrays.update(variable_1=arrays["variable_1"][:1]),
+        lambda head, arrays: arrays.update(variable_1=arrays["variable_1"].astype("float64")),
+        lambda head, arrays: arrays.update(variable_2=np.array({})),
+    ],
+    ids=["notes", "python", "rate", "signatures", "numpy", "absent", "shape", "dtype", "object"],
+)
+def test_a_file_with_a_wrong_entry_changes_nothing(change, tmp_path):
+    path, model = tmp_path / "state.npz", ranking()
+    save_state(model, path)
+    edit(path, change)
+    model = ranking()
+    before, drawn = everything(model), random.getstate()
+    with pytest.raises(ValueError, match=r"state\.npz"):
+        load_state(model, path)
+    assert random.getstate() == drawn
+    for one, another in zip(before, everything(model), strict=True):
+        np.testing.assert_array_equal(one, another)
 
 
 @pytest.mark.parametrize("kept", [0, 10, 700, -20])

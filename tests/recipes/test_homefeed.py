@@ -31,6 +31,15 @@ def test_own_log(run, tmp_path):
     assert (tmp_path / "out" / "bundle" / "manifest.json").exists()
 
 
+@pytest.mark.slow
+def test_first_settings_go_on_where_they_stopped(run, tmp_path):
+    first = run("first_settings.py", tmp_path / "out")
+    rows = (tmp_path / "out" / "rows.jsonl").read_text()
+    assert set(first) == {"3000/0.001/0.0", "3000/0.001/1e-06"}
+    assert run("first_settings.py", tmp_path / "out") == first
+    assert (tmp_path / "out" / "rows.jsonl").read_text() == rows
+
+
 def test_widths_of_a_model_whose_second_block_reads_numbers(monkeypatch):
     """Such a block has two inputs: the output before it and the model's inputs."""
     monkeypatch.syspath_prepend(str(RECIPES))

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         return args.run(args)
-    except (ValueError, ExportError) as error:
+    except (ValueError, ExportError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

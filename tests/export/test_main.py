@@ -26,6 +26,15 @@ def test_a_wrong_argument_is_refused_in_one_line(capsys):
     assert not printed.out
 
 
+def test_an_error_of_the_file_system_is_one_line(tmp_path, capsys, monkeypatch):
+    def full(*given, **options):
+        raise OSError(28, "No space left on device", str(tmp_path))
+
+    monkeypatch.setattr("kranking.export._commands.split_tables", full)
+    assert main(["split", "bundle", "apart"]) == 1
+    assert capsys.readouterr().err == f"error: [Errno 28] No space left on device: '{tmp_path}'\n"
+
+
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["verify"]])
 def test_a_wrong_command_ends_with_two(arguments, capsys):
     with pytest.raises(SystemExit) as end:

@@ -22,18 +22,29 @@ class Passes:
         open_epoch: Function that returns the stream of an epoch for its number.
 
     Attributes:
-        epoch: Number of the current or next epoch.
         error: The last exception raised while reading.
     """
 
     def __init__(self, num_batches: int, open_epoch: Callable[[int], Iterator[Any]]):
         self.num_batches, self.open_epoch = num_batches, open_epoch
-        self.epoch = 0
+        self._epoch = 0
         self.error: BaseException | None = None
         self._lock = threading.Lock()
         self._begins = False
         self._ahead: Prefetcher | None = None
         self._reset()
+
+    @property
+    def epoch(self) -> int:
+        """Number of the current or next epoch. Setting another one drops the batches read so far."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, number: int) -> None:
+        with self._lock:
+            if number != self._epoch:
+                self._epoch = number
+                self._reset()
 
     def begin(self) -> None:
         """Starts a new pass with the next `take`."""
@@ -52,7 +63,7 @@ class Passes:
             self._served.add(index)
             if len(self._served) == self.num_batches:
                 self._reset()
-                self.epoch += 1
+                self._epoch += 1
         return batch
 
     def _start_over(self):
@@ -71,7 +82,7 @@ class Passes:
 
     def _read(self):
         if self._ahead is None:
-            open_epoch, epoch = self.open_epoch, self.epoch
+            open_epoch, epoch = self.open_epoch, self._epoch
             self._ahead = Prefetcher(lambda: open_epoch(epoch))  # holds no reference to `self`
         try:
             return next(self._ahead)

@@ -13,6 +13,7 @@ from kranking.models._arguments import as_features, as_heads, as_tasks
 from kranking.models._auxiliary import Auxiliary
 from kranking.models._block_model import BlockModel
 from kranking.models._distribution import check_distributable, resolve_jit
+from kranking.models._fit_start import with_fit_start
 from kranking.models._inputs import declared_inputs, input_specs
 from kranking.models._loss_scale import watch_every_row
 from kranking.models._objectives import build_trackers, objectives_of
@@ -119,8 +120,11 @@ class RankingModel(BlockModel):
         """Trains like `keras.Model.fit`; unreadable rows raise the original error of the reader.
 
         The default `verbose="auto"` shows the loss and the AUC of each task; 1 and 2 show all metrics.
+        With `initial_epoch`, and with `keras.callbacks.BackupAndRestore`, a reader returns the rows of that
+        epoch.
         """
         given = with_progress_line(super().fit, x, *args, **kwargs)
+        given = with_fit_start(x, given, self)
         self._check(x, given.get("y"))
         with reader_errors(self, x, given.get("validation_data")):
             return super().fit(**given)

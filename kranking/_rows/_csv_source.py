@@ -1,5 +1,6 @@
 """CSV log files, with column types from declarations or inferred."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
@@ -42,6 +43,7 @@ class CsvSource:
         self.log_files = {file.name: file for file in files}
         self._delimiter, self._separator = delimiter, list_separator
         inferred = {file.name: self._inferred(file) for file in files}
+        self._names = {file: list(types) for file, types in inferred.items()}
         self._lists = {name: kind for name, kind in declared.items() if pa.types.is_list(kind)}
         self._types = _types(inferred.values(), declared)
         self.schemas: dict[str, pa.Schema] = {}
@@ -50,7 +52,7 @@ class CsvSource:
             names = list(inferred[file.name])
             kinds = [(n, self._lists.get(n, self._types[n][1])) for n in names]
             self.schemas[file.name] = with_keys(pa.schema(kinds), file)
-            rows = sum(batch.num_rows for batch in self._parsed(file, {names[0]: pa.string()}))
+            rows = self._count(file, names[0])
             if rows:
                 self.units.append(Unit(file.name, (), 0, 0, rows))
 
@@ -59,7 +61,7 @@ class CsvSource:
     ) -> Iterator[tuple[pa.RecordBatch, Origin]]:
         """Yields the rows of `unit` in order, at most `rows` at a time."""
         file = self.log_files[unit.file]
-        own = [name for name in columns if name in self._types]
+        own = [name for name in columns if name in self._names[unit.file]]
         parsed = self._parsed(file, {name: self._types[name][0] for name in own})
         for batch, origin in rows_of(unit, parsed, rows):
             yield add_keys(self._converted(batch, origin), file, columns), origin
@@ -73,6 +75,12 @@ class CsvSource:
         delimiter = self._delimiter or ("\t" if tabs else ",")
         return csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
 
+    def _count(self, file: LogFile, column: str) -> int:
+        try:
+            return sum(batch.num_rows for batch in self._parsed(file, {column: pa.string()}))
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(file, error) from error
+
     def _inferred(self, file: LogFile) -> dict[str, pa.DataType]:
         """Returns the names and types of the columns, inferred from the first block of a file."""
         try:
@@ -82,7 +90,7 @@ class CsvSource:
             ):
                 names, types = reader.schema.names, reader.schema.types
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{file.name!r} cannot be read as CSV. Arrow says: {error}") from error
+            raise _unreadable(file, error) from error
         check_names(names, repr(file.name))
         return dict(zip(names, types))
 
@@ -90,13 +98,16 @@ class CsvSource:
         options = csv.ConvertOptions(
             include_columns=list(types), column_types=dict(types), strings_can_be_null=False
         )
-        with (
-            file.filesystem.open_input_stream(file.path, compression="detect") as stream,
-            csv.open_csv(
-                stream, parse_options=self._options(file), convert_options=options
-            ) as reader,
-        ):
-            yield from reader
+        try:
+            with (
+                file.filesystem.open_input_stream(file.path, compression="detect") as stream,
+                csv.open_csv(
+                    stream, parse_options=self._options(file), convert_options=options
+                ) as reader,
+            ):
+                yield from reader
+        except pa.ArrowInvalid as error:
+            raise pa.ArrowInvalid(_with_name(str(error), self._names[file.name])) from error
 
     def _converted(self, batch: pa.RecordBatch, origin: Origin) -> pa.RecordBatch:
         columns = dict(zip(batch.schema.names, batch.columns))
@@ -119,6 +130,14 @@ class CsvSource:
                 f"Column {name!r} must hold lists of {self._lists[name].value_type}, separated "
                 f"by {self._separator!r}, from {origin.at(0)} on. Arrow says: {error}"
             ) from error
+
+
+def _with_name(message: str, names: Sequence[str]) -> str:
+    return re.sub(r"CSV column #(\d+)", lambda found: f"column {names[int(found[1])]!r}", message)
+
+
+def _unreadable(file: LogFile, error: Exception) -> ValueError:
+    return ValueError(f"{file.name!r} cannot be read as CSV in UTF-8. Arrow says: {error}")
 
 
 def _types(inferred, declared) -> dict[str, tuple[pa.DataType, pa.DataType]]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 
-from kranking._rows._in_memory import not_rows
+from kranking._rows._in_memory import check_names, not_rows
 
 Paths = str | os.PathLike | Iterable[str | os.PathLike]
 PARQUET = (".parquet",)
@@ -49,14 +49,17 @@ def find_log_files(paths: Any, suffixes: Sequence[str]) -> list[LogFile]:
         ValueError: If no file matches.
     """
     if isinstance(paths, str | os.PathLike):
-        files = _matches(os.fsdecode(paths), tuple(suffixes))
+        try:
+            files = _matches(os.fsdecode(paths), tuple(suffixes))
+        except (pa.ArrowException, OSError) as error:  # of the file system
+            raise ValueError(f"{os.fsdecode(paths)!r} cannot be listed: {error}") from error
         if not files:
             raise ValueError(
                 f"`paths` must match existing {' or '.join(s for s in suffixes if s.count('.') == 1)} "
                 f"files. Received: {os.fsdecode(paths)!r}, which matches none; hidden files, whose names "
                 "begin with '_' or '.', are not read"
             )
-    elif isinstance(paths, Iterable) and not isinstance(paths, np.ndarray | bytes | Mapping):
+    elif isinstance(paths, Iterable) and not _is_no_list(paths):
         paths = list(paths)
         if not paths or not all(isinstance(path, str | os.PathLike) for path in paths):
             raise not_rows(paths)
@@ -64,6 +67,10 @@ def find_log_files(paths: Any, suffixes: Sequence[str]) -> list[LogFile]:
     else:
         raise not_rows(paths)
     return _typed(files)
+
+
+def _is_no_list(paths: Any) -> bool:
+    return isinstance(paths, np.ndarray | bytes | Mapping) or hasattr(paths, "read")
 
 
 def sha256_of(file: LogFile) -> str:
@@ -162,7 +169,8 @@ def _file(filesystem: pafs.FileSystem, prefix: str, base: str, path: str) -> Log
     names = [folder.split("=")[0] for folder in folders if "=" in folder[1:]]
     keys = {}
     if names:
-        schema = pa.schema([(name, pa.string()) for name in dict.fromkeys(names)])
+        check_names(names, f"the folders of {path!r}")
+        schema = pa.schema([(name, pa.string()) for name in names])
         stated = pads.HivePartitioning(schema).parse("/".join([*folders, ""]))
         keys = {name: pads.get_partition_keys(stated).get(name) for name in schema.names}
     return LogFile(prefix + path, path, filesystem, keys)

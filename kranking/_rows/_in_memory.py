@@ -99,5 +99,6 @@ def not_rows(rows: Any) -> ValueError:
     """Returns the error for what is no rows."""
     what = f"{rows!r:.80}" if rows is None or np.isscalar(rows) else f"a {type(rows).__name__}"
     if isinstance(rows, list | tuple):
-        what = "an empty list" if not rows else f"a list of {type(rows[0]).__name__}"
+        kinds = dict.fromkeys(type(row).__name__ for row in rows)
+        what = f"a list of {' and '.join(kinds)}" if rows else "an empty list"
     return ValueError(f"Rows must be {ACCEPTED}. Received: {what}")

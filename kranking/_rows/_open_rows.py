@@ -1,6 +1,6 @@
 """The one door for rows: whatever a call accepts as rows, read block by block or as columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -44,6 +44,7 @@ def open_rows(
         ValueError: If the rows are none of these, no file matches, a file is damaged, or a column is
             there twice.
     """
+    rows = list(rows) if _is_generator(rows) else rows
     if isinstance(rows, pads.Dataset):
         return DatasetSource(rows)
     memory = columns_in(rows)
@@ -60,6 +61,10 @@ def open_rows(
             f"{first.name!r} as Parquet and {other.name!r} as CSV; use a glob"
         )
     return ParquetSource(files, unit_rows)
+
+
+def _is_generator(rows: Any) -> bool:
+    return isinstance(rows, Iterator) and not hasattr(rows, "read")
 
 
 def _is_csv(file: LogFile, suffixes: tuple[str, ...]) -> bool:
@@ -86,6 +91,7 @@ def columns_of(
         columns: Names of the columns to read from files.
         declared: Types of the columns of CSV files.
     """
+    rows = list(rows) if _is_generator(rows) else rows
     memory = None if isinstance(rows, pads.Dataset) else columns_in(rows)
     if memory is not None:
         return memory

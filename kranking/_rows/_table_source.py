@@ -79,35 +79,39 @@ class DatasetSource:
             parts: list[Any] = list(dataset.get_fragments())
         except ValueError:  # with a filter
             parts = [dataset]
-        names = [getattr(part, "path", "the given dataset") for part in parts]
-        self.files = list(dict.fromkeys(names))
         self._parts, self.units, self.schemas = parts, [], {}
-        for number, (part, name) in enumerate(zip(parts, names)):
-            self.schemas[name] = pa.schema([f for f in dataset.schema if f.name in _names(part)])
-            rows = part.count_rows(**self._options(part))
+        for number, part in enumerate(parts):
+            name = getattr(part, "path", "the given dataset")
+            try:
+                known, rows = _names(part), part.count_rows()
+            except (pa.ArrowException, OSError) as error:
+                raise ValueError(f"{name!r} cannot be read. Arrow says: {error}") from error
+            self.schemas[name] = pa.schema([f for f in dataset.schema if f.name in known])
             if rows:
                 self.units.append(Unit(name, (number,), 0, 0, rows))
+        self.files = list(self.schemas)
 
     def read(
         self, unit: Unit, columns: Sequence[str], rows: int
     ) -> Iterator[tuple[pa.RecordBatch, Origin]]:
         """Yields the rows of `unit` in order, at most `rows` at a time."""
+        return rows_of(unit, self._batches(unit, columns, rows), rows)
+
+    def _batches(self, unit: Unit, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         part = self._parts[unit.groups[0]]
-        options = self._options(part)
+        options: dict[str, Any] = {}
+        if not isinstance(part, pads.Dataset):
+            options["schema"] = self._schema
         if isinstance(getattr(part, "format", None), pads.ParquetFileFormat):
             checked = pads.ParquetFragmentScanOptions(page_checksum_verification=True)
             options["fragment_scan_options"] = checked
-        batches = part.to_batches(
+        yield from part.to_batches(
             columns=list(columns), batch_size=rows, use_threads=False, batch_readahead=1, **options
         )
-        return rows_of(unit, batches, rows)
 
     def sha256(self, file: str) -> str:
         """Returns the SHA-256 of the columns of a file."""
         return _sha256(self, file, self.schemas[file].names)
-
-    def _options(self, part: Any) -> dict[str, Any]:
-        return {} if isinstance(part, pads.Dataset) else {"schema": self._schema}
 
 
 def _sha256(source: Any, file: str, columns: Sequence[str]) -> str:

@@ -62,8 +62,8 @@ def rows_of(
                 return
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
-            f"{unit.file!r} cannot be read after row {unit.first_row + position}: it is damaged or "
-            f"has changed. Arrow says: {error}"
+            f"{unit.file!r} cannot be read after row {unit.first_row + position}: it is damaged, has "
+            f"changed, or holds a value of another type than its column. Arrow says: {error}"
         ) from error
     raise ValueError(
         f"{unit.file!r} has changed since it was opened. Expected: {unit.first_row + end} rows. "

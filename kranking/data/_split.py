@@ -168,6 +168,8 @@ class _Part:
 
 
 def _check_column(source, column):
+    if not source.units:
+        raise ValueError(f"`rows` must not be empty. Received: no rows in {source.files[:5]}")
     for file in source.files:
         if column not in source.schemas[file].names:
             raise ValueError(
@@ -200,8 +202,6 @@ def _times(source, column):
                 f"Received: {batch.schema.field(column).type} in {origin.file}"
             )
         parts.append(values)
-    if not parts:
-        raise ValueError(f"`rows` must contain rows. Received: none in {source.files[0]!r}")
     return np.concatenate(parts)
 
 

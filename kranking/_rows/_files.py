@@ -35,7 +35,7 @@ class LogFile:
     name: str
     path: str
     filesystem: pafs.FileSystem
-    keys: Mapping[str, Any] = field(default_factory=dict)
+    keys: Mapping[str, pa.Scalar] = field(default_factory=dict)
 
 
 def find_log_files(paths: Any, suffixes: Sequence[str]) -> list[LogFile]:
@@ -161,7 +161,10 @@ def _of_url(url: str) -> tuple[pafs.FileSystem, str, str]:
 
 
 def _quoted(url: str) -> str:
-    return re.sub(r"[ \[\]*]", lambda found: f"%{ord(found[0]):02X}", url)
+    special = (
+        r"[ \[\]*?]" if url.startswith("file:") else r"[ \[\]*]"
+    )  # others have options after `?`
+    return re.sub(special, lambda found: f"%{ord(found[0]):02X}", url)
 
 
 def _file(filesystem: pafs.FileSystem, prefix: str, base: str, path: str) -> LogFile:
@@ -172,7 +175,8 @@ def _file(filesystem: pafs.FileSystem, prefix: str, base: str, path: str) -> Log
         check_names(names, f"the folders of {path!r}")
         schema = pa.schema([(name, pa.string()) for name in names])
         stated = pads.HivePartitioning(schema).parse("/".join([*folders, ""]))
-        keys = {name: pads.get_partition_keys(stated).get(name) for name in schema.names}
+        values = pads.get_partition_keys(stated)
+        keys = {name: pa.scalar(values.get(name), pa.string()) for name in names}
     return LogFile(prefix + path, path, filesystem, keys)
 
 
@@ -181,22 +185,14 @@ def _typed(files: list[LogFile]) -> list[LogFile]:
     texts: dict[str, set] = {}
     for file in files:
         for name, value in file.keys.items():
-            texts.setdefault(name, set()).add(value)
+            texts.setdefault(name, set()).add(value.as_py())
     whole = re.compile(r"-?\d{1,18}")
-    integers = {
-        name
+    types = {
+        name: pa.int64() if all(whole.fullmatch(v) for v in values - {None}) else pa.string()
         for name, values in texts.items()
-        if values != {None} and all(v is None or whole.fullmatch(str(v)) for v in values)
+        if values != {None}
     }
-    if not integers:
-        return files
     return [
-        replace(
-            file,
-            keys={
-                name: int(value) if name in integers and value is not None else value
-                for name, value in file.keys.items()
-            },
-        )
+        replace(file, keys={n: v.cast(types.get(n, v.type)) for n, v in file.keys.items()})
         for file in files
     ]

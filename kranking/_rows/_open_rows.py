@@ -64,7 +64,8 @@ def open_rows(
 
 
 def _is_generator(rows: Any) -> bool:
-    return isinstance(rows, Iterator) and not hasattr(rows, "read")
+    others = ("read", "__arrow_c_stream__")  # open files, and readers of record batches
+    return isinstance(rows, Iterator) and not any(hasattr(rows, name) for name in others)
 
 
 def _is_csv(file: LogFile, suffixes: tuple[str, ...]) -> bool:

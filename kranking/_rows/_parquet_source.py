@@ -1,6 +1,6 @@
 """Parquet log files, split into units of rows that can be read independently."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -80,7 +80,7 @@ def with_keys(schema: pa.Schema, file: LogFile) -> pa.Schema:
     check_names(schema.names, repr(file.name))
     for name, value in file.keys.items():
         if name not in schema.names:
-            schema = schema.append(pa.field(name, _key_type(value)))
+            schema = schema.append(pa.field(name, value.type))
     return schema
 
 
@@ -95,25 +95,20 @@ def add_keys(batch: pa.RecordBatch, file: LogFile, columns: Sequence[str]) -> pa
         if name in arrays:
             _check_key(arrays[name], name, file)
         else:
-            value = pa.scalar(file.keys[name], _key_type(file.keys[name]))
-            arrays[name] = pa.repeat(value, batch.num_rows)
+            arrays[name] = pa.repeat(file.keys[name], batch.num_rows)
     if not columns:
         return batch
     return pa.RecordBatch.from_arrays([arrays[name] for name in columns], names=list(columns))
 
 
-def _key_type(value: Any) -> pa.DataType:
-    return pa.int64() if isinstance(value, int) else pa.string()
-
-
 def _check_key(array: pa.Array, name: str, file: LogFile) -> None:
-    stated: Mapping[str, Any] = file.keys
+    stated = file.keys[name].as_py()
     found = pc.unique(array).to_pylist()  # pyright: ignore
-    other = [value for value in found if str(value) != str(stated[name])]
+    other = [value for value in found if str(value) != str(stated)]
     if other:
         raise ValueError(
-            f"Column {name!r} must have one value per row. Received: {stated[name]!r} in the name of a "
-            f"folder and {other[0]!r} in the file {file.name!r}"
+            f"Column {name!r} must have one value per row. Received: {stated!r} in the name of a folder "
+            f"and {other[0]!r} in the file {file.name!r}"
         )
 
 

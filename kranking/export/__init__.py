@@ -5,7 +5,7 @@ from kranking.export._export_model import export_model as export_model
 from kranking.export._export_report import ExportReport as ExportReport
 from kranking.export._finding import Finding as Finding
 from kranking.export.bundle._bundle import Bundle as Bundle
-from kranking.export.bundle._bundle import load_bundle as load_bundle
+from kranking.export.bundle._load_bundle import load_bundle as load_bundle
 from kranking.export.checks._verification import Verification as Verification
 from kranking.export.checks._verify_bundle import verify_bundle as verify_bundle
 from kranking.export.derived._compress_bundle import compress_bundle as compress_bundle

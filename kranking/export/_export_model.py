@@ -13,8 +13,8 @@ from kranking._core import check_choice, check_positive_int
 from kranking.export._export_report import ExportReport
 from kranking.export._finding import refuse_failed
 from kranking.export._write_artefacts import write_artefacts
-from kranking.export.bundle._bundle import FEATURES_FILE
 from kranking.export.bundle._manifest import (
+    FEATURES_FILE,
     FORMAT,
     FORMAT_VERSION,
     describe_files,

@@ -4,9 +4,9 @@ from kranking.export._rows import Rows as Rows
 from kranking.export.bundle._log import LogRows as LogRows
 from kranking.export.bundle._log import open_log as open_log
 from kranking.export.bundle._manifest import MANIFEST as MANIFEST
+from kranking.export.bundle._manifest import check_file as check_file
 from kranking.export.bundle._manifest import check_files as check_files
 from kranking.export.bundle._manifest import read_manifest as read_manifest
-from kranking.export.bundle._manifest import sha256_of as sha256_of
 from kranking.export.formats._interface import onnx_signature as onnx_signature
 from kranking.export.formats._interface import read_onnx as read_onnx
 from kranking.export.formats._keras_file import KERAS_FILE as KERAS_FILE
@@ -37,6 +37,7 @@ __all__ = [
     "Rows",
     "Signature",
     "Value",
+    "check_file",
     "check_files",
     "is_of_request",
     "load_saved_model",
@@ -47,5 +48,4 @@ __all__ = [
     "read_onnx",
     "request_tensors",
     "run_saved_model",
-    "sha256_of",
 ]

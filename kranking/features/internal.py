@@ -12,6 +12,7 @@ from kranking.features._schema import check_features as check_features
 from kranking.features._schema import check_no_label_is_read as check_no_label_is_read
 from kranking.features._schema import check_tasks as check_tasks
 from kranking.features._schema import from_config as from_config
+from kranking.features._schema import model_inputs as model_inputs
 from kranking.features._schema import to_config as to_config
 from kranking.features._tables import rows_within as rows_within
 
@@ -27,6 +28,7 @@ __all__ = [
     "hash_integers",
     "hash_strings",
     "host_side",
+    "model_inputs",
     "read_columns",
     "rows_within",
     "to_config",

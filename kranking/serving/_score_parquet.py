@@ -96,7 +96,7 @@ def score_parquet(
     source = open_log(log, loaded.features(), keep)
     schema = _schema(source, keep, tasks)
     blocks = blocks_of(source, block_rows)
-    claim(directory, loaded.directory, source, blocks, {"keep": keep, "block_rows": block_rows})
+    claim(directory, loaded, source, blocks, {"keep": keep, "block_rows": block_rows})
     todo = [block for block in blocks if not block.path(directory).exists()]
     with _progress(blocks, todo) as advance:
         for block, part in _parts(loaded, source, todo, schema, advance):

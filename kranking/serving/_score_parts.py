@@ -1,5 +1,6 @@
 """The parts of the scores of a log, and the record of the bundle and log they belong to."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 from kranking._files import create_text, is_temporary, remove_abandoned
 from kranking._rows import Source
-from kranking.export.internal import MANIFEST, sha256_of
+from kranking.export import Bundle
 
 # Dataset readers ignore names that begin with an underscore.
 SCORES_FILE = "_scores.json"
@@ -42,7 +43,7 @@ def blocks_of(source: Source, block_rows: int) -> list[Block]:
 
 def claim(
     directory: Path,
-    bundle: Path,
+    bundle: Bundle,
     source: Source,
     blocks: Sequence[Block],
     how: Mapping[str, Any],
@@ -51,7 +52,7 @@ def claim(
 
     Args:
         directory: Folder of the parts.
-        bundle: Folder of the bundle; its manifest contains the hashes of its files.
+        bundle: The bundle; its manifest contains the hashes of its files.
         source: Source of the rows of the log.
         blocks: Blocks of the parts to write.
         how: Other arguments that the parts depend on.
@@ -62,7 +63,7 @@ def claim(
     noted = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "bundle": sha256_of(bundle / MANIFEST),
+        "bundle": _digest(bundle.manifest),
         "log": [{"file": Path(file).name, "sha256": source.sha256(file)} for file in source.files],
         **how,
         "parts": len(blocks),
@@ -81,6 +82,10 @@ def claim(
     directory.mkdir(parents=True, exist_ok=True)
     if not create_text(path, json.dumps(noted, indent=2, ensure_ascii=False) + "\n"):
         _check_same(path, noted)  # of a run that began at the same time
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _others(directory: Path) -> bool:

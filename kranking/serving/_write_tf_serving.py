@@ -8,7 +8,7 @@ from typing import Any
 
 from kranking._files import create_text, temporary_beside, write_text
 from kranking.export import ExportError
-from kranking.export.internal import SAVED_MODEL, check_files, read_manifest
+from kranking.export.internal import SAVED_MODEL, check_file, check_files, read_manifest
 from kranking.serving._versions import add_version, check_name, next_version
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
@@ -67,6 +67,9 @@ def write_tf_serving(
     model.mkdir(parents=True, exist_ok=True)
     with temporary_beside(model / "version", folder=True) as staging:
         shutil.copytree(bundle / SAVED_MODEL, staging, dirs_exist_ok=True)
+        for file, expected in manifest["files"].items():
+            if file.startswith(f"{SAVED_MODEL}/"):  # the bundle may have been replaced
+                check_file(staging, file.removeprefix(f"{SAVED_MODEL}/"), expected)
         _write_warmup(staging, name)
         target = add_version(staging, model, version)
     _write_configs(directory, Path(served_from or directory.resolve()))

@@ -13,6 +13,7 @@ from kranking.export.internal import (
     WEIGHTS_FILE,
     Signature,
     Value,
+    check_file,
     onnx_signature,
     read_onnx,
 )
@@ -88,9 +89,14 @@ digit, because it is used as a folder and in URLs. Received: name='../ranker'
     next_version(folder, version)  # raises before anything is copied
     folder.mkdir(parents=True, exist_ok=True)
     with temporary_beside(folder / "version", folder=True) as staging:
-        shutil.copyfile(loaded.directory / described["onnx"], staging / ONNX_FILE)
-        if WEIGHTS_FILE in loaded.manifest["files"]:
-            shutil.copyfile(loaded.directory / WEIGHTS_FILE, staging / WEIGHTS_FILE)
+        copies, files = (
+            {described["onnx"]: ONNX_FILE, WEIGHTS_FILE: WEIGHTS_FILE},
+            loaded.manifest["files"],
+        )
+        for source, copy in copies.items():
+            if source in files:
+                shutil.copyfile(loaded.directory / source, staging / copy)
+                check_file(staging, copy, files[source])  # the bundle may have been replaced
         if backend == "python":
             shutil.copyfile(_MODEL, staging / "model.py")
         text = triton_config(interface, name, backend, finite=signature == IDS)

@@ -1,22 +1,23 @@
-"""Loading a bundle and running it with ONNX Runtime."""
+"""A loaded bundle, run with ONNX Runtime."""
 
-from collections.abc import Iterable, Mapping
+import os
+import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kranking.export.bundle._manifest import check_file, check_files, read_manifest
+from kranking.export.bundle._interfaces import check_columns, check_graph, declared_features
+from kranking.export.bundle._manifest import check_file
 from kranking.export.bundle._tables_apart import TABLES_FILE, TablesApart
-from kranking.export.formats._onnx import ONNX_FILE, open_session
+from kranking.export.formats._sessions import SessionSettings, keep_forever
 from kranking.export.formats._weights_file import WEIGHTS_FILE
 from kranking.export.functions._cases import random_rows
 from kranking.export.functions._check_rows import check_rows
 from kranking.export.functions._requests import request_tensors
 from kranking.export.functions._served_function import IDS, RANK, SERVE, TOWER, USER, rank_parts
 from kranking.export.functions._signature import Signature
-
-FEATURES_FILE = "features.json"
 
 
 class Bundle:
@@ -26,25 +27,41 @@ class Bundle:
         directory: Folder of the bundle.
         manifest: The contents of `manifest.json`.
         signature: Names, dtypes and shapes of the model inputs and the outputs.
-        session: The `onnxruntime.InferenceSession` that `predict` uses.
         tables: The separate embedding tables, or `None` if they are in the graphs: see `split_tables`.
+
+    A bundle can be pickled, as for another process, which loads the same folder. A forked process opens
+    its sessions again with their first use.
 
     See `export_model` for an example.
     """
 
     def __init__(
-        self, directory: Path, manifest: Mapping[str, Any], session: Any, threads: int | None = None
+        self, directory: Path, manifest: Mapping[str, Any], settings: SessionSettings | None = None
     ):
         self.directory = directory
         self.manifest = manifest
         self.signature = Signature.from_json(manifest["signature"])
-        self.session = session
-        self.threads = threads
+        self._settings = settings or SessionSettings()
         split, files = TABLES_FILE in manifest["files"], manifest["files"]
-        self.tables = TablesApart(directory, threads, files) if split else None
-        self._declared = self.features()
-        self._sessions: dict[str, Any] = {IDS: session}
+        self.tables = TablesApart(directory, self._settings, files) if split else None
+        self._declared = declared_features(directory, manifest)
+        self._sessions: dict[str, Any] = {}
+        self._process = os.getpid()
         self._weights = self._identity()
+        self._sessions[IDS] = self._opened(IDS, manifest["signatures"][IDS]["onnx"])
+
+    @property
+    def session(self) -> Any:
+        """The `onnxruntime.InferenceSession` that `predict` uses."""
+        return self.open(IDS)
+
+    def __reduce__(self) -> Any:
+        if self._settings.options is not None:
+            raise pickle.PicklingError(
+                "A bundle with `session_options` cannot be pickled, because ONNX Runtime cannot pickle "
+                "them. Load the bundle in the other process, or with `threads` and `providers`."
+            )
+        return _same_bundle, (self.directory, self.manifest, self._settings)
 
     def __repr__(self) -> str:
         tasks = [value.name for value in self.signature.outputs]
@@ -129,7 +146,10 @@ class Bundle:
 
     def _taken(self, name: str, tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Returns the inputs of the graph of a signature, with table rows if the tables are separate."""
-        return dict(tensors) if self.tables is None else self.tables.inputs(name, tensors)
+        if self.tables is None:
+            return dict(tensors)
+        self._own()
+        return self.tables.inputs(name, tensors)
 
     def open(self, name: str) -> Any:
         """Returns the `onnxruntime.InferenceSession` of a signature, which is created once.
@@ -146,14 +166,35 @@ class Bundle:
             raise ValueError(
                 f"`name` must be a signature that the bundle has as ONNX, {known}. Received: name={name!r}"
             )
+        self._own()
         if name not in self._sessions:
             files, file = self.manifest["files"], described[name]["onnx"]
-            # The bundle may have been replaced by another one.
+            check_columns(self.directory, name, self.manifest, self._declared)
+            # The bundle may have been replaced by another one, before or while the session is opened.
+            session = self._opened(name, file)
             check_file(self.directory, file, files[file])
             if self._identity() != self._weights:
                 check_file(self.directory, WEIGHTS_FILE, files[WEIGHTS_FILE])
-            self._sessions[name] = open_session(self.directory / file, self.threads)
+            self._sessions[name] = session
         return self._sessions[name]
+
+    def _opened(self, name: str, file: str) -> Any:
+        session = self._settings.open(self.directory / file)
+        if self.tables is None:
+            check_graph(self.directory / file, name, self.manifest, session)
+        return session
+
+    def _own(self) -> None:
+        """Drops the sessions of a process that was forked: their threads do not exist in this one."""
+        if os.getpid() == self._process:
+            return
+        if not self._settings.survive_a_fork:
+            for session in self._sessions.values():
+                keep_forever(session)
+            self._sessions = {}
+            if self.tables is not None:
+                self.tables.reopen()
+        self._process = os.getpid()
 
     def _identity(self) -> tuple[int, ...] | None:
         """Identifies the file of shared weights without reading it; `None` if the bundle has none."""
@@ -175,7 +216,7 @@ class Bundle:
         Raises:
             ValueError: If an input is missing, unknown, not finite, or has a wrong dtype or shape.
         """
-        return self._answers(IDS, self.session, self.signature, inputs)
+        return self._answers(IDS, self.open(IDS), self.signature, inputs)
 
     def random_inputs(self, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
         """Returns random inputs for `predict`, for measurements."""
@@ -183,60 +224,16 @@ class Bundle:
 
     def features(self) -> list[Any]:
         """Returns the fitted features of the model, for a `features.Preprocessor`."""
-        from kranking.features import from_json
-
-        return from_json((self.directory / FEATURES_FILE).read_text("utf-8"))
+        return list(self._declared)
 
 
-def load_bundle(
-    directory: str | Path, features: Iterable[Any] | None = None, *, threads: int | None = None
-) -> Bundle:
-    """Loads a bundle after checking all of its files against the manifest.
+def _same_bundle(directory: Path, manifest: Mapping[str, Any], settings: SessionSettings) -> Bundle:
+    """Loads the bundle that was pickled; raises `ValueError` if another one is in its folder."""
+    from kranking.export.bundle._load_bundle import load_with
 
-    Args:
-        directory: Folder that `export_model` wrote with the format `"onnx"`.
-        features: Features to compare with those of the bundle; `None` skips the comparison.
-        threads: Number of threads of ONNX Runtime; `None` uses its default.
-
-    Returns:
-        A `Bundle`.
-
-    Raises:
-        ValueError: If there is no manifest or it has an unknown format, if a file is missing, truncated
-            or changed, or if `features` differ from those of the bundle.
-
-    >>> load_bundle("nowhere")
-    Traceback (most recent call last):
-      ...
-    ValueError: `directory` must contain a bundle with a manifest.json. Received: directory='nowhere'
-    """
-    directory = Path(directory)
-    manifest = read_manifest(directory)
-    check_files(directory, manifest)
-    if features is not None:
-        _check_features(directory, manifest, features)
-    if ONNX_FILE not in manifest["files"]:
+    bundle = load_with(directory, settings)
+    if bundle.manifest != manifest:
         raise ValueError(
-            f"`directory` must contain a bundle exported with the format 'onnx'. "
-            f"Received: formats={manifest['formats']}"
+            f"{directory} must still contain the bundle that was pickled. Received: another bundle"
         )
-    path = directory / ONNX_FILE
-    try:
-        session = open_session(path, threads)
-    except Exception as error:  # errors of ONNX Runtime have no common public class
-        raise ValueError(
-            f"{path} could not be loaded by ONNX Runtime. It has opset {manifest['opset']} and was "
-            f"verified with ONNX Runtime {manifest['versions']['onnxruntime']}. Received: {error}"
-        ) from error
-    return Bundle(directory, manifest, session, threads)
-
-
-def _check_features(directory: Path, manifest: Mapping[str, Any], features: Iterable[Any]) -> None:
-    from kranking.features import schema_hash
-
-    expected, received = manifest["schema_hash"], schema_hash(features)
-    if received != expected:
-        raise ValueError(
-            f"`features` must be the features that the bundle {str(directory)!r} was exported with, whose "
-            f"schema hash is {expected}. Received: features with schema hash {received}"
-        )
+    return bundle

@@ -4,17 +4,22 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kranking._files import write_json
+from kranking.export.bundle._sections import check_sections
 
-MANIFEST = "manifest.json"
+MANIFEST, FEATURES_FILE = "manifest.json", "features.json"
 FORMAT = "kranking bundle"
 FORMAT_VERSION = 1
 
-_READ_IF_THERE = ("weights.bin", "tables.json")
+# What is read if it is there: no file may have one of these names without being listed.
+_READ_IF_THERE = re.compile(
+    r"features\.json|model\.keras|tables\.json|[^/]*\.(onnx|bin|data|npy)|(saved_model|tables)/.*"
+)
 _PACKAGES = ("kranking", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
 
@@ -58,7 +63,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         found = (manifest["format"], manifest["format_version"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{path} must be a complete JSON object with `format` and `format_version`. "
             f"Received: {type(error).__name__}: {error}"
@@ -68,6 +73,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{path} must have format {FORMAT!r}, version {FORMAT_VERSION}. "
             f"Received: format {found[0]!r}, version {found[1]!r}"
         )
+    check_sections(path, manifest, ["files"])
     return manifest
 
 
@@ -75,12 +81,7 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Raises `ValueError` unless every listed file exists with its size and SHA-256."""
     for name, expected in manifest["files"].items():
         check_file(folder, name, expected)
-    for name in _READ_IF_THERE:
-        if (folder / name).exists() and name not in manifest["files"]:
-            raise ValueError(
-                f"{folder / MANIFEST} must list all files that the outputs depend on. "
-                f"Received: {name} is in the bundle, but not listed"
-            )
+    check_listed(folder, manifest)
     for name, described in manifest.get("signatures", {}).items():
         if "onnx" in described and described["onnx"] not in manifest["files"]:
             raise ValueError(
@@ -89,9 +90,29 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
             )
 
 
+def check_listed(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raises `ValueError` if a file that readers of a bundle would read is not listed."""
+    for name in files_in(folder):
+        if _READ_IF_THERE.fullmatch(name) and name not in manifest["files"]:
+            raise ValueError(
+                f"{folder / MANIFEST} must list all files that the outputs depend on. "
+                f"Received: {name} is in the bundle, but not listed"
+            )
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    """Returns the files of a folder by their relative POSIX paths."""
+    found = (p for p in sorted(folder.rglob("*")) if not p.is_dir())
+    return {p.relative_to(folder).as_posix(): p for p in found}
+
+
 def check_file(folder: Path, name: str, expected: Mapping[str, Any]) -> None:
     """Raises `ValueError` unless a file of the bundle exists with the size and SHA-256 in `expected`."""
-    path = file_within(folder, name)
+    path = folder / name
+    if not _is_inside(folder, name):
+        raise ValueError(
+            f"{folder / MANIFEST} must only list files inside the bundle. Received: {name!r}"
+        )
     if not path.is_file():
         raise ValueError(f"{path} must exist, because the manifest lists it. Received: no file")
     size = path.stat().st_size
@@ -102,14 +123,12 @@ def check_file(folder: Path, name: str, expected: Mapping[str, Any]) -> None:
         raise ValueError(f"{path} must have SHA-256 {expected['sha256']}. Received: {received}")
 
 
-def file_within(folder: Path, name: str) -> Path:
-    """Returns the path of a file of the bundle; raises `ValueError` if it is outside the folder."""
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(
-            f"{folder / MANIFEST} must only list files inside the bundle. Received: {name!r}"
-        )
-    return path
+def _is_inside(folder: Path, name: str) -> bool:
+    """Whether the name is of a file in the folder. The file may be a link into a content store."""
+    parts = PurePosixPath(name).parts
+    if not parts or parts[0] == "/" or ".." in parts or "\\" in name or not name.isprintable():
+        return False
+    return (folder / name).parent.resolve().is_relative_to(folder.resolve())
 
 
 def sha256_of(path: Path) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from kranking.export._rows import Rows
-from kranking.export.bundle._manifest import file_within
+from kranking.export.bundle._sections import wrong_section
 from kranking.export.formats._interface import onnx_signature, read_onnx
-from kranking.export.formats._onnx import open_session, run_onnx
+from kranking.export.formats._onnx import run_onnx
+from kranking.export.formats._sessions import SessionSettings, keep_forever
 from kranking.export.functions._served_function import ONNX_FILES
 from kranking.export.functions._signature import Signature
 
@@ -25,7 +26,7 @@ class TablesApart:
 
     Args:
         folder: Folder of the bundle.
-        threads: Number of threads of ONNX Runtime, which computes the row indices.
+        settings: Settings of ONNX Runtime, which computes the row indices.
         files: Files listed in the manifest of the bundle; `None` if it has no manifest yet.
 
     Raises:
@@ -33,8 +34,12 @@ class TablesApart:
     """
 
     def __init__(
-        self, folder: Path, threads: int | None = None, files: Collection[str] | None = None
+        self,
+        folder: Path,
+        settings: SessionSettings | None = None,
+        files: Collection[str] | None = None,
     ):
+        self._folder, self._settings = folder, settings or SessionSettings()
         self._split = read_split(folder)
         used = {one["indices"] for one in self._split.values()}
         used |= {one["table"] for split in self._split.values() for one in split["lookups"]}
@@ -44,17 +49,26 @@ class TablesApart:
                 f"{folder / TABLES_FILE} must only name files that the manifest of the bundle lists. "
                 f"Received: {unknown}"
             )
-        paths = {name: file_within(folder, name) for name in sorted(used)}
-        self._sessions = {
-            name: open_session(paths[split["indices"]], threads)
-            for name, split in self._split.items()
-        }
+        paths = {name: folder / name for name in sorted(used)}
+        self._open()
         # Memory-mapped: only the pages that requests read are in memory, even if tables have many GiB.
         self._tables = {
             name: np.load(path, mmap_mode="r", allow_pickle=False)
             for name, path in paths.items()
             if path.suffix == ".npy"
         }
+
+    def _open(self) -> None:
+        self._sessions = {
+            name: self._settings.open(self._folder / split["indices"])
+            for name, split in self._split.items()
+        }
+
+    def reopen(self) -> None:
+        """Opens the sessions again, in a process that inherited them."""
+        for session in self._sessions.values():
+            keep_forever(session)
+        self._open()
 
     def inputs(self, name: str, tensors: Mapping[str, Any]) -> Rows:
         """Returns the inputs of the graph of a signature: rows of its tables, and the tensors it reads.
@@ -79,13 +93,36 @@ def read_split(folder: Path) -> dict[str, Any]:
     path = folder / TABLES_FILE
     if not path.exists():
         return {}
-    read = json.loads(path.read_text("utf-8"))
+    try:
+        read = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} must be complete JSON. Received: {error}") from error
     if not isinstance(read, dict) or read.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{path} must have format version {FORMAT_VERSION}, as written by `split_tables`. "
             f"Received: {str(read)[:100]}"
         )
-    return read["signatures"]
+    split = read.get("signatures")
+    if not isinstance(split, dict) or not all(map(_is_split, split.values())):
+        parts = "have `indices`, `inputs` and `lookups` by name"
+        raise wrong_section(path, "signatures", parts, split)
+    return split
+
+
+def _is_split(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("indices"), str):
+        return False
+    inputs, lookups = value.get("inputs"), value.get("lookups")
+    return (
+        isinstance(inputs, list)
+        and all(isinstance(name, str) for name in inputs)
+        and isinstance(lookups, list)
+        and all(
+            isinstance(one, dict)
+            and all(isinstance(one.get(key), str) for key in ("indices", "table", "rows"))
+            for one in lookups
+        )
+    )
 
 
 def read_interface(folder: Path, name: str, model: Any) -> Signature:
@@ -95,14 +132,14 @@ def read_interface(folder: Path, name: str, model: Any) -> Signature:
     if name not in split:
         return whole
     rows = {one["rows"] for one in split[name]["lookups"]}
-    asked = onnx_signature(read_onnx(file_within(folder, split[name]["indices"])))
+    asked = onnx_signature(read_onnx(folder / split[name]["indices"]))
     inputs = {v.name: v for v in (*asked.inputs, *whole.inputs) if v.name not in rows}
     return Signature(tuple(inputs.values()), whole.outputs)
 
 
 def run_signature(folder: Path, name: str) -> Callable[[Rows], Rows]:
     """Loads the ONNX file of a signature, with its tables, and returns a function from rows to outputs."""
-    run = run_onnx(file_within(folder, ONNX_FILES[name]))
+    run = run_onnx(folder / ONNX_FILES[name])
     if name not in read_split(folder):
         return run
     tables = TablesApart(folder)

@@ -11,7 +11,6 @@ from kranking.export._error import ExportError
 from kranking.export._finding import Finding, find
 from kranking.export._parity import PARITY, TOLERANCE
 from kranking.export._rows import Rows
-from kranking.export.bundle._manifest import file_within
 from kranking.export.bundle._tables_apart import read_interface, run_signature
 from kranking.export.checks._expected_answers import ExpectedAnswers
 from kranking.export.checks._reference import compare, full_precision
@@ -65,13 +64,13 @@ def check_artefacts(
 def _check_saved_model(
     folder: Path, expectations: Mapping[str, ExpectedAnswers]
 ) -> Iterator[Finding]:
-    load = functools.cache(lambda: load_saved_model(file_within(folder, SAVED_MODEL)))
+    load = functools.cache(lambda: load_saved_model(folder / SAVED_MODEL))
     for key in (*expectations, DEFAULT):
         expected = expectations[IDS if key == DEFAULT else key]
         artefact = _artefact_name("saved_model", key)
 
         def interface(key=key, expected=expected, artefact=artefact):
-            found = saved_model_signature(file_within(folder, SAVED_MODEL), key)
+            found = saved_model_signature(folder / SAVED_MODEL, key)
             return check_interface(artefact, expected.signature, found)
 
         yield find("interface", artefact, interface)
@@ -82,7 +81,7 @@ def _check_saved_model(
 def check_onnx(folder: Path, name: str, opset: int, expected: ExpectedAnswers) -> Iterator[Finding]:
     """Checks the interface, the operator set and the outputs of the ONNX file of one signature."""
     artefact = _artefact_name("onnx", name)
-    read = functools.cache(lambda: read_onnx(file_within(folder, ONNX_FILES[name])))
+    read = functools.cache(lambda: read_onnx(folder / ONNX_FILES[name]))
     yield find(
         "interface",
         artefact,

@@ -10,9 +10,8 @@ from kranking._rows import first_rows
 from kranking.export._error import ExportError
 from kranking.export._finding import FAILED, OK, WARNING, Finding, find
 from kranking.export._parity import TOLERANCE
-from kranking.export.bundle._bundle import FEATURES_FILE
 from kranking.export.bundle._log import open_log
-from kranking.export.bundle._manifest import MANIFEST, file_within
+from kranking.export.bundle._manifest import FEATURES_FILE, MANIFEST
 from kranking.export.checks._check_artefacts import check_artefacts
 from kranking.export.checks._describe import describe_cost
 from kranking.export.checks._expected_answers import ExpectedAnswers, expected_answers
@@ -131,13 +130,12 @@ class _Checks:
 
 
 def _features(folder: Path, manifest: Mapping[str, Any]) -> list[Any]:
-    features = from_json(file_within(folder, FEATURES_FILE).read_text("utf-8"))
+    features = from_json((folder / FEATURES_FILE).read_text("utf-8"))
     _check_hash(features, manifest)
     return features
 
 
 def _model(folder: Path, manifest: Mapping[str, Any], modules: Sequence[str]) -> Any:
-    file_within(folder, KERAS_FILE)
     model = load_keras(folder, modules)
     Signature.of(model)  # raises if the model cannot be served
     _check_hash(model.features, manifest)

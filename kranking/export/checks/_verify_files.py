@@ -6,32 +6,16 @@ from typing import Any
 
 from kranking.export._finding import OK, WARNING, Finding, find
 from kranking.export.bundle._manifest import MANIFEST, check_file, read_manifest, versions
+from kranking.export.bundle._sections import REQUIRED, check_sections
 from kranking.export.formats._onnx import ONNX_FILE
 from kranking.export.formats._saved_model import SAVED_MODEL
-
-_SECTIONS = {
-    "files": dict,
-    "formats": list,
-    "opset": int,
-    "backend": str,
-    "versions": dict,
-    "schema_hash": str,
-    "signatures": dict,
-    "cost": dict,
-}
 
 
 def read_whole_manifest(directory: Path) -> dict[str, Any]:
     """Reads a manifest; raises `ValueError` unless it is complete and its formats match its files."""
     manifest = read_manifest(directory)
     manifest.setdefault("cost", {})  # absent in bundles of earlier versions
-    wrong = [name for name, kind in _SECTIONS.items() if not isinstance(manifest.get(name), kind)]
-    if wrong:
-        kinds = {name: kind.__name__ for name, kind in _SECTIONS.items()}
-        raise ValueError(
-            f"{MANIFEST} must have the sections {kinds}. "
-            f"Received: {', '.join(f'{name}={manifest.get(name)!r}' for name in wrong)}"
-        )
+    check_sections(directory / MANIFEST, manifest, ["cost", *REQUIRED])
     files, formats = manifest["files"], manifest["formats"]
     there = {
         "saved_model": any(name.startswith(f"{SAVED_MODEL}/") for name in files),

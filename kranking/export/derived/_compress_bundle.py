@@ -12,9 +12,16 @@ from kranking._rows import first_rows
 from kranking.data import read
 from kranking.export._error import ExportError
 from kranking.export._finding import Finding, refuse_failed
-from kranking.export.bundle._bundle import FEATURES_FILE, Bundle, load_bundle
+from kranking.export.bundle._bundle import Bundle
+from kranking.export.bundle._load_bundle import load_bundle
 from kranking.export.bundle._log import open_log
-from kranking.export.bundle._manifest import describe_files, versions, write_manifest
+from kranking.export.bundle._manifest import (
+    FEATURES_FILE,
+    check_files,
+    describe_files,
+    versions,
+    write_manifest,
+)
 from kranking.export.bundle._publish import check_beside, check_replaceable, publish
 from kranking.export.checks._check_artefacts import check_onnx
 from kranking.export.checks._describe import describe_check
@@ -109,6 +116,7 @@ def compress_bundle(
         made = Compression(directory, weights, files, tasks, rows, moved)
         _refuse(made, max_auc_loss, max_ne_rise)
         found = _check(folder, expectations, manifest["opset"])
+        check_files(before.directory, before.manifest)  # raises if it was replaced meanwhile
         manifest["check"] = describe_check(expectations[IDS], manifest["check"]["seed"], found)
         tolerances = tolerances_of(differences_of(found, list(expectations)), moved)
         manifest["check"]["tolerance"] = max(tolerances.values())

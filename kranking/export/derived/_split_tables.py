@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,15 @@ from typing import Any
 import numpy as np
 
 from kranking._core import check_positive_int
-from kranking.export._finding import refuse_failed
-from kranking.export.bundle._bundle import FEATURES_FILE, load_bundle
-from kranking.export.bundle._manifest import describe_files, versions, write_manifest
+from kranking.export._finding import Finding, refuse_failed
+from kranking.export.bundle._load_bundle import load_bundle
+from kranking.export.bundle._manifest import (
+    FEATURES_FILE,
+    check_files,
+    describe_files,
+    versions,
+    write_manifest,
+)
 from kranking.export.bundle._publish import check_beside, check_replaceable, publish
 from kranking.export.bundle._tables_apart import FORMAT_VERSION, TABLES_FILE, plain
 from kranking.export.checks._check_artefacts import check_onnx
@@ -22,10 +27,11 @@ from kranking.export.checks._describe import describe_check
 from kranking.export.checks._expected_answers import ExpectedAnswers, expected_answers
 from kranking.export.checks._tolerances import read_tolerances, with_tolerances
 from kranking.export.formats._keras_file import KERAS_FILE, load_keras
-from kranking.export.formats._onnx import open_session, save
+from kranking.export.formats._onnx import save
+from kranking.export.formats._sessions import open_session
 from kranking.export.formats._weights_file import WEIGHTS_FILE, WeightsFile
 from kranking.export.functions._served_function import IDS, ONNX_FILES, functions_of
-from kranking.export.rewrites._split_graph import Lookup, indices_of, lookups, rest_of
+from kranking.export.rewrites._split_graph import Lookup, indices_of, lookups, rest_of, unique_names
 
 _CHECK_ROWS = 64
 
@@ -113,12 +119,11 @@ def split_tables(
         for name, expected in expectations.items():
             writer.write(name, expected)
         writer.finish()
-        found = [
-            f
-            for n in expectations
-            for f in check_onnx(folder, n, manifest["opset"], expectations[n])
-        ]
+        found: list[Finding] = []
+        for name, expected in expectations.items():
+            found += check_onnx(folder, name, manifest["opset"], expected)
         refuse_failed(found)
+        check_files(before.directory, manifest)  # raises if it was replaced meanwhile
         check = describe_check(expectations[IDS], manifest["check"]["seed"], found)
         check["tolerance"] = manifest["check"]["tolerance"]
         new = {
@@ -148,7 +153,7 @@ class _Writer:
 
         old, new = self.source / ONNX_FILES[name], self.folder / ONNX_FILES[name]
         model = onnx.load(str(old), load_external_data=False)  # tables are loaded one at a time
-        cuts = _unique_names(model.graph, lookups(model.graph, self.least))
+        cuts = unique_names(model.graph, lookups(model.graph, self.least))
         while cuts:
             path = self.folder / f"{name}.indices.onnx"
             asked = indices_of(model, {f"{key}_indices": cut.indices for key, cut in cuts.items()})
@@ -208,9 +213,8 @@ class _Writer:
             self.sizes[WEIGHTS_FILE] = (before, after)
 
     def _file(self, table: np.ndarray) -> str:
-        kind = (
-            f"{table.dtype} {table.shape} ".encode()
-        )  # tables of zeros with different shapes are different tables
+        # Tables of zeros with different shapes are different tables.
+        kind = f"{table.dtype} {table.shape} ".encode()
         digest = hashlib.sha256(kind)
         digest.update(np.ascontiguousarray(table).reshape(-1).view(np.uint8).data)
         key = digest.digest()
@@ -238,13 +242,3 @@ def _shapes(path: Path, keys: Sequence[str], expected: ExpectedAnswers) -> dict[
         if lengths in axes and pair[0].shape[1:] == pair[1].shape[1:]:
             shapes[key] = [axes[lengths], *pair[0].shape[1:]]
     return shapes
-
-
-def _unique_names(graph: Any, cuts: Sequence[Lookup]) -> dict[str, Lookup]:
-    """Assigns each lookup a prefix for the names of its inputs and outputs, unique in the graph."""
-    names = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
-    names |= {name for node in graph.node for name in node.output}
-    prefix = "table"
-    while any(re.fullmatch(rf"{prefix}_\d+_(rows|indices)", name) for name in names):
-        prefix += "_"
-    return {f"{prefix}_{i}": cut for i, cut in enumerate(cuts)}

@@ -12,6 +12,7 @@ import numpy as np
 from kranking.export._error import ExportError
 from kranking.export._rows import Rows
 from kranking.export.formats._graph import graph_of
+from kranking.export.formats._sessions import open_session
 from kranking.export.formats._weights_file import WeightsFile
 from kranking.export.functions._signature import Signature
 from kranking.export.rewrites._nodes import read_by, rename_values
@@ -125,19 +126,6 @@ def run_onnx(path: Path) -> Callable[[Rows], dict[str, np.ndarray]]:
         return dict(zip(names, session.run(names, given), strict=True))
 
     return run
-
-
-def open_session(path: Path, threads: int | None = None) -> Any:
-    """Opens an `onnxruntime.InferenceSession` on the CPU with this number of threads."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    if threads is not None:
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(
-        str(path), sess_options=options, providers=["CPUExecutionProvider"]
-    )
 
 
 @contextlib.contextmanager

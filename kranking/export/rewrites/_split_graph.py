@@ -1,6 +1,7 @@
 """Splitting of an ONNX graph at its embedding tables, into row indices and the rest."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -107,3 +108,13 @@ def _bytes(constant: Any) -> int:
     if constant.data_type == constant.STRING or len(constant.dims) < 2:
         return 0
     return prod(constant.dims) * helper.tensor_dtype_to_np_dtype(constant.data_type).itemsize
+
+
+def unique_names(graph: Any, cuts: Sequence[Lookup]) -> dict[str, Lookup]:
+    """Assigns each lookup a prefix for the names of its inputs and outputs, unique in the graph."""
+    names = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
+    names |= {name for node in graph.node for name in node.output}
+    prefix = "table"
+    while any(re.fullmatch(rf"{prefix}_\d+_(rows|indices)", name) for name in names):
+        prefix += "_"
+    return {f"{prefix}_{i}": cut for i, cut in enumerate(cuts)}

@@ -1,16 +1,22 @@
+import hashlib
 import json
+import os
+import pickle
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import export_samples
 import numpy as np
+import onnxruntime
 import pytest
 
 from kranking import architectures
 from kranking.export import export_model, load_bundle
-from kranking.features import Categorical, Numeric, Preprocessor, Task, schema_hash
+from kranking.export.bundle import _manifest
+from kranking.features import Categorical, Numeric, Preprocessor, Task, from_json, schema_hash
 
 pytestmark = pytest.mark.once
 
@@ -116,7 +122,9 @@ def test_a_bundle_without_onnx_is_refused(copy):
     del manifest["files"]["model.onnx"]
     manifest["formats"] = ["saved_model"]
     for described in manifest["signatures"].values():
-        del described["onnx"]
+        file = described.pop("onnx")
+        manifest["files"].pop(file, None)
+        (copy / file).unlink()
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match=r"format 'onnx'. Received: formats=\['saved_model'\]"):
         load_bundle(copy)
@@ -196,3 +204,182 @@ def test_random_inputs_are_answered_and_come_from_the_seed(awkward):
     again, other = bundle.random_inputs(5, seed=3), bundle.random_inputs(5, seed=4)
     assert all(np.array_equal(rows[name], again[name]) for name in rows)
     assert not all(np.array_equal(rows[name], other[name]) for name in rows)
+
+
+def edit(copy, change):
+    """Changes the manifest of a bundle."""
+    manifest = json.loads((copy / "manifest.json").read_text("utf-8"))
+    change(manifest)
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+
+
+def rewrite(copy, name, content):
+    """Changes a file and its hash in the manifest."""
+    (copy / name).write_bytes(content)
+    entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    edit(copy, lambda manifest: manifest["files"].update({name: entry}))
+
+
+@pytest.mark.parametrize(
+    ("section", "value"),
+    [
+        ("files", None),
+        ("files", []),
+        ("files.model.onnx", None),
+        ("files.model.onnx", {"bytes": "9", "sha256": ""}),
+        ("formats", "onnx"),
+        ("formats", [1]),
+        ("opset", "18"),
+        ("versions", None),
+        ("schema_hash", 0),
+        ("schema_hash", "0"),
+        ("tasks", None),
+        ("signature", None),
+        ("signature.inputs", [{"name": "dense"}]),
+        ("signature.inputs", []),
+        ("signature.outputs", [{"name": "x", "dtype": "float32", "shape": "batch"}]),
+        ("signatures", [1]),
+        ("signatures", {}),
+        ("signatures.serve", None),
+    ],
+)
+def test_a_wrong_section_is_named(copy, section, value):
+    def change(manifest):
+        first, _, rest = section.partition(".")
+        if rest:
+            manifest[first][rest] = value
+        elif value is None:
+            del manifest[first]
+        else:
+            manifest[first] = value
+
+    edit(copy, change)
+    with pytest.raises(ValueError, match=rf"manifest\.json must .*`{section}") as caught:
+        load_bundle(copy).open("serve")
+    assert type(caught.value) is ValueError
+
+
+@pytest.mark.parametrize("name", ["a\0b", "..", "/", "", "a/../../b", "a\\b"])
+def test_names_that_are_no_files_are_refused(copy, name):
+    edit(copy, lambda manifest: manifest["files"].update({name: {"bytes": 1, "sha256": ""}}))
+    with pytest.raises(ValueError, match="must only list files inside the bundle"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"a": 1}', "[1]", "[]", '[{"kind": "Numeric"}]', "[" * 100_000]
+)
+def test_damaged_declarations_are_refused(copy, text):
+    rewrite(copy, "features.json", text.encode())
+    with pytest.raises(ValueError, match=r"features\.json must have the declarations"):
+        load_bundle(copy)
+
+
+def test_declarations_that_do_not_fit_the_graphs_are_refused(copy):
+    """Whatever the manifest says of them: a history of a billion events would take all memory."""
+    declared = json.loads((copy / "features.json").read_text("utf-8"))
+    long = next(d for d in declared if d["kind"] == "Sequence")
+    long["max_length"] = 10**9
+    text = json.dumps(declared)
+    rewrite(copy, "features.json", text.encode())
+    with pytest.raises(ValueError, match=r"manifest\.json must have the hash .*`schema_hash`"):
+        load_bundle(copy)
+    edit(copy, lambda m: m.update(schema_hash=schema_hash(from_json(text))))
+    with pytest.raises(ValueError, match=r"must describe the inputs of .*`signature\.inputs`"):
+        load_bundle(copy)
+    inputs = Preprocessor(from_json(text)).inputs
+    shapes = [
+        {"name": n, "dtype": s.dtype, "shape": ["batch", *s.shape]} for n, s in inputs.items()
+    ]
+    edit(copy, lambda m: m["signature"].update(inputs=shapes))
+    with pytest.raises(ValueError, match=r"model\.onnx must have the inputs .*Received"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    "name", ["features.json", "serve.onnx", "weights.bin", "saved_model/extra"]
+)
+def test_a_part_that_is_not_listed_is_refused(copy, name):
+    (copy / name).touch()
+    edit(copy, lambda manifest: manifest["files"].pop(name, None))
+    with pytest.raises(ValueError, match=f"{name} is in the bundle, but not listed"):
+        load_bundle(copy)
+
+
+def test_a_graph_that_does_not_load_is_refused(copy):
+    rewrite(copy, "serve.onnx", (copy / "serve.onnx").read_bytes()[:900])
+    with pytest.raises(ValueError, match=r"serve\.onnx could not be loaded by ONNX Runtime"):
+        load_bundle(copy).open("serve")
+
+
+def test_files_may_be_links_into_a_content_store(copy, awkward, tmp_path):
+    (tmp_path / "store").mkdir()
+    for number, path in enumerate(p for p in sorted(copy.rglob("*")) if p.is_file()):
+        path.rename(tmp_path / "store" / str(number))
+        path.symlink_to(tmp_path / "store" / str(number))
+    bundle, rows = load_bundle(copy, threads=1), export_samples.random_inputs(awkward.model, 3)
+    expected = load_bundle(awkward.folder, threads=1).predict(rows)
+    assert all(np.array_equal(p, expected[task]) for task, p in bundle.predict(rows).items())
+
+
+def test_a_bundle_that_is_replaced_while_it_is_loaded_is_one_of_both(copy, awkward, monkeypatch):
+    """Each file that is checked is followed by a replacement; the third load meets none."""
+    other, left = copy.with_name("other"), [1, 1]
+    shutil.copytree(copy, other)
+    rewrite(other, "features.json", (other / "features.json").read_bytes() + b"\n")
+    check = _manifest.check_file
+
+    def then_replace(folder, name, entry):
+        check(folder, name, entry)
+        if left and name == "model.keras":
+            left.pop()
+            copy.rename(copy.with_name("aside"))
+            other.rename(copy)
+            copy.with_name("aside").rename(other)
+
+    monkeypatch.setattr(_manifest, "check_file", then_replace)
+    bundle = load_bundle(copy, threads=1)
+    assert not left
+    assert bundle.manifest == json.loads((copy / "manifest.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_bundle_answers_in_a_forked_process_and_after_pickling(awkward, threads):
+    bundle = load_bundle(awkward.folder, threads=threads)
+    rows = export_samples.random_inputs(awkward.model, 64)
+    expected = bundle.predict(rows)
+
+    def same(other):
+        return all(np.array_equal(p, expected[task]) for task, p in other.predict(rows).items())
+
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        os._exit(0 if same(bundle) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert same(pickle.loads(pickle.dumps(bundle)))
+
+
+def test_a_pickled_bundle_that_was_replaced_is_refused(copy):
+    sent = pickle.dumps(load_bundle(copy, threads=1))
+    edit(copy, lambda manifest: manifest.update(seed=99))
+    with pytest.raises(ValueError, match="must still contain the bundle that was pickled"):
+        pickle.loads(sent)
+
+
+def test_settings_by_the_names_of_onnx_runtime(awkward):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    bundle = load_bundle(
+        awkward.folder, providers=["CPUExecutionProvider"], session_options=options
+    )
+    level = bundle.session.get_session_options().graph_optimization_level
+    assert level == options.graph_optimization_level
+    with pytest.raises(pickle.PicklingError, match="`session_options` cannot be pickled"):
+        pickle.dumps(bundle)
+    for providers in ([], "CPUExecutionProvider", ["Fast"], [("Fast", {})], [None]):
+        with pytest.raises(ValueError, match=r"`providers` must be .*CPUExecutionProvider"):
+            load_bundle(awkward.folder, providers=providers)
+    for given in ({"session_options": 3}, {"session_options": options, "threads": 1}):
+        with pytest.raises(ValueError, match=r"must be an onnxruntime\.SessionOptions"):
+            load_bundle(awkward.folder, **given)

@@ -146,8 +146,9 @@ def test_no_bundle_fails(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.pop("opset"), r"must have the sections .*Received: opset=None"),
-        (lambda m: m.update(files=[], cost=1), r"Received: files=\[\], cost=1"),
+        (lambda m: m.pop("opset"), r"must be an integer in `opset`. Received: none"),
+        (lambda m: m.update(files=[], cost=1), r"must be an object in `files`. Received: \[\]"),
+        (lambda m: m.update(cost=1), r"must be an object in `cost`. Received: 1"),
         (
             lambda m: m.update(formats=[]),
             r"Received: formats=\[\], files of \['saved_model', 'onnx'\]",

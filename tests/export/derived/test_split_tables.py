@@ -19,7 +19,7 @@ import kranking as kr
 from kranking.export import compress_bundle, export_model, load_bundle, split_tables, verify_bundle
 from kranking.export.__main__ import main
 from kranking.export.bundle._manifest import describe_files, write_manifest
-from kranking.export.formats._onnx import open_session
+from kranking.export.formats._sessions import open_session
 from kranking.serving import score_parquet, serving_latency, write_triton
 
 pytestmark = pytest.mark.once
@@ -127,7 +127,7 @@ def test_every_file_that_answers_depend_on_is_listed(served, tmp_path):
     table = manifest["files"].pop("tables/0.npy")
     write_manifest(folder, manifest)
     with pytest.raises(
-        ValueError, match=r"must only name files that the manifest of the bundle lists.*0\.npy"
+        ValueError, match=r"must list all files that the outputs depend on.*tables/0\.npy"
     ):
         load_bundle(folder)
     del manifest["files"]["tables.json"]

@@ -114,7 +114,7 @@ def test_weights_outside_of_the_bundle_are_refused(made, tmp_path, location):
 def test_a_triton_version_has_the_weights_beside_the_model(made, tmp_path):
     version = write_triton(made[1], tmp_path, name="ranker", signature="serve")
     assert (version / WEIGHTS_FILE).stat().st_size == (made[1] / WEIGHTS_FILE).stat().st_size
-    session = kr.export.formats._onnx.open_session(version / "model.onnx")
+    session = kr.export.formats._sessions.open_session(version / "model.onnx")
     given = load_bundle(made[1]).tensors("serve", columns(3))
     assert session.run(None, given)[0].shape == (3, 1)
 

@@ -46,6 +46,17 @@ def test_fuzzed_requests(run, tmp_path):
 
 
 @pytest.mark.slow
+def test_fuzzed_inputs(tmp_path):
+    script = ROOT / "recipes/benchmarks/fuzz_inputs.py"
+    command = [sys.executable, str(script), "--smoke", "--out", str(tmp_path)]
+    subprocess.run(command, check=False, capture_output=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["calls"] == 40
+    assert result["right"] > 5
+    assert not {"crash", "hang", "fuzzer's_own_error"} & set(result)
+
+
+@pytest.mark.slow
 def test_parity(tmp_path):
     rows = tmp_path / "rows.json"
     script = ROOT / "recipes/benchmarks/parity.py"

@@ -1,0 +1,38 @@
+"""The kinds of calls and their shares."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+from fuzzing import bundles, encode, files, served
+from fuzzing.draw import Draw
+from fuzzing.judge import Call
+
+ON_ROWS: dict[str, tuple[int, Callable[[Draw], Call]]] = {
+    "encode": (200, encode.encode_call),
+    "fit": (100, encode.fit_call),
+    "infer": (30, encode.infer_call),
+    "files": (180, files.file_call),
+}
+ON_BUNDLES: dict[str, tuple[int, Callable[[Draw, int, Path], Call]]] = {
+    "requests": (180, served.request_call),
+    "tower": (20, served.tower_call),
+    "crafted": (60, bundles.crafted_call),
+    "carried": (15, bundles.carried_call),
+}
+
+
+def prepare(seed: int, out: Path) -> None:
+    """Makes what calls share, once."""
+    served.export_pool(seed, out)
+
+
+def draw_call(seed: int, number: int, out: Path, only: str = "") -> Call:
+    """Draws the call of a number, of one of the kinds that begin with `only`."""
+    draw = Draw(seed, number)
+    kinds = {name: kind for name, kind in ON_ROWS.items() if name.startswith(only)}
+    for name, (share, make) in ON_BUNDLES.items():
+        if name.startswith(only):
+            kinds[name] = (share, functools.partial(make, seed=seed, out=out))
+    names = [name for name, (share, _) in kinds.items() for _ in range(share)]
+    return kinds[draw.pick(names)][1](draw)

@@ -69,11 +69,14 @@ class FieldEncoder(keras.layers.Layer):
 
     def build(self, input_shape=None):
         warn_of_large_tables(self.features)
+        # Tables are not autocast: a half-precision copy of a whole table per step would be read, and some
+        # backends would sum the gradients of equal ids in half precision.
         self.tables = [
             self.add_weight(
                 shape=(table.num_rows, table.width),
                 initializer=table.initialize,
                 regularizer=table.regularizer,
+                autocast=False,
                 name=table.name,
             )
             for table in self._tables
@@ -170,6 +173,7 @@ class FieldEncoder(keras.layers.Layer):
             shape=shape,
             initializer=fresh(feature.initializer),
             regularizer=keras.regularizers.get(feature.regularizer),
+            autocast=False,
             name=name,
         )
 

@@ -76,6 +76,7 @@ class CrossedFeatures(keras.layers.Layer):
             initializer=self.initializer,
             regularizer=self.regularizer,
             name="table",
+            autocast=False,  # the looked-up rows are cast
         )
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: input_shape[-1]})
 

@@ -14,6 +14,7 @@ from kranking import losses as losses
 from kranking import metrics as metrics
 from kranking import models as models
 from kranking import ops as ops
+from kranking import optimizers as optimizers
 from kranking.features import Task as Task
 from kranking.models import RankingModel as RankingModel
 
@@ -46,6 +47,7 @@ __all__ = [
     "metrics",
     "models",
     "ops",
+    "optimizers",
     "search",
     "serving",
     "testing",

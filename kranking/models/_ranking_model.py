@@ -15,13 +15,14 @@ from kranking.models._block_model import BlockModel
 from kranking.models._distribution import check_distributable, resolve_jit
 from kranking.models._fit_start import with_fit_start
 from kranking.models._inputs import declared_inputs, input_specs
-from kranking.models._loss_scale import watch_every_row
 from kranking.models._objectives import build_trackers, objectives_of
 from kranking.models._progress_line import with_progress_line
 from kranking.models._reader_errors import reader_errors
 from kranking.models._rows import check_labels, check_order, check_rows
 from kranking.models._walk import call_layers
 from kranking.models._weights import weights_enabled
+from kranking.optimizers import sum_repeated_ids
+from kranking.optimizers.internal import track_product
 
 
 @serializable
@@ -175,7 +176,8 @@ class RankingModel(BlockModel):
         kwargs |= objectives_of(self._tasks, loss, loss_weights, kwargs)
         self.build()
         super().compile(optimizer, metrics=metrics, **kwargs)
-        watch_every_row(self.optimizer)
+        sum_repeated_ids(self.optimizer, bool(self.jit_compile))
+        track_product(self.optimizer, self.trainable_variables)
         build_trackers(self._compile_loss, self._tasks)
         self._auxiliary = Auxiliary(self._tasks, kwargs["loss_weights"])
 

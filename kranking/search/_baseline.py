@@ -93,7 +93,13 @@ def train_baseline(
         with training.strategy.scope() if training.strategy is not None else nullcontext():
             model = space.compiled(baseline.chosen(space))
         options: dict[str, Any] = {"batch_size": space.batch_size, "seed": seed + execution}
-        runs.append(fit_best(model, log, training, objective, **options))
+        try:
+            runs.append(fit_best(model, log, training, objective, **options))
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"The baseline {baseline.architecture!r} must train with finite metrics, since trials are "
+                f"compared to it. Received: {error}"
+            ) from error
         write_json(path, {"made_by": wanted, "runs": runs}, indent=None, fsync=True)
     values = [run[objective.name] for run in runs]
     return {

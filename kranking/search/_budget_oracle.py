@@ -15,6 +15,9 @@ from kranking.search._descent import active_values, descend
 from kranking.search._rejection import NoFeasiblePoint, Rejection
 from kranking.search._verdicts import EnoughMeasured, Verdicts
 
+_COLLISIONS = (
+    500  # draws of known configurations until a space is used up; KerasTuner's 20 miss some
+)
 _ALONE = "tuner0"  # the tuner id of KerasTuner without workers
 
 
@@ -91,6 +94,7 @@ class BudgetOracle:
         self._patience = patience
         self.seconds = 0.0  # spent in the oracle, without `confirm`
         self.left_at_work: dict[str, str] = {}  # trial by worker at the time of saving
+        self._max_collisions = _COLLISIONS
         if seed is not None:
             self.seed = self._seed_state = seed
 
@@ -105,9 +109,13 @@ class BudgetOracle:
             self.seconds += time.perf_counter() - start - confirmed
 
     def _populate(self, trial_id: str) -> dict[str, Any]:
-        with contextlib.suppress(EnoughMeasured):
-            if hasattr(self, "gpr") and (values := propose(self)) is not None:
-                return {"status": "RUNNING", "values": values}
+        if hasattr(self, "gpr"):
+            values = None
+            with contextlib.suppress(EnoughMeasured):
+                values = propose(self)
+            # Not the proposal of KerasTuner, which repeats trials once a space is used up.
+            values = values or self._random_values()
+            return {"status": "STOPPED" if values is None else "RUNNING", "values": values}
         last = None
         for _ in range(self._patience):
             found = super().populate_space(trial_id)

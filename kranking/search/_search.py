@@ -1,5 +1,6 @@
 """A search within a budget, from search space and log to report."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,8 @@ def make_oracle(
     options: dict[str, Any] = {
         "objective": keras_tuner.Objective(objective.name, objective.direction),
         "hyperparameters": space.hyperparameters(),
+        # A trial that diverges is a result; the default of KerasTuner gives up after three in a row.
+        "max_consecutive_failed_trials": sys.maxsize,
     }
     if method == "random":
         return oracles.RandomSearchOracle(max_trials=trials, **options)

@@ -58,7 +58,7 @@ class SearchResult:
     @classmethod
     def of(cls, oracle: Any, space: SearchSpace, row: Any, **common: Any) -> "SearchResult":
         """Creates a result from the trials and rejections of a `BudgetOracle`."""
-        trials = [Found.of(trial, oracle) for _, trial in sorted(oracle.trials.items())]
+        trials = [Found.of(oracle.trials[name], oracle) for name in oracle.start_order]
         tried = [dict(one.values) for one in trials]
         rejected = [one for one in oracle.rejected if dict(one.values) not in tried]
         times = {

@@ -1,5 +1,7 @@
 """Training of a configuration and its validation metrics."""
 
+import copy
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,7 +29,8 @@ class Training:
 
     Args:
         epochs: Maximum number of epochs. Training ends after the first epoch that does not improve the
-            objective on the validation rows, and the best epoch is restored.
+            objective on the validation rows, unless a `keras.callbacks.EarlyStopping` in `callbacks` states
+            another patience. The epoch with the best objective is restored.
         executions: Number of trainings per configuration with different seeds; the metric is their mean.
         hit: The HIT@k metric to report.
         callbacks: Keras callbacks, copied for each training. A `keras.callbacks.TensorBoard` (TensorFlow
@@ -124,7 +127,7 @@ def fit_best(
     batch_size: int,
     seed: int,
     epochs: tuple[int, int] | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Sequence[keras.callbacks.Callback] | None = None,
 ) -> dict[str, float]:
     """Trains a model, restores its best weights, and returns the metrics of its best epoch.
 
@@ -136,7 +139,7 @@ def fit_best(
         batch_size: Number of rows per step.
         seed: Seed of the order of rows.
         epochs: First and last epoch, to continue a training; it then has no early stopping.
-        callbacks: Callbacks, instead of those in `training`.
+        callbacks: Callbacks, instead of copies of those in `training` without TensorBoard.
     """
     start = time.perf_counter()
     read: dict[str, Any] = {"model": model, "batch_size": batch_size}
@@ -144,13 +147,15 @@ def fit_best(
     rows = read_parquet(log.train, **whole, **read)
     metrics = ["auc", "ne", "logloss", training.hit]
     valid = RankingEvaluation(read_parquet(log.valid, **read), log.session, metrics)
+    if callbacks is None:
+        kept = [c for c in training.callbacks if not isinstance(c, keras.callbacks.TensorBoard)]
+        callbacks = copy.deepcopy(kept)
     ends = [keras.callbacks.TerminateOnNaN()]
     if epochs is None:
-        ends.append(
-            keras.callbacks.EarlyStopping(
-                objective.name, mode=objective.direction, patience=0, restore_best_weights=True
-            )
-        )
+        own = any(isinstance(callback, keras.callbacks.EarlyStopping) for callback in callbacks)
+        options: dict[str, Any] = {"mode": objective.direction, "restore_best_weights": True}
+        patience = sys.maxsize if own else 0  # then this only restores the best epoch
+        ends.append(keras.callbacks.EarlyStopping(objective.name, patience=patience, **options))
     first, last = epochs or (0, training.epochs)
     history = model.fit(
         rows,
@@ -162,7 +167,7 @@ def fit_best(
     values = np.array(history[objective.name], float)
     if not np.isfinite(values).any():
         raise FloatingPointError(
-            f"{objective.name} must be finite after at least one epoch. Received: {list(values)}"
+            f"{objective.name} must be finite after at least one epoch. Received: {values.tolist()}"
         )
     best = int(np.nanargmax(values if objective.direction == "max" else -values))
     figures = {n: float(v[best]) for n, v in history.items() if n.startswith("val_")}

@@ -72,6 +72,31 @@ def test_no_trial_is_over_budget(kind, tmp_path):
 
 
 @each
+def test_a_space_that_is_used_up_ends_the_search(kind, tmp_path):
+    """Width times depth is at most 2 in three configurations of a thousand."""
+    drawn = run(make(kind, "2 bytes", patience=20), tmp_path, 60)
+    assert len(drawn) < 60
+    own = [(values["width"], values["depth"]) for values in drawn if "tuner/trial_id" not in values]
+    assert len(own) == len(set(own))
+    assert set(own) <= {(1, 1), (2, 1), (1, 2)}
+
+
+def few(kind):
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("width", list(range(1, 13)))
+    own = {"max_epochs": 9} if kind is ORACLES.HyperbandOracle else {"max_trials": 60}
+    oracle = kind(objective=keras_tuner.Objective("score", "max"), hyperparameters=hp, **own)
+    return BudgetOracle(oracle, Budget(), lambda hp: Cost(1, "adam", "float32", {}), seed=0)
+
+
+@each
+def test_every_configuration_of_a_small_space_is_tried_once(kind, tmp_path):
+    drawn = run(few(kind), tmp_path, 60)
+    own = [values["width"] for values in drawn if "tuner/trial_id" not in values]
+    assert sorted(own) == list(range(1, 13))
+
+
+@each
 @pytest.mark.parametrize("seed", [0, 7])
 def test_a_seed_repeats_the_sequence(kind, seed, tmp_path):
     first, second, other = (

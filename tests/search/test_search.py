@@ -1,15 +1,18 @@
 """A search on a small log: found, reported, resumed, refused."""
 
 import json
+from typing import ClassVar
 
 import keras
 import pytest
 
+import kranking as kr
 from kranking.budget import Budget
 from kranking.search import NoFeasiblePoint, Training, search
 
 pytestmark = pytest.mark.usefixtures("eager_training")
 QUIET = Training(verbose=0)
+PLAIN = {"units": (4,), "dropout": 0.0, "batch_norm": False}
 BUDGET = Budget(parameters="+0 %")
 
 
@@ -167,6 +170,49 @@ def test_executions_give_a_spread(space, log, tmp_path):
 
 
 @pytest.mark.slow
+class Patience(keras.callbacks.EarlyStopping):
+    """Notes the epochs that were trained."""
+
+    epochs: ClassVar[list[int]] = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append(epoch)
+        super().on_epoch_end(epoch, logs)
+
+
+def test_a_patience_is_that_of_the_callbacks(log, tmp_path):
+    """The rate is 0, so no epoch improves: trial, baseline and winner all wait for two more."""
+    space = kr.search.SearchSpace(
+        ["mlp"], log.features, log.tasks, parameters={"learning_rate": 0.0, **PLAIN}
+    )
+    patience = Patience("val_save_auc", mode="max", patience=2)
+    training = Training(epochs=9, verbose=0, callbacks=[patience])
+    Patience.epochs.clear()
+    result = search(
+        space, log, Budget(), baseline=("mlp", PLAIN), trials=1, training=training, out=tmp_path
+    )
+    assert Patience.epochs == [0, 1, 2] * 3  # the baseline twice
+    result.retrain()
+    assert Patience.epochs == [0, 1, 2] * 4
+
+
+def test_a_search_in_which_every_trial_diverges_is_reported(log, tmp_path):
+    def rates(hp, name):
+        return hp.Choice(name, [1e35, 2e35, 3e35, 4e35])
+
+    parameters = {"learning_rate": rates, "embedding_scale": 1.0, **PLAIN}
+    options = {"parameters": parameters, "optimizer": "sgd", "batch_size": 256}
+    space = kr.search.SearchSpace(["mlp"], log.features, log.tasks, **options)
+    result = search(space, log, Budget(), trials=9, training=QUIET, out=tmp_path)
+    failed = [one for one in result.found if one.status == "FAILED"]
+    assert len(failed) == len(result.found) == 4
+    assert (tmp_path / "report.html").exists()
+    with pytest.raises(
+        ValueError, match=r"None of .* trials completed within the budget. Reasons: "
+    ):
+        result.best()
+
+
 def test_hyperband_trains_the_better_half_longer(space, log, tmp_path):
     training = Training(epochs=3, verbose=0)
     result = run(space, log, tmp_path, trials=5, training=training, method="hyperband")

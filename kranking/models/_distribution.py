@@ -1,6 +1,8 @@
 """Checks, before the first step, for options that do not work under tf.distribute."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -51,3 +53,27 @@ def resolve_jit(jit_compile: bool | str) -> bool | str:
     import tensorflow as tf
 
     return "auto" if tf.config.list_physical_devices("GPU") and not under_strategy() else False
+
+
+@contextmanager
+def first_batch_divides(model: Any) -> Iterator[None]:
+    """Raises `ValueError` for a first batch that replicas cannot share evenly.
+
+    Keras averages the first batch over the replicas to learn its shapes. Later batches may be of any size.
+    """
+    replicas = getattr(model, "distribute_strategy", None)
+    count = getattr(replicas, "num_replicas_in_sync", 1)
+    if count == 1:
+        yield
+        return
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if "AddN must have the same size" not in str(error):
+            raise
+        raise ValueError(
+            f"Under tf.distribute, the rows of the first batch must divide evenly among the {count} "
+            f"replicas. Use a `batch_size` that is a multiple of {count} and not more than the rows."
+        ) from error

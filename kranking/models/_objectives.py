@@ -9,6 +9,7 @@ import keras
 from kranking.features import Task
 from kranking.losses import BinaryCrossentropy
 from kranking.metrics import BinnedAUC, Calibration, NormalizedEntropy
+from kranking.models._batch_rows import RowWeights
 
 _METRICS: tuple[Any, ...] = (NormalizedEntropy, Calibration, BinnedAUC)
 
@@ -62,14 +63,15 @@ def _metrics(tasks: tuple[Task, ...]) -> dict[str, list[Any]]:
     }
 
 
-def build_trackers(compile_loss: Any, tasks: Iterable[Task]) -> None:
-    """Creates the Keras metric of each task's loss now, outside of any graph.
+def build_trackers(compile_loss: Any, tasks: Iterable[Task]) -> RowWeights:
+    """Creates the Keras metric of each task's loss now, outside of any graph, weighted by rows.
 
     Keras would create them in the first step, and a TensorFlow graph rejects names such as "ü" or
     "two words".
     """
     outputs = {task.name: keras.KerasTensor((None, 1), "float32") for task in tasks}
     compile_loss.build(outputs, outputs)
+    return RowWeights(compile_loss.metrics)
 
 
 def _takes_probabilities(loss: Any) -> bool:

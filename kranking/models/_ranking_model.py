@@ -11,8 +11,13 @@ from kranking.features import Feature, Preprocessor, Task
 from kranking.features.internal import to_config
 from kranking.models._arguments import as_features, as_heads, as_tasks
 from kranking.models._auxiliary import Auxiliary
+from kranking.models._batch_rows import weigh_replica
 from kranking.models._block_model import BlockModel
-from kranking.models._distribution import check_distributable, resolve_jit
+from kranking.models._distribution import (
+    check_distributable,
+    first_batch_divides,
+    resolve_jit,
+)
 from kranking.models._fit_start import with_fit_start
 from kranking.models._inputs import declared_inputs, input_specs
 from kranking.models._objectives import build_trackers, objectives_of
@@ -127,14 +132,14 @@ class RankingModel(BlockModel):
         given = with_progress_line(super().fit, x, *args, **kwargs)
         given = with_fit_start(x, given, self)
         self._check(x, given.get("y"))
-        with reader_errors(self, x, given.get("validation_data")):
+        with reader_errors(self, x, given.get("validation_data")), first_batch_divides(self):
             return super().fit(**given)
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluates like `keras.Model.evaluate`, on logits; `verbose` is that of `fit`."""
         given = with_progress_line(super().evaluate, x, *args, **kwargs)
         self._check(x, given.get("y"))
-        with reader_errors(self, x):
+        with reader_errors(self, x), first_batch_divides(self):
             return super().evaluate(**given)
 
     def _check(self, x, y):
@@ -157,6 +162,9 @@ class RankingModel(BlockModel):
     def compile(self, optimizer="adam", loss=None, loss_weights=None, metrics=None, **kwargs):
         """Configures training; losses, weights and metrics default to those of the tasks.
 
+        The losses of tasks in the logs of `fit` and `evaluate` are means over all rows, Σ w · loss / rows
+        with sample weights w.
+
         Args:
             optimizer: Keras optimizer or its name.
             loss: A loss on logits for all tasks, or a dict of them by task name. `None` means binary
@@ -178,14 +186,18 @@ class RankingModel(BlockModel):
         super().compile(optimizer, metrics=metrics, **kwargs)
         sum_repeated_ids(self.optimizer, bool(self.jit_compile))
         track_product(self.optimizer, self.trainable_variables)
-        build_trackers(self._compile_loss, self._tasks)
+        self._row_weights = build_trackers(self._compile_loss, self._tasks)
         self._auxiliary = Auxiliary(self._tasks, kwargs["loss_weights"])
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Computes the weighted loss of the tasks and, in training, the auxiliary losses."""
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
-        extra = self._auxiliary(self.stack, y, y_pred, sample_weight) if training else None
-        return loss if extra is None else loss + extra
+        with self._row_weights.of(y_pred):
+            loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
+        if not training:
+            return loss
+        extra = self._auxiliary(self.stack, y, y_pred, sample_weight)
+        loss = loss if extra is None else loss + extra
+        return weigh_replica(loss, self.losses, y_pred)
 
     def get_compile_config(self):
         """Returns the `compile` arguments; the use of XLA is decided on the machine that loads."""

@@ -11,7 +11,8 @@ def mirrored_strategy(num_logical_cpus: int | None = None) -> Any:
     """Returns a `tf.distribute.MirroredStrategy` over all GPUs of this machine.
 
     Create and compile the model inside `strategy.scope()`; `fit` then splits each global batch among
-    the replicas. `jit_compile=True`, `steps_per_execution > 1` and gradient accumulation are not
+    the replicas, and weighs each replica by its rows, so that a short last batch trains as on one device.
+    `jit_compile=True`, `steps_per_execution > 1` and gradient accumulation are not
     supported with it, and `RankingModel.compile` raises for them. For several machines, Keras
     recommends JAX.
 

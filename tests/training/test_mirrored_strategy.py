@@ -28,7 +28,7 @@ def run(folder, strategy):
         model = kr.architectures.pinterest_baseline(features, tasks, depth=1, scale=0.02)
         refused = refusals(model) if strategy else []
         model.compile(keras.optimizers.Adam(1e-3))
-    rows = kr.data.read_parquet(folder, model, batch_size=256, drop_remainder=True)
+    rows = kr.data.read_parquet(folder, model, batch_size=256)
     return {
         "replicas": strategy.num_replicas_in_sync if strategy else 1,
         "loss": model.fit(rows, epochs=2, verbose=0, shuffle=False).history["loss"],

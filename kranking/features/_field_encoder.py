@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from kranking._core import Shape, fresh, serializable
+from kranking.features._bounded_cast import bounded_cast
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
@@ -208,12 +209,13 @@ class FieldEncoder(keras.layers.Layer):
         if isinstance(feature, Sequence):
             return self._sequence(feature, inputs, vectors, training)
         if isinstance(feature, Embedding):
-            field = ops.cast(inputs[name], self.compute_dtype)
+            direction = feature.l2_normalize and feature.project_to is None
+            field = bounded_cast(inputs[name], self.compute_dtype, direction)
             if feature.project_to is not None:
                 field = ops.matmul(field, ops.cast(self.projections[name], self.compute_dtype))
             return field
         if self._is_number(feature):
-            value: Any = ops.cast(inputs[name], self.compute_dtype)
+            value: Any = bounded_cast(inputs[name], self.compute_dtype)
             return ops.expand_dims(value, 1) if len(value.shape) == 1 else value
         if _is_list(feature):
             return _POOL[feature.pooling](vectors[name], valid_places(inputs[name]))

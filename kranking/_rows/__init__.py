@@ -8,6 +8,7 @@ from kranking._rows._files import PARQUET as PARQUET
 from kranking._rows._files import Paths as Paths
 from kranking._rows._files import find_log_files as find_log_files
 from kranking._rows._in_memory import columns_in as columns_in
+from kranking._rows._in_memory import rows_name as rows_name
 from kranking._rows._open_rows import Source as Source
 from kranking._rows._open_rows import columns_of as columns_of
 from kranking._rows._open_rows import first_rows as first_rows
@@ -33,5 +34,6 @@ __all__ = [
     "first_rows",
     "open_rows",
     "plain_type",
+    "rows_name",
     "shard_of",
 ]

@@ -60,10 +60,13 @@ def find_log_files(paths: Any, suffixes: Sequence[str]) -> list[LogFile]:
                 "begin with '_' or '.', are not read"
             )
     elif isinstance(paths, Iterable) and not _is_no_list(paths):
-        paths = list(paths)
-        if not paths or not all(isinstance(path, str | os.PathLike) for path in paths):
+        files = []
+        for path in paths:
+            if not isinstance(path, str | os.PathLike):
+                raise not_rows(paths)
+            files += find_log_files(path, suffixes)
+        if not files:
             raise not_rows(paths)
-        files = [file for path in paths for file in find_log_files(path, suffixes)]
     else:
         raise not_rows(paths)
     return _typed(files)
@@ -108,6 +111,8 @@ def _matches(text: str, suffixes: tuple[str, ...]) -> list[LogFile]:
 def _below(filesystem: pafs.FileSystem, folder: str, suffixes: tuple[str, ...]) -> list[str]:
     infos = filesystem.get_file_info(pafs.FileSelector(folder, recursive=True))
     start = len(folder.rstrip("/"))
+    if isinstance(filesystem, pafs.LocalFileSystem):
+        _check_links(info.path for info in infos if info.type == pafs.FileType.Directory)
     return [
         info.path
         for info in infos
@@ -115,6 +120,17 @@ def _below(filesystem: pafs.FileSystem, folder: str, suffixes: tuple[str, ...]) 
         and info.path.lower().endswith(suffixes)
         and _is_visible(info.path[start:])
     ]
+
+
+def _check_links(folders: Iterable[str]) -> None:
+    """Raises `ValueError` if a folder links to one above it, whose files would be read many times."""
+    for folder in folders:
+        if os.path.islink(folder):
+            above, target = os.path.realpath(os.path.dirname(folder)), os.path.realpath(folder)
+            if os.path.commonpath([above, target]) == target:
+                raise ValueError(
+                    f"Folders must not link to a folder above. Received: {folder!r}, which is {target!r}"
+                )
 
 
 def _is_visible(path: str, asked: Iterable[str] = ()) -> bool:

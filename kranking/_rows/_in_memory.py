@@ -1,5 +1,6 @@
 """Rows in memory, of whatever kind, as columns by name."""
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -93,6 +94,11 @@ def _converted(rows: Any, table: Any) -> pa.Table:
             f"Rows must be {ACCEPTED}. Received: a {type(rows).__name__} that Arrow cannot read as a "
             f"table: {error}"
         ) from error
+
+
+def rows_name(rows: Any) -> str:
+    """Returns what to call rows in a report: a path as it is, anything else by its type."""
+    return str(rows) if isinstance(rows, str | os.PathLike) else type(rows).__name__
 
 
 def not_rows(rows: Any) -> ValueError:

@@ -35,7 +35,7 @@ def open_rows(
             URLs of Parquet or CSV files.
         columns: Names of the columns that are read; `None` means all.
         declared: Types of the columns of CSV files.
-        unit_rows: Row groups of Parquet files with fewer rows are read together.
+        unit_rows: Rows of a unit in memory; row groups of Parquet files with fewer rows are read together.
         suffixes: Suffixes of the files that are looked for in folders.
         delimiter: Separator of columns in CSV files; `None` follows from the suffix.
         list_separator: Separator of the values of a list in CSV files.
@@ -49,7 +49,7 @@ def open_rows(
         return DatasetSource(rows)
     memory = columns_in(rows)
     if memory is not None:
-        return TableSource(memory, columns)
+        return TableSource(memory, columns, unit_rows)
     files = find_log_files(rows, suffixes)
     of_csv = [_is_csv(file, tuple(suffixes)) for file in files]
     if all(of_csv):

@@ -14,6 +14,7 @@ from kranking._rows._origin import Origin
 from kranking._rows._unit import Unit, rows_of
 
 _ROWS = 65_536
+_PARQUET = pads.ParquetFileFragment
 
 
 class TableSource:
@@ -23,12 +24,15 @@ class TableSource:
         columns: The columns by name.
         read: Names of those that are read; `None` means all that can be converted. The schema has type
             null for the others.
+        unit_rows: Number of rows of a unit.
 
     Raises:
         ValueError: If a column that is read is no column, or the columns have different lengths.
     """
 
-    def __init__(self, columns: Mapping[str, Any], read: Sequence[str] | None = None):
+    def __init__(
+        self, columns: Mapping[str, Any], read: Sequence[str] | None = None, unit_rows: int = _ROWS
+    ):
         self._columns, self._arrays = columns, {}
         name = Origin().file
         self.files = [name]
@@ -42,7 +46,8 @@ class TableSource:
         rows = next(iter(lengths.values()), 0)
         types = [(c, self._arrays[c].type if c in self._arrays else pa.null()) for c in columns]
         self.schemas = {name: pa.schema(types)}
-        self.units = [Unit(name, (), 0, 0, rows)] if rows else []
+        starts = range(0, rows, unit_rows)
+        self.units = [Unit(name, (), start, 0, min(unit_rows, rows - start)) for start in starts]
 
     def read(
         self, unit: Unit, columns: Sequence[str], rows: int
@@ -50,7 +55,7 @@ class TableSource:
         """Yields the rows of `unit` in order, at most `rows` at a time."""
         arrays = [self._array(name) for name in columns]
         whole = pa.RecordBatch.from_arrays(arrays, names=list(columns))
-        return rows_of(unit, [whole], rows)
+        return rows_of(unit, [whole.slice(unit.first_row, unit.skip + unit.rows)], rows)
 
     def sha256(self, file: str) -> str:
         """Returns the SHA-256 of the columns that are read."""
@@ -79,17 +84,25 @@ class DatasetSource:
             parts: list[Any] = list(dataset.get_fragments())
         except ValueError:  # with a filter
             parts = [dataset]
-        self._parts, self.units, self.schemas = parts, [], {}
-        for number, part in enumerate(parts):
+        self._parts, self.units, self.schemas = [], [], {}
+        for part in parts:
             name = getattr(part, "path", "the given dataset")
             try:
-                known, rows = _names(part), part.count_rows()
+                known = _names(part)
+                groups = part.split_by_row_group() if isinstance(part, _PARQUET) else [part]
+                self._add(name, [(group, _count(group)) for group in groups])
             except (pa.ArrowException, OSError) as error:
                 raise ValueError(f"{name!r} cannot be read. Arrow says: {error}") from error
             self.schemas[name] = pa.schema([f for f in dataset.schema if f.name in known])
-            if rows:
-                self.units.append(Unit(name, (number,), 0, 0, rows))
         self.files = list(self.schemas)
+
+    def _add(self, name: str, groups: Sequence[tuple[Any, int]]) -> None:
+        first = 0
+        for group, rows in groups:
+            if rows:
+                self.units.append(Unit(name, (len(self._parts),), first, 0, rows))
+                self._parts.append(group)
+            first += rows
 
     def read(
         self, unit: Unit, columns: Sequence[str], rows: int
@@ -102,7 +115,7 @@ class DatasetSource:
         options: dict[str, Any] = {}
         if not isinstance(part, pads.Dataset):
             options["schema"] = self._schema
-        if isinstance(getattr(part, "format", None), pads.ParquetFileFormat):
+        if isinstance(part, _PARQUET):
             checked = pads.ParquetFragmentScanOptions(page_checksum_verification=True)
             options["fragment_scan_options"] = checked
         yield from part.to_batches(
@@ -121,6 +134,12 @@ def _sha256(source: Any, file: str, columns: Sequence[str]) -> str:
             for batch, _ in source.read(unit, columns, _ROWS):
                 digest.update(batch.serialize())
     return digest.hexdigest()
+
+
+def _count(part: Any) -> int:
+    # `count_rows` of a part of the row groups counts those of the whole file, in Arrow 26.
+    groups = part.row_groups if isinstance(part, _PARQUET) else None
+    return part.count_rows() if groups is None else sum(group.num_rows for group in groups)
 
 
 def _names(part: Any) -> set[str]:

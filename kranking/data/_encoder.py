@@ -38,7 +38,7 @@ class RowEncoder:
         self.preprocessor.check_schema(schema, origin)
         for feature in self.preprocessor.features:
             if isinstance(feature, Embedding):
-                _check_width(feature, schema.field(feature.source).type, origin)
+                _check_width(feature, plain_type(schema.field(feature.source).type), origin)
         wanted = {f"Task {task.name!r}": task.column for task in self.tasks}
         if self.sample_weight is not None:
             wanted["`sample_weight`"] = self.sample_weight

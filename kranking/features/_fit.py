@@ -55,8 +55,9 @@ def fit(
             for learner in learners:
                 learner.update(block, origin)
     if not source.units:
-        where = "the given columns" if source.files == [Origin().file] else repr(data)
-        raise ValueError(f"`data` must contain rows to learn from. Received: no rows in {where}")
+        raise ValueError(
+            f"`data` must contain rows to learn from. Received: no rows in {source.files[:5]}"
+        )
     return [learner.finish() for learner in learners]
 
 

@@ -204,7 +204,7 @@ NO_ROWS = {
     "list of numbers": ([1, 2], "Received: a list of int"),
     "dicts and others": ([{"age": 1}, 2], "Received: a list of dict and int"),
     "column": (pa.chunked_array([[1.0]]), "a ChunkedArray that Arrow cannot read as a table"),
-    "schema": (TABLE.schema, "Received: a list of Field"),
+    "schema": (TABLE.schema, "Received: a Schema"),
 }
 
 
@@ -258,3 +258,18 @@ def test_pickled_reader_reads_the_same(folder):
         again = pickle.loads(pickle.dumps(source))
         read = [next(s.read(s.units[0], ["age"], 10))[0] for s in (source, again)]
         assert read[0].equals(read[1])
+
+
+@pytest.mark.parametrize("kind", ["table", "dataset"])
+def test_shuffling_mixes_rows_in_memory_and_row_groups(kind, tmp_path):
+    table = pa.table({"n": np.arange(1000.0)})
+    pq.write_table(table, tmp_path / "0.parquet", row_group_size=100)
+    rows = table if kind == "table" else ds.dataset(tmp_path)
+    model = types.SimpleNamespace(features=[Numeric("n", transform="none")], tasks=[])
+    how = {"labels": False, "block_rows": 200, "shuffle": True}
+    x = np.concatenate([x["n"] for (x,) in kr.data.read(rows, model, 100, **how)])
+    np.testing.assert_array_equal(np.sort(x), np.arange(1000))
+    assert np.ptp(x[:100]) > 200  # of several row groups, not of one block
+    shards = [kr.data.read(rows, model, 100, labels=False, shard=(i, 3)) for i in range(3)]
+    shards = np.concatenate([x["n"] for shard in shards for (x,) in shard])
+    np.testing.assert_array_equal(shards, np.arange(1000))

@@ -87,6 +87,12 @@ def test_relative_paths_and_links(folder, tmp_path, monkeypatch):
     assert find_files("link") == ["link/i.parquet"]
 
 
+def test_a_folder_that_links_to_one_above_is_refused(folder):
+    os.symlink(folder, folder / "sub" / "loop")
+    with pytest.raises(ValueError, match=r"must not link to a folder above.*sub/loop'"):
+        fit([Categorical("c")], folder)
+
+
 def test_only_hidden_files_are_none(tmp_path):
     write(tmp_path / "_a.parquet", c=["x"])
     for call in (lambda rows: fit([Categorical("c")], rows), infer):

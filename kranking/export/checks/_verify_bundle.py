@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kranking._core import check_positive_int
-from kranking._rows import first_rows
+from kranking._rows import first_rows, rows_name
 from kranking.export._error import ExportError
 from kranking.export._finding import FAILED, OK, WARNING, Finding, find
 from kranking.export._parity import TOLERANCE
@@ -81,9 +81,8 @@ def verify_bundle(
     )
     model = checks.do("model", KERAS_FILE, partial(_model, folder, manifest, modules), _of_model)
     declared = checks.do("signatures", MANIFEST, partial(_signatures_in, manifest), ", ".join) or {}
-    columns = None
-    if features and log is not None:
-        columns = checks.do("log", str(log), partial(_rows, log, features, num_log_rows), _of_rows)
+    given, make = log is not None and features, partial(_rows, log, features, num_log_rows)
+    columns = checks.do("log", rows_name(log), make, _of_rows) if given else None
     expectations = {name: ExpectedAnswers(signature) for name, signature in declared.items()}
     if model and declared:
         make = partial(functions_of, model, [name for name in declared if name != IDS])

@@ -148,6 +148,7 @@ def _row(
         own, base = (np.array([_number(t[i]["figures"][name]) for t in pairs]) for i in (0, 1))
         figures[name] = paired_over_seeds(own, base)
     other = variant.name != baseline
+    rates = [t["samples_per_second"] for t in good if t["samples_per_second"] is not None]
     cost = Cost.from_json(good[0]["cost"]) if good and good[0]["cost"] else None
     if cost is not None and not isinstance(latency, str):
         cost = cost.with_figures(**latency)
@@ -161,7 +162,7 @@ def _row(
         spread=spread(hits),
         wider=float("nan") if variant.name == baseline else wider(hits, base_hits),
         cost=cost,
-        samples_per_second=float(np.median([t["samples_per_second"] for t in good] or [np.nan])),
+        samples_per_second=float(np.median(rates or [np.nan])),
         trained=len(good),
         failures=failures,
         not_served=latency if isinstance(latency, str) else "",

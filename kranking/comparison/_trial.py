@@ -68,9 +68,7 @@ def _train(variant, seed, log, protocol, path, verbose) -> dict[str, Any]:
     read: dict[str, Any] = {"model": model, "batch_size": protocol.batch_size}
     rows = read_parquet(log.train, shuffle=True, seed=seed, **read)
     valid = RankingEvaluation(read_parquet(log.valid, **read), metrics=["auc", "ne"])
-    best = keras.callbacks.EarlyStopping(
-        f"val_{log.main_task}_auc", mode="max", patience=0, restore_best_weights=True
-    )
+    best = _BestEpoch(f"val_{log.main_task}_auc", mode="max", patience=0, restore_best_weights=True)
     watch = _Watch(rows.num_rows, protocol.batch_size)
     history = model.fit(
         rows, epochs=protocol.epochs, callbacks=[watch, valid, best], verbose=verbose
@@ -134,6 +132,20 @@ class _Watch(keras.callbacks.Callback):
         elif (batch + 1) * self.batch_size >= self.num_rows:
             self.seconds += now - self.start
             self.rows += self.num_rows - self.batch_size
+
+
+class _BestEpoch(keras.callbacks.EarlyStopping):
+    """Restores the best epoch, and raises `ValueError` if several cannot be told apart."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = (logs or {}).get(self.monitor, math.nan)
+        if not math.isfinite(value) and self.params["epochs"] > 1:
+            raise ValueError(
+                f"{self.monitor} must be finite to select the best of {self.params['epochs']} epochs. "
+                f"Received: {value} after epoch {epoch + 1}; the validation rows need positives and "
+                "negatives of this task"
+            )
+        super().on_epoch_end(epoch, logs)
 
 
 def _plain(value: Any) -> float | None:

@@ -167,7 +167,8 @@ def fit_best(
     values = np.array(history[objective.name], float)
     if not np.isfinite(values).any():
         raise FloatingPointError(
-            f"{objective.name} must be finite after at least one epoch. Received: {values.tolist()}"
+            f"{objective.name} must be finite after at least one epoch; it is not if the training "
+            f"diverges, or if the validation rows have one class only. Received: {values.tolist()}"
         )
     best = int(np.nanargmax(values if objective.direction == "max" else -values))
     figures = {n: float(v[best]) for n, v in history.items() if n.startswith("val_")}

@@ -122,7 +122,9 @@ class TrainsOnLog:
         )
         with alive:
             runs = [self._run(trial, execution) for execution in range(self.training.executions)]
-        found = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
+        means = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
+        # KerasTuner warns of undefined metrics, such as those of a task without positives.
+        found = {name: value for name, value in means.items() if np.isfinite(value)}
         if len(runs) > 1:
             found["spread"] = float(np.std([run[self.sought.name] for run in runs], ddof=1))
         return found

@@ -23,7 +23,7 @@ from kranking.comparison import write_files
 from kranking.features import Categorical, Sequence
 
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
-L2 = (0.0, 1e-7, 1e-6, 1e-5)
+L2 = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
 BATCH = 2048
 
 

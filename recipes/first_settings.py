@@ -5,7 +5,7 @@ Command:  KERAS_BACKEND=jax python recipes/first_settings.py --rows 100000 10000
 Cost:     20 seconds per training of a million rows on one core; the same command with the same `--out`
           continues a run that was stopped.
 Expected: a table of the normalized entropy of saves on validation rows, per rows, rate and L2: see
-          docs/first-log.md.
+          docs/results/first-settings.md.
 
 The model is DCN-V2 with widths of 16 for ids and 8 for other columns, on the synthetic home feed with one
 user and one pin per fifty rows, as the tables of a real log grow with it. Figures are of the best epoch.

@@ -32,7 +32,7 @@ def differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, st
             yield from differences(
                 before.get(key, _MISSING), now.get(key, _MISSING), f"{path}: {key}".lstrip(": ")
             )
-    elif _is_list(before) and _is_list(now) and len(before) == len(now) and _nested(now):
+    elif _are_lists(before, now) and len(before) == len(now) and _nested(now):
         for index, (one, other) in enumerate(zip(before, now, strict=True)):
             label = repr(other["name"]) if isinstance(other, Mapping) and "name" in other else index
             yield from differences(one, other, f"{path}: {label}")
@@ -46,10 +46,8 @@ def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     >>> changed({"seed": 0}, {"seed": 1, "log": {"train": "a"}})
     'seed (0 before, now 1), log'
     """
-    texts = [
-        path if old is _MISSING else f"{path} ({old} before, now {new})"
-        for path, old, new in differences(before, now)
-    ]
+    found = list(differences(before, now))
+    texts = [p if old is _MISSING else f"{p} ({old} before, now {new})" for p, old, new in found]
     return ", ".join(texts[:_MOST]) + (f" and {len(texts) - _MOST} more" if texts[_MOST:] else "")
 
 
@@ -64,7 +62,7 @@ def summary(value: Any) -> str:
     text = repr(list(value) if isinstance(value, tuple) else value)
     if len(text) <= _LONGEST:
         return text
-    size = f"{len(value):,} values, " if _is_list(value) or isinstance(value, Mapping) else ""
+    size = f"{len(value):,} values, " if isinstance(value, list | tuple | Mapping) else ""
     return f"{text[:30]}… ({size}{_hash(text)})"
 
 
@@ -111,8 +109,10 @@ class _Identity:
             return sorted((self(part) for part in value), key=repr)
         if isinstance(value, list | tuple):
             return [self(part) for part in value]
+        if isinstance(value, types.CodeType):
+            return _hash(json.dumps(_code(value)))
         if isinstance(value, functools.partial):
-            return [self(value.func), self(value.args), self(value.keywords)]
+            return self([value.func, value.args, value.keywords])
         if isinstance(value, types.MethodType):
             return [self(value.__func__), self(type(value.__self__))]
         if isinstance(value, types.FunctionType | type):
@@ -214,7 +214,7 @@ def _attributes(value: Any) -> dict[str, Any]:
 def _is_plain(value: Any) -> bool:
     """Whether a value is data or code, rather than an object with attributes."""
     kinds = str | int | float | None | list | tuple | set | frozenset | Mapping | np.ndarray
-    code = types.FunctionType | types.MethodType | types.BuiltinFunctionType | type
+    code = types.FunctionType | types.MethodType | types.BuiltinFunctionType | type | types.CodeType
     other = functools.partial | bytes | complex | range | slice | os.PathLike | date
     return isinstance(value, kinds | code | other) or is_dataclass(value)
 
@@ -237,8 +237,8 @@ def _is_set(cell: Any) -> bool:
         return False
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
+def _are_lists(*values: Any) -> bool:
+    return all(isinstance(value, list | tuple) for value in values)
 
 
 def _nested(values: Iterable[Any]) -> bool:

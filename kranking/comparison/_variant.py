@@ -11,7 +11,8 @@ from kranking import architectures
 from kranking._identity import fingerprint
 from kranking.data import LogFiles
 from kranking.models import RankingModel, without_weights
-from kranking.training.internal import layers_in, model_config
+from kranking.models.internal import model_config
+from kranking.training.internal import layers_in
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 

@@ -10,6 +10,12 @@ from kranking.layers import Work, work_of
 from kranking.models._arguments import check_block
 from kranking.models._stack import assemble
 from kranking.models._walk import build_layers, walk
+from kranking.models._weights_file import (
+    check_identity,
+    store_identity,
+    stored_identity,
+    unchanged_on_failure,
+)
 
 Blocks = tuple[keras.layers.Layer, ...]
 
@@ -107,6 +113,34 @@ class BlockModel(keras.Model):
         self._plan()
         steps = walk(self.encoder, self.stack)
         return [(layer, work_of(layer, shape)) for layer, shape, _ in steps]
+
+    def load_weights(self, filepath, skip_mismatch=False, **kwargs):
+        """Loads weights like `keras.Model.load_weights`; an error leaves the model as it was.
+
+        Raises:
+            ValueError: If the file is damaged or has the weights of another model; with
+                `skip_mismatch=True`, weights of other models are loaded where their shapes agree.
+        """
+        self.build()
+        self._identity_in_file = None
+        with unchanged_on_failure(self, filepath):
+            failure = None
+            try:
+                super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+            except Exception as error:  # the reason may be another model, which is said first
+                failure = error
+            if not skip_mismatch:
+                check_identity(self, filepath, self._identity_in_file)
+            if failure is not None:
+                raise failure
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store_identity(self, store)
+
+    def load_own_variables(self, store):
+        found, self._identity_in_file = stored_identity(store)
+        super().load_own_variables(found)
 
 
 class _Parts:

@@ -17,7 +17,7 @@ from kranking._files import write_json
 from kranking._rows import CSV, PARQUET, file_contents
 from kranking.features import schema_hash
 from kranking.models import RankingModel
-from kranking.training._model_identity import model_config
+from kranking.models.internal import model_config
 from kranking.training._set_seed import last_seed
 
 FORMAT, FORMAT_VERSION = "kranking run record", 1

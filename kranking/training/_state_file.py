@@ -14,7 +14,7 @@ from keras import ops
 
 from kranking._files import replaced
 from kranking._identity import differences, plain_json
-from kranking.training._model_identity import model_identity, optimizer_identity
+from kranking.models.internal import model_identity, optimizer_identity
 from kranking.training._model_state import broken_layers, synchronize, variables_of
 from kranking.training._random_states import random_states, save_random_states
 

@@ -245,3 +245,39 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     np.savez(tmp_path / "weights.npz", kernel=np.ones(3))
     with pytest.raises(ValueError, match="is damaged or was not written by save_state"):
         load_state(made(), tmp_path / "weights.npz")
+
+
+def test_weights_of_another_model_change_nothing(tmp_path):
+    """Also where the shapes agree: a vocabulary in another order, tasks in another order."""
+    path = tmp_path / "model.weights.h5"
+    ranking().save_weights(path)
+    for other, message in (
+        ({"country": ("FR", "DE")}, r"feature 'country': vocabulary differs. Expected: \['FR'"),
+        ({"country": ("DE", "FR", "IT")}, "feature 'country': vocabulary differs"),
+        ({"tasks": ("hide", "save")}, "tasks differs"),
+    ):
+        model = ranking(**other)
+        before = everything(model)
+        with pytest.raises(ValueError, match=f"h5' has the weights of another model: {message}"):
+            model.load_weights(path)
+        for one, another in zip(before, everything(model), strict=True):
+            np.testing.assert_array_equal(one, another)
+    model = ranking(country=("FR", "DE"))
+    model.load_weights(path, skip_mismatch=True)  # transfers on purpose
+    ranking().load_weights(path)
+
+
+def test_damaged_weights_change_nothing(tmp_path):
+    path, model = tmp_path / "model.weights.h5", ranking()
+    model.save_weights(path)
+    whole = path.read_bytes()
+    other = ranking()
+    before = everything(other)
+    for content in (whole[:-40], whole[:3000], b"", b"no weights"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"weights\.h5' must have the weights of this model"):
+            other.load_weights(path)
+        for one, another in zip(before, everything(other), strict=True):
+            np.testing.assert_array_equal(one, another)
+    with pytest.raises((FileNotFoundError, ValueError), match=r"none\.weights\.h5"):
+        other.load_weights(tmp_path / "none.weights.h5")

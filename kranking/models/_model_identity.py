@@ -1,7 +1,10 @@
 """The identity of a model and of its optimizer, independent of the names that Keras numbers."""
 
+import codecs
 import json
+import marshal
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,7 +12,6 @@ import keras
 
 from kranking._identity import fingerprint, short
 from kranking.features.internal import to_config
-from kranking.models import RankingModel
 
 
 def model_config(model: Any) -> Any:
@@ -19,7 +21,9 @@ def model_config(model: Any) -> Any:
     without a configuration is described by its layers and the shapes of its weights.
     """
     try:
-        config = keras.saving.serialize_keras_object(model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras warns of lambdas, which are not loaded here
+            config = keras.saving.serialize_keras_object(model)
     except Exception:  # a custom `get_config` may raise anything
         layers = {
             f"layer {i} ({type(layer).__name__})": [list(w.shape) for w in layer.weights]
@@ -35,9 +39,10 @@ def model_config(model: Any) -> Any:
 
 def model_identity(model: Any) -> dict[str, Any]:
     """Returns what makes the weights of a model mean what they mean, as nested texts by name."""
-    if not isinstance(model, RankingModel):
-        return _summarized(model_config(model))
-    config = model_config(model)["config"]
+    whole = model_config(model)
+    config = whole.get("config", {})
+    if not {"features", "blocks", "tasks", "heads", "dtype"} <= set(config):
+        return _summarized(whole)
     described: dict[str, Any] = {"class": type(model).__name__}
     for what, declared in (("feature", model.features), ("task", model.tasks)):
         described[f"{what}s"] = [one.name for one in declared]
@@ -74,6 +79,9 @@ def _names(config: Any) -> Iterator[tuple[str, str]]:
 
 def _renamed(config: Any, names: Mapping[str, str]) -> Any:
     """Replaces names of layers where Keras writes them: `name`, and references to outputs of layers."""
+    if isinstance(config, Mapping) and config.get("class_name") == "__lambda__":
+        code, *rest = config["config"].get("value") or list(config["config"].values())
+        return [fingerprint(marshal.loads(codecs.decode(code.encode(), "base64"))), *rest]
     if isinstance(config, Mapping):
         return {
             key: names.get(part, part)

@@ -56,7 +56,10 @@ def _from_numpy(values: np.ndarray) -> pa.Array:
         values = values.astype(values.dtype.newbyteorder("="))
     if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] in ("h", "m"):
         values = values.astype("datetime64[s]")
-    if values.ndim == 2 and values.shape[1]:
+    if values.ndim == 2 and not values.shape[1]:
+        offsets = pa.array(np.zeros(len(values) + 1, np.int32))
+        return pa.ListArray.from_arrays(offsets, _from_numpy(values.ravel()))
+    if values.ndim == 2:
         return pa.FixedSizeListArray.from_arrays(_from_numpy(values.ravel()), values.shape[1])
     return _whole(pa.array(values, from_pandas=values.dtype == object))
 

@@ -13,7 +13,9 @@ from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
 from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
-FLOAT32_MAX = float(np.finfo(np.float32).max)  # larger values are infinite for a model
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+BOUND = 2.0**63  # of a model input: its square and sums of squares are finite in float32
+FLOAT64_MAX = float(np.finfo(np.float64).max)
 
 
 def require(feature: Feature, column: str, columns: Iterable[str], origin: Origin) -> None:
@@ -79,11 +81,33 @@ def is_time(kind: pa.DataType) -> bool:
 def check_type(feature: Feature, column: str, kind: pa.DataType, origin: Origin) -> None:
     """Raises `ValueError` unless the type of a column is suitable for a feature."""
     expected, good = _expectation(feature, column)
-    if not good(plain_type(kind)):
+    if not pa.types.is_null(kind) and not good(plain_type(kind)):
         raise ValueError(
             f"Column {column!r} of feature {feature.name!r} has a wrong type in {origin.file}. "
             f"Expected: {expected}. Received: {kind}"
         )
+
+
+def typed_nulls(feature: Feature, column: str, array: pa.Array) -> pa.Array:
+    """Returns a column in which every value is null in the form that a feature reads: text or lists.
+
+    Of such a column, as of a request of one row, Arrow cannot tell the type.
+    """
+    if not pa.types.is_null(array.type):
+        return array
+    if isinstance(feature, Categorical):
+        if feature.separator is not None:
+            return array.cast(pa.string())
+        return pa.nulls(len(array), pa.list_(pa.null())) if feature.multivalued else array
+    of_lists = isinstance(feature, Embedding) or (
+        isinstance(feature, Sequence) and column != feature.request_time
+    )
+    return pa.nulls(len(array), pa.list_(pa.null())) if of_lists else array
+
+
+def bounded(values: np.ndarray) -> np.ndarray:
+    """Converts numbers of a log after their transform to float32, at most ±`BOUND`."""
+    return np.clip(values, -BOUND, BOUND).astype(np.float32)
 
 
 def _expectation(feature: Feature, column: str) -> tuple[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kranking.features._categorical import NULLS, Categorical
-from kranking.features._columns import FLOAT32_MAX
+from kranking.features._columns import BOUND, FLOAT32_MAX, FLOAT64_MAX
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
 from kranking.features._hash import COEFFICIENTS, LIMB, OFFSETS, PRIMES
@@ -142,7 +142,7 @@ def _numbers(ops: Any, raw: RawColumns, tensors: Mapping[str, Any]) -> dict[str,
 
 
 def _normalize(ops: Any, group: list[Any], values: Any) -> Any:
-    good = ops.less_equal(ops.absolute(values), np.float64(FLOAT32_MAX))
+    good = ops.less_equal(ops.absolute(values), np.float64(FLOAT64_MAX))
     if any(f.bounds is not None for f in group):
         bounds = np.array([f.bounds or (-np.inf, np.inf) for f in group]).T
         values = ops.minimum(ops.maximum(values, bounds[:1]), bounds[1:])
@@ -151,8 +151,13 @@ def _normalize(ops: Any, group: list[Any], values: Any) -> Any:
         values = ops.multiply(ops.sign(values), grown)
     shift, scale = np.array([_moments(f) for f in group]).T[:, None]
     values = ops.divide(ops.subtract(values, shift), scale)
+    values = _bounded(ops, values, np.float64)
     imputed = np.array([[imputed_number(f) for f in group]])
     return ops.cast(ops.where(good, values, imputed), "float32")
+
+
+def _bounded(ops: Any, values: Any, kind: Any) -> Any:
+    return ops.minimum(ops.maximum(values, kind(-BOUND)), kind(BOUND))
 
 
 def _moments(feature: Numeric) -> tuple[float, float]:
@@ -177,7 +182,7 @@ def imputed_number(feature: Numeric) -> float:
 
 def _bucket(ops: Any, feature: Numeric, values: Any) -> Any:
     values = ops.column(values)
-    good = ops.less_equal(ops.absolute(values), np.float64(FLOAT32_MAX))
+    good = ops.less_equal(ops.absolute(values), np.float64(FLOAT64_MAX))
     if feature.bounds is not None:
         low, high = map(np.float64, feature.bounds)
         values = ops.minimum(ops.maximum(values, low), high)
@@ -190,7 +195,7 @@ def _bucket(ops: Any, feature: Numeric, values: Any) -> Any:
 def _vector(ops: Any, values: Any) -> Any:
     bad = ops.cast(ops.less_equal(ops.absolute(values), np.float32(FLOAT32_MAX)), "int32")
     whole = ops.equal(ops.total(bad), np.int32(ops.width(values)))
-    return ops.where(whole, values, np.float32(0))
+    return _bounded(ops, ops.where(whole, values, np.float32(0)), np.float32)
 
 
 def _sequence(ops: Any, feature: Sequence, rows: _Rows, names: Mapping[str, str], tensors: Any):
@@ -207,8 +212,9 @@ def _sequence(ops: Any, feature: Sequence, rows: _Rows, names: Mapping[str, str]
         now = ops.column(ops.divide(tensors[names["request_time"]], unit))
         times = pad(ops.divide(tensors[names["time"]], unit), np.nan)
         ages = ops.subtract(now, times)
-        known = ops.less_equal(ops.absolute(ages), np.float64(FLOAT32_MAX))
-        made[f"{feature.name}.age"] = ops.cast(ops.where(known, ages, np.float64(0)), "float32")
+        known = ops.less_equal(ops.absolute(ages), np.float64(FLOAT64_MAX))
+        ages = _bounded(ops, ops.where(known, ages, np.float64(0)), np.float64)
+        made[f"{feature.name}.age"] = ops.cast(ages, "float32")
     return made
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from kranking._rows import Origin, as_arrow, open_rows
 from kranking.features._column_types import column_types
-from kranking.features._columns import check_type, require
+from kranking.features._columns import check_type, require, typed_nulls
 from kranking.features._feature import Feature
 from kranking.features._learners import learner_of
 from kranking.features._schema import check_features
@@ -52,8 +52,9 @@ def fit(
     for unit in source.units:
         for batch, origin in source.read(unit, columns, batch_rows):
             block = {name: as_arrow(batch.column(name), name) for name in columns}
-            for learner in learners:
-                learner.update(block, origin)
+            for feature, learner in zip(features, learners):
+                own = {name: typed_nulls(feature, name, block[name]) for name in feature.columns}
+                learner.update(own, origin)
     if not source.units:
         raise ValueError(
             f"`data` must contain rows to learn from. Received: no rows in {source.files[:5]}"

@@ -146,18 +146,19 @@ class _Moments(_Nulls):
 
     def update(self, block: Mapping[str, pa.Array], origin: Origin) -> None:
         values = numbers(block[self.feature.source])
-        good = values[np.abs(values) <= FLOAT32_MAX]
+        good = values[np.isfinite(values)]
         self.rows += len(values)
         self.nulls += len(values) - len(good)
         if self.feature.bounds is not None:
             good = np.clip(good, *self.feature.bounds)
+        if self.feature.transform == "log":
+            good = np.sign(good) * np.log1p(np.abs(good))
+        good = good[np.abs(good) <= FLOAT32_MAX]  # a larger one would be all that the moments show
         if not len(good):
             return
         if self.feature.bucketized:
             self._keep(good)
             return
-        if self.feature.transform == "log":
-            good = np.sign(good) * np.log1p(np.abs(good))
         self.low, self.high = min(self.low, good.min()), max(self.high, good.max())
         total = self.count + len(good)
         shift = good.mean() - self.mean

@@ -23,7 +23,8 @@ class Numeric(Feature):
 
     `standardize`: `(x − mean) / std`. `log`: the same for `sign(x) · ln(1 + |x|)`. `scale`:
     `(x − low) / (high − low)` with the given `bounds`. `bucketize`: row `1 + #{boundaries ≤ x}` of a
-    table, row 0 for null. `none`: the raw number. `bounds` clips the values before any transform.
+    table, row 0 for null. `none`: the raw number. `bounds` clips the values before any transform. What
+    leaves the range ±2⁶³ is bounded to it after the transform, so that a finite number never becomes NaN.
 
     Args:
         name: Name of the feature, of its field and of its model input.
@@ -93,9 +94,11 @@ class Numeric(Feature):
                 )
             return
         bounds = _floats(self.bounds)
-        if len(bounds) != 2 or not all(map(math.isfinite, bounds)) or bounds[0] >= bounds[1]:
+        good = len(bounds) == 2 and bounds[0] < bounds[1]
+        if not good or not math.isfinite(bounds[1] - bounds[0]):  # else it would divide by infinity
             raise ValueError(
-                f"`bounds` of feature {self.name!r} must be two finite numbers, low < high. "
+                f"`bounds` of feature {self.name!r} must be two finite numbers, low < high, and their "
+                "difference finite. "
                 f"Received: bounds={self.bounds!r}"
             )
         object.__setattr__(self, "bounds", bounds)

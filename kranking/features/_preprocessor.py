@@ -10,7 +10,8 @@ from kranking._rows import Origin, as_arrow
 from kranking.features._categorical import Categorical
 from kranking.features._column_types import read_columns
 from kranking.features._columns import (
-    FLOAT32_MAX,
+    FLOAT64_MAX,
+    bounded,
     check_lengths,
     check_parallel,
     check_type,
@@ -22,6 +23,7 @@ from kranking.features._columns import (
     require,
     seconds,
     split_strings,
+    typed_nulls,
 )
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature, not_fitted
@@ -84,9 +86,9 @@ class Preprocessor:
         check_lengths(given)
         outputs: dict[str, np.ndarray] = {}
         for feature in self.features:
-            arrays = [given[name] for name in feature.columns]
-            for name, array in zip(feature.columns, arrays):
-                check_type(feature, name, array.type, origin)
+            for name in feature.columns:
+                check_type(feature, name, given[name].type, origin)
+            arrays = [typed_nulls(feature, name, given[name]) for name in feature.columns]
             self.counts[feature.name]["rows"] += len(arrays[0])
             outputs.update(self._encode(feature, arrays, origin))
         return outputs
@@ -139,7 +141,7 @@ class Preprocessor:
 
     def _numeric(self, feature: Numeric, array: pa.Array, origin: Origin) -> np.ndarray:
         values = numbers(array)
-        bad = ~(np.abs(values) <= FLOAT32_MAX)  # overflowing values are infinite for the model
+        bad = ~np.isfinite(values)
         missing = np.count_nonzero(bad)
         self._count(feature, missing)
         if missing and feature.nulls == "refuse" and not feature.bucketized:
@@ -157,8 +159,8 @@ class Preprocessor:
         check_widths(feature, array, lengths, origin)
         out = np.zeros((len(array), feature.dim), np.float32)
         flat = numbers(flat)
-        flat = np.where(np.abs(flat) <= FLOAT32_MAX, flat, np.nan)
-        out[~missing] = flat.reshape(-1, feature.dim)
+        flat = np.where(np.isfinite(flat), flat, np.nan)
+        out[~missing] = bounded(flat).reshape(-1, feature.dim)
         self._count(feature, np.count_nonzero(missing))
         bad = ~np.isfinite(out).all(axis=1)
         if feature.nulls == "refuse":
@@ -193,9 +195,10 @@ class Preprocessor:
             times = seconds(times, feature.time_unit)
             now = seconds(columns[feature.request_time], feature.time_unit)
             # An unknown time is treated as now, so that the event is kept and nothing becomes NaN.
-            ages = now[:, None] - pad(times, *places, np.nan)
-            ages = np.where(np.abs(ages) <= FLOAT32_MAX, ages, 0.0)
-            out[f"{feature.name}.age"] = ages.astype(np.float32)
+            with np.errstate(over="ignore", invalid="ignore"):
+                ages = now[:, None] - pad(times, *places, np.nan)
+            ages = np.where(np.abs(ages) <= FLOAT64_MAX, ages, 0.0)
+            out[f"{feature.name}.age"] = bounded(ages)
         return out
 
 
@@ -212,8 +215,12 @@ def _parallel(
     return flat
 
 
+@np.errstate(over="ignore")
 def transform_numbers(feature: Any, values: np.ndarray, bad: np.ndarray) -> np.ndarray:
-    """Clips, imputes and normalizes float64 values; `bad` marks the values to impute."""
+    """Clips, imputes and normalizes float64 values; `bad` marks the values to impute.
+
+    What the transform sends beyond ±`BOUND` becomes it: the model would make NaN of larger numbers.
+    """
     if feature.bounds is not None:
         values = np.clip(values, *feature.bounds)
     if feature.bucketized:
@@ -232,4 +239,4 @@ def transform_numbers(feature: Any, values: np.ndarray, bad: np.ndarray) -> np.n
     if feature.transform in ("standardize", "log"):
         # A constant column has no information: it becomes 0 instead of a division by zero.
         values = (values - feature.mean) / (feature.std or 1.0)
-    return values.astype(np.float32)
+    return bounded(values)

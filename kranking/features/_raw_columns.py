@@ -10,6 +10,7 @@ from kranking._rows import Origin, as_arrow
 from kranking.features._categorical import Categorical
 from kranking.features._column_types import read_columns
 from kranking.features._columns import (
+    bounded,
     check_lengths,
     check_parallel,
     check_type,
@@ -21,6 +22,7 @@ from kranking.features._columns import (
     require,
     seconds,
     split_strings,
+    typed_nulls,
 )
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature, InputSpec
@@ -81,7 +83,8 @@ class RawColumns:
                 check_type(feature, name, given[name].type, origin)
         check_lengths(given)
         for feature in self.features:
-            parts = self._parts(feature, given, origin)
+            own = {name: typed_nulls(feature, name, given[name]) for name in feature.columns}
+            parts = self._parts(feature, own, origin)
             names = self.names[feature.name]
             outputs |= {names[part]: array for part, array in parts.items()}
         return outputs
@@ -212,10 +215,9 @@ def _vectors(feature: Embedding, array: pa.Array, origin: Origin) -> np.ndarray:
     flat, lengths = list_parts(array)
     check_widths(feature, array, lengths, origin)
     out = np.full((len(array), feature.dim), np.nan, np.float32)
-    with np.errstate(over="ignore"):
-        out[array.is_valid().to_numpy(zero_copy_only=False)] = numbers(flat).reshape(
-            -1, feature.dim
-        )
+    values = numbers(flat)
+    values = np.where(np.isfinite(values), bounded(values), np.nan).reshape(-1, feature.dim)
+    out[array.is_valid().to_numpy(zero_copy_only=False)] = values
     return out
 
 

@@ -3,6 +3,7 @@
 from kranking._rows import Origin as Origin
 from kranking.features._column_types import column_types as column_types
 from kranking.features._column_types import read_columns as read_columns
+from kranking.features._columns import BOUND as BOUND
 from kranking.features._encode_raw import encode_raw as encode_raw
 from kranking.features._encode_raw import host_side as host_side
 from kranking.features._feature import InputSpec as InputSpec
@@ -17,6 +18,7 @@ from kranking.features._schema import to_config as to_config
 from kranking.features._tables import rows_within as rows_within
 
 __all__ = [
+    "BOUND",
     "InputSpec",
     "Origin",
     "check_features",

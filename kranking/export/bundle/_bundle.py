@@ -86,12 +86,16 @@ class Bundle:
         Args:
             request: One row with the columns of the user and the context, of any kind that
                 `features.fit` accepts.
-            items: The same of the candidates, one row each.
+            items: The same of the candidates, one row each; there may be none.
 
         Raises:
             ValueError: If the bundle has no signature `rank`, or a column is missing or invalid.
         """
         once, each = (part.columns for part in rank_parts(self._declared))
+        if (
+            isinstance(items, list | tuple) and not items
+        ):  # a list of dicts without any has no columns
+            items = {column: [] for f in each.features for column in f.columns}
         return self.run(RANK, {**once(request), **each(items)})
 
     def user_tower(self, rows: Any) -> np.ndarray:

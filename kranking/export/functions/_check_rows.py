@@ -7,6 +7,7 @@ import numpy as np
 
 from kranking.export._rows import Rows
 from kranking.export.functions._signature import Signature, Value
+from kranking.features.internal import BOUND
 
 _HINTS = {
     True: "To convert columns of a log to model inputs, use `features.Preprocessor(bundle.features())`.",
@@ -47,11 +48,12 @@ def _check_column(value: Value, column: Any, finite: bool, hint: str) -> np.ndar
             f"Input `{value.name}` must have shape ({expected}). Received: shape={array.shape}"
         )
     if finite and value.dtype == "float32":
-        bad = ~np.isfinite(array)
+        bad = ~(np.abs(array) <= BOUND)  # no transform gives more
         if bad.any():
             row = int(np.argwhere(bad)[0][0])
             raise ValueError(
-                f"Input `{value.name}` must be finite. Received: {array[row].tolist()} in row {row}"
+                f"Input `{value.name}` must be finite and at most {BOUND:.1e}. "
+                f"Received: {array[row].tolist()} in row {row}"
             )
     return array
 

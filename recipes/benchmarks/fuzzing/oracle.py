@@ -16,7 +16,7 @@ import numpy as np
 
 from fuzzing.draw import Spec
 
-LARGEST = 3.4028234663852886e38  # of float32
+LARGEST = 2.0**63  # of a model input
 NULL_IDS = (None, "", -(2**31), -(2**63))
 # ADR 6: two linear forms of five limbs of 15 bits, cubed modulo a prime.
 FORMS = (
@@ -122,15 +122,10 @@ def number_cell(value: Any, spec: Spec, natural: str, served: bool) -> Cell:
         return ANYTHING
     doubtful = doubtful or (isinstance(value, int) and not -(2**63) <= value < 2**63)
     x = math.nan if value is None else float(value)
-    if abs(x) <= LARGEST:
+    if math.isfinite(x):
         return Cell((transformed(x, spec),), doubtful)
     refused = spec.nulls == "refuse" and spec.transform != "bucketize"
-    missing = () if refused and not served else imputed(spec)
-    if not math.isfinite(x):
-        return Cell(missing, doubtful)
-    # Beyond float32 as it stands: a null, or what the transform makes of it.
-    whole = transformed(x, spec)
-    return Cell((*missing, whole) if abs(whole) <= LARGEST else missing, True)
+    return Cell(() if refused and not served else imputed(spec), doubtful)
 
 
 def transformed(x: float, spec: Spec) -> float:
@@ -178,7 +173,7 @@ def vector_cells(value: Any, spec: Spec, served: bool) -> list[Cell]:
     if not all(isinstance(x, int | float | Decimal | None) for x in value):
         return [ANYTHING] * spec.dim
     numbers = [math.nan if x is None else float(x) for x in value]
-    if all(abs(x) <= LARGEST for x in numbers):
+    if all(map(math.isfinite, numbers)):
         return [Cell((x,)) for x in numbers]
     return [Cell((0.0,)) if served else REFUSED] * spec.dim
 

@@ -145,7 +145,7 @@ def changed(rows, **columns):
         (lambda r: changed(r, dense=r["dense"][:2]), "same number of rows. .*'dense': 2"),
         (
             lambda r: changed(r, **{"with space": np.array([0, 1, np.nan], "float32")}),
-            "`with space` must be finite. Received: nan in row 2",
+            "`with space` must be finite and at most .*Received: nan in row 2",
         ),
     ],
 )

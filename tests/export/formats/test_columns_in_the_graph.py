@@ -86,7 +86,7 @@ def run_tensorflow(raw):
 def run_onnx(raw):
     onnx, ort = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     helper = onnx.helper
-    specs = Preprocessor(FEATURES).inputs
+    specs = Preprocessor(raw.features).inputs
     kinds = {name: helper.np_dtype_to_tensor_dtype(np.dtype(s.dtype)) for name, s in specs.items()}
 
     def values(prefix):
@@ -275,3 +275,28 @@ def test_any_request_gets_a_finite_answer_or_a_clear_error(model, bundle, column
         answered += message is None
         assert all(np.isfinite(p).all() for p in answers.values())
     assert 50 < answered < 250
+
+
+@pytest.mark.parametrize("run", [run_tensorflow, run_onnx])
+def test_finite_numbers_are_bounded_as_in_training(run):
+    features = [
+        Numeric("narrow", mean=0.5, std=1e-300),
+        Numeric("log", transform="log", mean=0.0, std=1e-37),
+        Numeric("plain", transform="none"),
+        Numeric("bucket", transform="bucketize", boundaries=(0.0, 1e30)),
+        Embedding("vector", dim=2),
+    ]
+    rows: dict = {f.name: [1e300, -1e39, 2.0, -1.7e308] for f in features[:-1]}
+    rows["vector"] = [[1e300, -1e39], [1.0, 2.0], [3e38, 0.0], [-4e38, 1.0]]
+    raw, expected = RawColumns(features), Preprocessor(features)(rows)
+    found = run(raw)(raw(rows))
+    for name, values in expected.items():
+        assert np.isfinite(values).all()
+        np.testing.assert_allclose(found[name], values, rtol=1e-6, err_msg=name)
+
+
+def test_a_request_without_candidates(bundle, columns):
+    request = {name: column.slice(0, 1) for name, column in columns.items()}
+    nobody = {name: column.slice(0, 0) for name, column in columns.items()}
+    for none in ([], {name: [] for name in columns}, nobody):
+        assert {task: p.shape for task, p in bundle.rank(request, none).items()} == {"save": (0, 1)}

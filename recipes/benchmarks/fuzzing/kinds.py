@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzzing import bundles, encode, files, served
+from fuzzing import bundles, encode, files, labels, served, states, steps
 from fuzzing.draw import Draw
 from fuzzing.judge import Call
 
@@ -13,6 +13,12 @@ ON_ROWS: dict[str, tuple[int, Callable[[Draw], Call]]] = {
     "fit": (100, encode.fit_call),
     "infer": (30, encode.infer_call),
     "files": (180, files.file_call),
+    "labels in rows": (40, labels.row_call),
+    "arrays": (80, labels.array_call),
+    "raw": (20, labels.raw_call),
+    "states": (40, states.state_call),
+    "resume": (4, states.resume_call),
+    "steps": (40, steps.step_call),
 }
 ON_BUNDLES: dict[str, tuple[int, Callable[[Draw, int, Path], Call]]] = {
     "requests": (180, served.request_call),

@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser.add_argument("--first", type=int, default=0, help="number of the first call")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--limit", type=float, default=60.0, help="seconds of a call")
-    parser.add_argument("--kinds", default="", help="only kinds of calls that begin so")
+    parser.add_argument("--kinds", default="", help="only kinds that begin so, by comma")
     parser.add_argument("--call", type=int, help="runs this call alone and prints how it ends")
     args = parser.parse_args(arguments)
     if args.smoke:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzzing import bundles, encode, files, labels, served, states, steps
+from fuzzing import bundles, encode, files, labels, others, served, states, steps
 from fuzzing.draw import Draw
 from fuzzing.judge import Call
 
@@ -14,17 +14,21 @@ ON_ROWS: dict[str, tuple[int, Callable[[Draw], Call]]] = {
     "infer": (30, encode.infer_call),
     "files": (180, files.file_call),
     "labels in rows": (40, labels.row_call),
-    "arrays": (80, labels.array_call),
+    "arrays": (70, labels.array_call),
     "raw": (20, labels.raw_call),
     "states": (40, states.state_call),
-    "resume": (4, states.resume_call),
-    "steps": (40, steps.step_call),
+    "resume": (2, states.resume_call),
+    "steps": (30, steps.step_call),
+    "splits": (30, others.split_call),
+    "processes": (6, others.process_call),
+    "metrics": (40, others.metric_call),
 }
 ON_BUNDLES: dict[str, tuple[int, Callable[[Draw, int, Path], Call]]] = {
     "requests": (180, served.request_call),
     "tower": (20, served.tower_call),
     "crafted": (60, bundles.crafted_call),
     "carried": (15, bundles.carried_call),
+    "deploy": (5, others.deploy_call),
 }
 
 
@@ -34,11 +38,13 @@ def prepare(seed: int, out: Path) -> None:
 
 
 def draw_call(seed: int, number: int, out: Path, only: str = "") -> Call:
-    """Draws the call of a number, of one of the kinds that begin with `only`."""
+    """Draws the call of a number, of a kind that begins with one in `only`."""
     draw = Draw(seed, number)
-    kinds = {name: kind for name, kind in ON_ROWS.items() if name.startswith(only)}
+    kinds = {
+        name: kind for name, kind in ON_ROWS.items() if name.startswith(tuple(only.split(",")))
+    }
     for name, (share, make) in ON_BUNDLES.items():
-        if name.startswith(only):
+        if name.startswith(tuple(only.split(","))):
             kinds[name] = (share, functools.partial(make, seed=seed, out=out))
     names = [name for name, (share, _) in kinds.items() for _ in range(share)]
     return kinds[draw.pick(names)][1](draw)

@@ -162,14 +162,15 @@ def work(pipe, seed: int, numbers: list[int], out: Path, limit: float, kinds: st
 
     warnings.simplefilter("ignore")
     from fuzzing import judge
-    from fuzzing.kinds import draw_call
+    from fuzzing.kinds import draw_call, own_folder
 
     for number in numbers:
         row = {"seed": seed, "number": number}
         began = time.monotonic()
         try:
-            call = draw_call(seed, number, out, kinds)
-            outcome, text = judge.judge(call, limit)
+            with own_folder():
+                call = draw_call(seed, number, out, kinds)
+                outcome, text = judge.judge(call, limit)
             row |= {"kind": call.kind, "fault": call.fault, "what": call.what[:400]}
         except Exception:  # of the fuzzer itself
             outcome, text = "fuzzer's own error", traceback.format_exc()[-600:]

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import tempfile
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 import kranking as kr
 from fuzzing import containers, oracle
@@ -350,6 +352,8 @@ def infer_call(draw: Draw) -> Call:
         bad = draw.pick(STRANGE[:-1])
         given, way = {**columns, "bad": [bad] * len(next(iter(columns.values())))}, f"{bad!r}"
         fault = "infer: one bad column kills it (train07)"
+        if draw.chance(0.6):
+            given = _in_a_file(given)
 
     def right(draft):
         known = {c for f in draft for c in f.columns} | set(getattr(draft, "skipped", ()))
@@ -357,3 +361,14 @@ def infer_call(draw: Draw) -> Call:
 
     what = f"{way}: {columns}"
     return Call("infer", fault, what, lambda: kr.features.infer(given), right, refusal)
+
+
+def _in_a_file(columns: dict[str, list]) -> Any:
+    """Returns the path of a file of the columns, or the columns where Parquet does not have their types."""
+    path = tempfile.mkdtemp(prefix="fuzz") + "/x.parquet"
+    arrays = {n: containers.plain_arrow(v) for n, v in columns.items() if n != "bad"}
+    try:
+        pq.write_table(pa.table({**arrays, "bad": pa.array(columns["bad"])}), path)
+    except (pa.ArrowException, OverflowError, UnicodeError):
+        return columns
+    return path

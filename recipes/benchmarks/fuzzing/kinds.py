@@ -1,7 +1,9 @@
 """The kinds of calls and their shares."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fuzzing import bundles, encode, files, labels, others, served, states, steps
@@ -35,6 +37,17 @@ ON_BUNDLES: dict[str, tuple[int, Callable[[Draw, int, Path], Call]]] = {
 def prepare(seed: int, out: Path) -> None:
     """Makes what calls share, once."""
     served.export_pool(seed, out)
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[None]:
+    """Puts the files of a call into a folder of its own, which goes with it."""
+    with tempfile.TemporaryDirectory(prefix="fuzz", ignore_cleanup_errors=True) as folder:
+        before, tempfile.tempdir = tempfile.tempdir, folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def draw_call(seed: int, number: int, out: Path, only: str = "") -> Call:

@@ -72,14 +72,14 @@ def variant(
 
 
 @functools.cache
-def cached(number: int) -> tuple[Any, str]:
-    """Returns a model, and the file of its state with weights of its own."""
+def cached(number: int) -> tuple[Any, bytes]:
+    """Returns a model, and its state with weights of its own."""
     model = variant(**VARIANTS[number])
     random = np.random.default_rng(number)
     model.set_weights([random.normal(size=w.shape).astype(w.dtype) for w in model.get_weights()])
     path = tempfile.mkdtemp(prefix="fuzz") + "/state.npz"
     kr.training.save_state(model, path)
-    return model, path
+    return model, Path(path).read_bytes()
 
 
 def values_of(model: Any) -> list[np.ndarray]:
@@ -137,11 +137,10 @@ def state_call(draw: Draw) -> Call:
     damaged = draw.chance(0.5)
     if damaged or draw.chance(0.2):
         other = number
-    model, path = cached(number)[0], cached(other)[1]
-    if damaged:
-        data = draw.pick(DAMAGES)(draw, Path(path).read_bytes())
-        path = tempfile.mkdtemp(prefix="fuzz") + "/state.npz"
-        Path(path).write_bytes(data)
+    model, data = cached(number)[0], cached(other)[1]
+    data = draw.pick(DAMAGES)(draw, data) if damaged else data
+    path = tempfile.mkdtemp(prefix="fuzz") + "/state.npz"
+    Path(path).write_bytes(data)
     for value in model.trainable_variables:
         value.assign(keras.ops.full(value.shape, 0.5))
 

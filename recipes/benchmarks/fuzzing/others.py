@@ -194,6 +194,7 @@ def metric_call(draw: Draw) -> Call:
     odd = draw.pick(("none", "none", "label", "weight", "length", "nan"))
     given = {"y": list(y), "z": list(z), "w": list(w)}
     if odd != "none":
+        w[0] = given["w"][0] = 1.0  # rows without weight are ignored, whatever they hold
         part = {"label": "y", "weight": "w", "length": "z", "nan": "z"}[odd]
         bad = {"label": 2.0, "weight": -1.0, "nan": math.nan}.get(odd)
         given[part] = [*given[part], 0.0] if odd == "length" else [bad, *given[part][1:]]

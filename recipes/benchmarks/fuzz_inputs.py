@@ -82,7 +82,7 @@ def run(args, out: Path) -> list[dict]:
     from fuzzing.kinds import prepare
 
     file = out / "calls.jsonl"
-    done = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    done = whole_rows(file)
     rows = [row for row in done if row["seed"] == args.seed]
     numbers = set(range(args.first, args.first + args.calls))
     rows = [row for row in rows if row["number"] in numbers]
@@ -104,6 +104,16 @@ def run(args, out: Path) -> list[dict]:
             kept.flush()
             time.sleep(0.05)
     return sorted(rows, key=lambda row: row["number"])
+
+
+def whole_rows(file: Path) -> list[dict]:
+    """Returns the rows of a file, and cuts what a killed run left of a last one."""
+    if not file.exists():
+        return []
+    lines = file.read_text().split("\n")
+    if lines.pop():
+        file.write_text("".join(f"{line}\n" for line in lines))
+    return [json.loads(line) for line in lines]
 
 
 class Worker:

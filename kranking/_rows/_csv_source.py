@@ -13,7 +13,10 @@ from kranking._rows._origin import Origin
 from kranking._rows._parquet_source import add_keys, with_keys
 from kranking._rows._unit import Unit, rows_of
 
-ID = pa.null()  # declares ids: integers if all are, otherwise text as it stands in the file
+ID = (
+    pa.null()
+)  # declares ids: integers if all of the log are, otherwise text as it stands in the file
+_INTEGER = r"^(0|-?[1-9][0-9]*)?$"  # its only form: Arrow also takes "007" for 7 and "0x10" for 16
 
 
 class CsvSource:
@@ -46,13 +49,17 @@ class CsvSource:
         self._names = {file: list(types) for file, types in inferred.items()}
         self._lists = {name: kind for name, kind in declared.items() if pa.types.is_list(kind)}
         self._types = _types(inferred.values(), declared)
+        ids = [n for n, kind in declared.items() if kind == ID and n in self._types]
+        counts = {file.name: self._count(file, ids) for file in files}
+        for name in {name for _, texts in counts.values() for name in texts}:
+            self._types[name] = (pa.string(), pa.string())
         self.schemas: dict[str, pa.Schema] = {}
         self.units: list[Unit] = []
         for file in files:
             names = list(inferred[file.name])
             kinds = [(n, self._lists.get(n, self._types[n][1])) for n in names]
             self.schemas[file.name] = with_keys(pa.schema(kinds), file)
-            rows = self._count(file, names[0])
+            rows, _ = counts[file.name]
             if rows:
                 self.units.append(Unit(file.name, (), 0, 0, rows))
 
@@ -75,11 +82,21 @@ class CsvSource:
         delimiter = self._delimiter or ("\t" if tabs else ",")
         return csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
 
-    def _count(self, file: LogFile, column: str) -> int:
+    def _count(self, file: LogFile, ids: Sequence[str]) -> tuple[int, set[str]]:
+        """Returns the number of rows, and the columns of ids, thought to be integers, that are text."""
+        names = self._names[file.name]
+        ids = [name for name in ids if name in names and self._types[name][0] == pa.int64()]
+        rows, texts = 0, set()
         try:
-            return sum(batch.num_rows for batch in self._parsed(file, {column: pa.string()}))
+            for batch in self._parsed(file, dict.fromkeys([names[0], *ids], pa.string())):
+                rows += batch.num_rows
+                for name in ids:
+                    good = pc.match_substring_regex(batch[name], _INTEGER)  # pyright: ignore
+                    if not pc.all(good).as_py():  # pyright: ignore
+                        texts.add(name)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(file, error) from error
+        return rows, texts
 
     def _inferred(self, file: LogFile) -> dict[str, pa.DataType]:
         """Returns the names and types of the columns, inferred from the first block of a file."""
@@ -164,7 +181,7 @@ def _type(found: pa.DataType, declared: pa.DataType | None) -> tuple[pa.DataType
         return found, found
     if pa.types.is_list(declared):
         return pa.string(), pa.string()
-    if declared == ID or pa.types.is_integer(declared):
+    if declared == ID:
         if pa.types.is_floating(found):  # pandas writes integers with nulls so
             return pa.string(), pa.int64()
         kept = pa.types.is_integer(found) or pa.types.is_boolean(found)
@@ -176,7 +193,10 @@ def _type(found: pa.DataType, declared: pa.DataType | None) -> tuple[pa.DataType
 
 def _integers(array: pa.Array, name: str, origin: Origin) -> pa.Array:
     try:
-        return pc.replace_substring_regex(array, r"\.0*$", "").cast(pa.int64())  # pyright: ignore
+        whole = pc.replace_substring_regex(array, r"\.0*$", "")  # pyright: ignore
+        if not pc.all(pc.match_substring_regex(whole, _INTEGER)).as_py():  # pyright: ignore
+            raise pa.ArrowInvalid("not all are whole numbers")
+        return whole.cast(pa.int64())
     except pa.ArrowInvalid as error:
         raise ValueError(
             f"Column {name!r} must contain ids: 64-bit integers or text, from {origin.at(0)} on. "

@@ -11,6 +11,7 @@ from kranking.features._feature import (
     default_embedding_dim,
     not_fitted,
 )
+from kranking.features._ids import DTYPES, dtype_of
 
 # Values that mean null in served requests, whose tensors have no null: "" and the smallest integers.
 NULLS = (None, "", -(2**31), -(2**63))
@@ -18,12 +19,15 @@ NULLS = (None, "", -(2**31), -(2**63))
 
 @dataclass(frozen=True, repr=False)
 class Categorical(Feature):
-    """A column of strings or integers with one embedding row per value.
+    """A column of ids, strings or integers, with one embedding row per value.
 
     Row 0 of the table is used for all values outside the vocabulary, including null; the values of the
     vocabulary have the rows from 1, most frequent first. With `hash_buckets`, the row of a value is
     `1 + hash(value) mod hash_buckets` instead, and nothing is learned. "" and the smallest 32-bit and
     64-bit integers are treated as null, since the tensors of a served request cannot represent null.
+
+    Ids have one kind, that of the vocabulary or the one that `fit` finds. The other kind is converted where
+    that is exact, "7" for 7 and 7 or 7.0 for "7", and otherwise refused: "007" is not 7.
 
     Args:
         name: Name of the feature, of its field and of its model input.
@@ -33,6 +37,9 @@ class Categorical(Feature):
         min_count: Minimum count of a value in a learned vocabulary.
         max_size: Maximum size of a learned vocabulary, which keeps the most frequent values.
         hash_buckets: Number of hash buckets, instead of a vocabulary.
+        dtype: Kind of the ids, `"int64"` or `"string"`; `None` means that of the vocabulary, or the one
+            that `fit` finds. Before `fit`, a hashed feature takes both, with one row for 7 and "7".
+            Declarations saved without a kind have `"by_type"`: 7 and "7" have different rows.
         max_length: Makes the feature multi-valued: lists are truncated or padded to this length.
         separator: Separator that splits strings into values, such as `","`. Requires `max_length`.
         pooling: Pooling over several values: `"mean"`, `"sum"` or `"max"`.
@@ -53,6 +60,7 @@ class Categorical(Feature):
     min_count: int = 1
     max_size: int | None = None
     hash_buckets: int | None = None
+    dtype: str | None = None
     max_length: int | None = None
     separator: str | None = None
     pooling: str = "mean"
@@ -68,6 +76,8 @@ class Categorical(Feature):
         check_positive_int("hash_buckets", self.hash_buckets, optional=True)
         check_positive_int("max_length", self.max_length, optional=True)
         check_choice("pooling", self.pooling, ("mean", "sum", "max"))
+        if self.dtype is not None:
+            check_choice("dtype", self.dtype, DTYPES)
         check_positive_int("embedding_dim", self.embedding_dim, optional=True)
         check_table(self)
         if self.separator is not None and self.max_length is None:
@@ -81,6 +91,16 @@ class Categorical(Feature):
             )
         if self.vocabulary is not None:
             object.__setattr__(self, "vocabulary", _valid_vocabulary(self.name, self.vocabulary))
+        if self.dtype is not None and self.vocabulary:
+            raise ValueError(
+                f"`dtype` of feature {self.name!r} is that of its vocabulary, "
+                f"{dtype_of(self.vocabulary)!r}. Received: vocabulary and dtype={self.dtype!r}"
+            )
+
+    @property
+    def id_dtype(self) -> str | None:
+        """Kind of the ids, `"int64"` or `"string"`; `None` if it is not known."""
+        return dtype_of(self.vocabulary) or self.dtype
 
     @property
     def fitted(self) -> bool:
@@ -120,6 +140,12 @@ def _valid_vocabulary(name: str, values: Any) -> tuple[Any, ...]:
         raise ValueError(
             f"`vocabulary` of feature {name!r} must contain only strings or only integers. "
             f"Received: {sorted(k.__name__ for k in kinds)}"
+        )
+    large = [v for v in values if isinstance(v, int) and not -(2**63) <= v < 2**63]
+    if large:
+        raise ValueError(
+            f"`vocabulary` of feature {name!r} must contain 64-bit integers; larger ids can be strings. "
+            f"Received: {large[0]}"
         )
     nulls = [v for v in values if v in NULLS]
     if nulls:

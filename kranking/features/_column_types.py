@@ -9,9 +9,12 @@ from kranking._rows import ID, columns_of
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
+from kranking.features._ids import TEXT
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Sequence as EventSequence
 from kranking.features._task import Task
+
+_TEXTS = pa.list_(pa.string())  # of ids, which are converted where their kind is known
 
 
 def column_types(
@@ -22,8 +25,6 @@ def column_types(
     >>> column_types([Numeric("age"), Embedding("cover", dim=2)])
     {'age': DataType(double), 'cover': ListType(list<item: float>)}
     """
-    features = list(features)
-    tables = {f.name: f for f in features if isinstance(f, Categorical)}
     types: dict[str, pa.DataType] = {}
     for feature in features:
         if isinstance(feature, Numeric):
@@ -31,10 +32,9 @@ def column_types(
         elif isinstance(feature, Embedding):
             types[feature.source] = pa.list_(pa.float32())
         elif isinstance(feature, EventSequence):
-            table = tables.get(feature.of)
-            types[feature.source] = pa.list_(_value_type(table.vocabulary if table else None))
+            types[feature.source] = _TEXTS
             if feature.action is not None:
-                types[feature.action] = pa.list_(_value_type(feature.action_vocabulary))
+                types[feature.action] = _TEXTS
             if feature.time is not None:
                 types[feature.time] = pa.list_(pa.float64())
         elif isinstance(feature, Categorical):
@@ -54,14 +54,6 @@ def read_columns(
 
 
 def _categorical(feature: Categorical) -> pa.DataType:
-    if feature.separator is not None:
-        return pa.string()
-    if feature.multivalued:
-        return pa.list_(_value_type(feature.vocabulary))
-    if not feature.vocabulary:
-        return ID
-    return _value_type(feature.vocabulary)
-
-
-def _value_type(vocabulary: tuple | None) -> pa.DataType:
-    return pa.int64() if vocabulary and isinstance(vocabulary[0], int) else pa.string()
+    if feature.multivalued and feature.separator is None:
+        return _TEXTS
+    return pa.string() if feature.separator or feature.id_dtype == TEXT else ID

@@ -11,6 +11,7 @@ from kranking._rows import Origin, plain_type
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
+from kranking.features._ids import is_id, is_string
 from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -42,25 +43,6 @@ def is_list(kind: pa.DataType) -> bool:
     )
 
 
-def is_id(kind: pa.DataType) -> bool:
-    """Whether the values can be categories."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return (
-        is_string(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_null(kind)
-    )
-
-
-def is_string(kind: pa.DataType) -> bool:
-    """Whether the values are strings."""
-    return (
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
-
-
 def is_number(kind: pa.DataType) -> bool:
     """Whether the values are numbers."""
     types = pa.types
@@ -84,7 +66,7 @@ def check_type(feature: Feature, column: str, kind: pa.DataType, origin: Origin)
     if not pa.types.is_null(kind) and not good(plain_type(kind)):
         raise ValueError(
             f"Column {column!r} of feature {feature.name!r} has a wrong type in {origin.file}. "
-            f"Expected: {expected}. Received: {kind}"
+            f"Expected: {expected}. Received: {kind}{_way_out(kind)}"
         )
 
 
@@ -110,6 +92,16 @@ def bounded(values: np.ndarray) -> np.ndarray:
     return np.clip(values, -BOUND, BOUND).astype(np.float32)
 
 
+def _way_out(kind: pa.DataType) -> str:
+    """Returns what to do about a type that requests do not have."""
+    types = pa.types
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        return ". Cast bytes to text, such as their hexadecimal digits"
+    if types.is_temporal(kind):
+        return ". Cast times to text or to integers such as the day of the week"
+    return ""
+
+
 def _expectation(feature: Feature, column: str) -> tuple[str, Any]:
     if isinstance(feature, Categorical):
         if feature.separator is not None:
@@ -126,15 +118,6 @@ def _expectation(feature: Feature, column: str) -> tuple[str, Any]:
             return "lists of times", lambda k: is_list(k) and is_time(k.value_type)
         return "lists of strings or integers", lambda k: is_list(k) and is_id(k.value_type)
     return "numbers", is_number
-
-
-def check_vocabulary_type(column: str, text: bool, kind: pa.DataType, origin: Origin) -> None:
-    """Raises `ValueError` unless the values of a column have the type of its vocabulary."""
-    if is_string(kind) != text:
-        raise ValueError(
-            f"Column {column!r} in {origin.file} must contain {'strings' if text else 'integers'} "
-            f"like its vocabulary. Received: {kind}"
-        )
 
 
 def check_widths(feature: Embedding, array: pa.Array, lengths: np.ndarray, origin: Origin) -> None:

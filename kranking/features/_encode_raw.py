@@ -10,6 +10,7 @@ from kranking.features._columns import BOUND, FLOAT32_MAX, FLOAT64_MAX
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
 from kranking.features._hash import COEFFICIENTS, LIMB, OFFSETS, PRIMES
+from kranking.features._ids import INTEGERS
 from kranking.features._numeric import Numeric
 from kranking.features._preprocessor import transform_numbers
 from kranking.features._raw_columns import RawColumns
@@ -227,5 +228,6 @@ def host_side(features: Iterable[Feature]) -> list[str]:
     return [
         f.name
         for f in features
-        if isinstance(f, Categorical) and (f.hash_buckets is not None or f.separator is not None)
+        if isinstance(f, Categorical)
+        and (f.separator is not None or (f.hash_buckets is not None and f.id_dtype != INTEGERS))
     ]

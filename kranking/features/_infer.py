@@ -8,12 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kranking._core import check_positive_int
-from kranking._rows import Source, first_rows, open_rows
+from kranking._rows import Origin, Source, first_rows, open_rows
 from kranking.features._categorical import Categorical
-from kranking.features._columns import FLOAT32_MAX, is_id, is_list, is_number, is_string, numbers
+from kranking.features._columns import FLOAT32_MAX, is_list, numbers
 from kranking.features._draft import Draft
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
+from kranking.features._ids import is_id, is_string, to_ids
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Sequence
 
@@ -118,16 +119,17 @@ def _propose(name: str, column: pa.Array, side: str) -> Feature:
         raise ValueError("only nulls")
     if pa.types.is_temporal(kind):
         raise ValueError(f"a time ({kind}), which later rows exceed")
-    if not is_id(kind) and not is_number(kind):
+    if not is_id(kind):
         raise ValueError(f"there is no feature of type {kind}")
     if not _varies(column):
         raise ValueError("constant")
-    if pa.types.is_boolean(kind) or (is_id(kind) and not pa.types.is_integer(kind)):
+    if pa.types.is_boolean(kind) or is_string(kind):
         return Categorical(name, side=side)
     if _is_time(name, column):
         raise ValueError("a time, which later rows exceed")
-    few = pa.types.is_integer(kind) and len(pc.unique(column)) <= _FEW  # pyright: ignore
-    if few or (pa.types.is_integer(kind) and _named_like_id(name)):
+    if _named_like_id(name) and _whole(column):  # integers with nulls, as pandas writes them
+        return Categorical(name, side=side)
+    if pa.types.is_integer(kind) and len(pc.unique(column)) <= _FEW:  # pyright: ignore
         return Categorical(name, side=side)
     return _propose_number(name, numbers(column), side)
 
@@ -159,7 +161,7 @@ def _propose_list(name: str, column: pa.Array, side: str) -> Feature:
         return Embedding(
             name, dim=high, side=side, nulls="zeros" if column.null_count else "refuse"
         )
-    if not is_id(kind):
+    if not is_id(kind) or pa.types.is_decimal(kind):
         raise ValueError(f"there is no feature of lists of type {kind}")
     usual = int(pc.quantile(lengths, 0.95)[0].as_py())  # pyright: ignore
     return Categorical(name, side=side, max_length=max(1, usual))
@@ -175,6 +177,14 @@ def _words(name: str) -> list[str]:
 
 def _named_like_id(name: str) -> bool:
     return _words(name)[-1] in _ID_WORDS
+
+
+def _whole(column: pa.Array) -> bool:
+    try:
+        to_ids(column, None, "", Origin())
+    except ValueError:
+        return False
+    return True
 
 
 def _is_time(name: str, column: pa.Array) -> bool:

@@ -12,6 +12,15 @@ import pyarrow.compute as pc
 from kranking.features._categorical import NULLS, Categorical
 from kranking.features._columns import FLOAT32_MAX, Origin, list_parts, numbers, split_strings
 from kranking.features._feature import Feature
+from kranking.features._ids import (
+    BY_TYPE,
+    INTEGERS,
+    TEXT,
+    dtype_of,
+    is_string,
+    null_count,
+    to_ids,
+)
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Sequence
 
@@ -48,29 +57,40 @@ class _Nulls:
         return {"rows": self.rows, "nulls": self.nulls, "out_of_vocabulary": unknown}
 
 
-class _Counts:
-    """Counts values, which must be all strings or all integers."""
+class _Ids:
+    """Converts ids to the kind that is declared, or to that of the first ids."""
 
-    def __init__(self, feature: Feature, column: str, vocabulary: tuple[Any, ...] | None):
+    def __init__(self, feature: Feature, column: str, dtype: str | None):
         self.feature, self.column = feature, column
+        self.declared = None if dtype == BY_TYPE else dtype
+        self.dtype: str | None = None
+
+    def converted(self, values: pa.Array, origin: Origin) -> pa.Array:
+        ids = to_ids(values, self.declared, self.column, origin)
+        if ids.null_count < len(ids):
+            found = TEXT if is_string(ids.type) else INTEGERS
+            if self.dtype not in (None, found):
+                names = {TEXT: "strings", INTEGERS: "integers"}
+                raise ValueError(
+                    f"Column {self.column!r} of feature {self.feature.name!r} must contain "
+                    f"{names[self.dtype]} like the previous rows. "
+                    f"Received: {names[found]} in {origin.file}. "
+                    "Declare `dtype='string'` to take all ids as text."
+                )
+            self.dtype = found
+        return ids
+
+
+class _Counts(_Ids):
+    """Counts ids."""
+
+    def __init__(self, feature: Feature, column: str, dtype: str | None):
+        super().__init__(feature, column, dtype)
         self.counter: Counter = Counter()
-        self.kind = type(vocabulary[0]) if vocabulary else None
 
     def add(self, values: pa.Array, origin: Origin) -> None:
-        if pa.types.is_boolean(values.type):
-            values = values.cast(pa.int8())
-        counts = pc.value_counts(values)  # pyright: ignore
-        found = counts.field(0).to_pylist()
-        kind = next((type(v) for v in found if v is not None), self.kind)
-        if self.kind not in (None, kind):
-            names = {str: "strings", int: "integers"}
-            raise ValueError(
-                f"Column {self.column!r} of feature {self.feature.name!r} must contain "
-                f"{names[self.kind]} like its vocabulary or the previous rows. "
-                f"Received: {names[kind]} in {origin.file}"
-            )
-        self.kind = kind
-        for value, count in zip(found, counts.field(1).to_pylist()):
+        counts = pc.value_counts(self.converted(values, origin))  # pyright: ignore
+        for value, count in zip(counts.field(0).to_pylist(), counts.field(1).to_pylist()):
             self.counter[value] += count
 
 
@@ -87,22 +107,28 @@ class _Vocabulary(_Nulls):
 
     def __init__(self, feature: Categorical):
         super().__init__(feature)
-        self.counts = _Counts(feature, feature.source, feature.vocabulary)
+        self.counts = _Counts(feature, feature.source, feature.id_dtype)
 
     def update(self, block: Mapping[str, pa.Array], origin: Origin) -> None:
-        super().update(block, origin)
-        if self.feature.hash_buckets is not None:
-            return
         values = block[self.feature.source]
+        self.rows += len(values)
+        self.nulls += null_count(values)
         if self.feature.separator is not None:
             values = split_strings(values, self.feature.separator)
-        self.counts.add(list_parts(values)[0] if self.feature.multivalued else values, origin)
+        if self.feature.multivalued:
+            values = list_parts(values)[0]
+        if self.feature.hash_buckets is None:
+            self.counts.add(values, origin)
+        else:
+            self.counts.converted(values, origin)
 
     def finish(self) -> Categorical:
         feature = self.feature
-        if not feature.fitted:
+        if feature.hash_buckets is not None:
+            feature = replace(feature, dtype=self.counts.dtype or feature.dtype)
+        elif not feature.fitted:
             learnt = _most_common(self.counts.counter, feature.min_count, feature.max_size)
-            feature = replace(feature, vocabulary=learnt)
+            feature = replace(feature, vocabulary=learnt, dtype=None if learnt else feature.dtype)
         known = set(feature.vocabulary or ())
         counted = self.counts.counter.items()
         unknown = sum(n for v, n in counted if v is not None and v not in known)
@@ -117,7 +143,7 @@ class _Actions(_Nulls):
     def __init__(self, feature: Sequence):
         super().__init__(feature)
         column = feature.action or feature.source
-        self.counts = _Counts(feature, column, feature.action_vocabulary)
+        self.counts = _Counts(feature, column, dtype_of(feature.action_vocabulary))
 
     def update(self, block: Mapping[str, pa.Array], origin: Origin) -> None:
         super().update(block, origin)

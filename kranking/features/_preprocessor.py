@@ -27,6 +27,7 @@ from kranking.features._columns import (
 )
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature, not_fitted
+from kranking.features._ids import dtype_of, null_count
 from kranking.features._lookup import Lookup
 from kranking.features._numeric import Numeric
 from kranking.features._schema import check_features, model_inputs
@@ -66,12 +67,12 @@ class Preprocessor:
             f.name: {"rows": 0, "nulls": 0, "out_of_vocabulary": 0} for f in self.features
         }
         self._lookups = {
-            f.name: Lookup(f.vocabulary, f.hash_buckets)
+            f.name: Lookup(f.vocabulary, f.hash_buckets, f.id_dtype)
             for f in self.features
             if isinstance(f, Categorical)
         }
         self._actions = {
-            f.name: Lookup(f.action_vocabulary)
+            f.name: Lookup(f.action_vocabulary, None, dtype_of(f.action_vocabulary))
             for f in self.features
             if isinstance(f, Sequence) and f.action is not None
         }
@@ -126,7 +127,7 @@ class Preprocessor:
 
     def _categorical(self, feature: Categorical, array: pa.Array, origin: Origin) -> np.ndarray:
         lookup = self._lookups[feature.name]
-        nulls = array.null_count
+        nulls = null_count(array)
         if feature.separator is not None:
             array = split_strings(array, feature.separator)
         if not feature.multivalued:

@@ -14,9 +14,7 @@ from kranking.features._columns import (
     check_lengths,
     check_parallel,
     check_type,
-    check_vocabulary_type,
     check_widths,
-    is_string,
     list_parts,
     numbers,
     require,
@@ -26,11 +24,17 @@ from kranking.features._columns import (
 )
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature, InputSpec
-from kranking.features._hash import digest_strings
+from kranking.features._ids import (
+    BY_TYPE,
+    INTEGERS,
+    NULL_INTEGER,
+    TEXT,
+    dtype_of,
+    hash_inputs,
+    to_ids,
+)
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import UNITS_PER_SECOND, Sequence
-
-NULL_INTEGER = -(2**63)
 
 
 class RawColumns:
@@ -96,13 +100,14 @@ class RawColumns:
             return {"value": self._add(feature, feature.source, (feature.dim,), "float32")}
         if isinstance(feature, Categorical):
             if not feature.multivalued:
-                return {"value": self._add(feature, feature.source, (), id_dtype(feature))}
-            shape, way = (feature.max_length,), ("first", feature.separator)
+                way = _id_way(feature)
+                return {"value": self._add(feature, feature.source, (), id_dtype(feature), way)}
+            shape, way = (feature.max_length,), _id_way(feature, ("first", feature.separator))
             return self._list(feature, shape, id_dtype(feature), way)
-        shape, way = (feature.max_length,), feature.order
-        names = self._list(feature, shape, id_dtype(self.tables[feature.of]), way)
+        shape, way, table = (feature.max_length,), feature.order, self.tables[feature.of]
+        names = self._list(feature, shape, id_dtype(table), _id_way(table, way))
         if feature.action is not None:
-            kind = dtype_of(feature.action_vocabulary)
+            kind = dtype_of(feature.action_vocabulary) or TEXT
             names["action"] = self._add(feature, feature.action, shape, kind, way)
         if feature.time is not None:
             names["time"] = self._add(feature, feature.time, shape, "float64", way)
@@ -148,8 +153,8 @@ class RawColumns:
                 lengths, own = list_parts(array)[1], list_parts(other)[1]
                 check_parallel(feature, column, lengths, own, origin)
                 if part == "action":
-                    kinds = feature.action_vocabulary
-                    flat = _values(other.flatten(), dtype_of(kinds), False, kinds, column, origin)
+                    kind = dtype_of(feature.action_vocabulary)
+                    flat = _values(to_ids(other.flatten(), kind, column, origin), kind or TEXT)
                 else:
                     flat = _times(feature, other.flatten())
                 parts[part] = _lists(flat, other, width, newest_last)["value"]
@@ -160,42 +165,28 @@ class RawColumns:
 
 def id_dtype(feature: Categorical) -> str:
     """Returns the dtype of raw categorical values: int64 if hashed, else that of the vocabulary."""
-    return "int64" if feature.hash_buckets is not None else dtype_of(feature.vocabulary)
+    return INTEGERS if feature.hash_buckets is not None else dtype_of(feature.vocabulary) or TEXT
 
 
-def dtype_of(vocabulary: tuple[Any, ...] | None) -> str:
-    """Returns the dtype of the values of a vocabulary; strings if it is empty."""
-    return "int64" if vocabulary and isinstance(vocabulary[0], int) else "string"
+def _id_way(feature: Categorical, way: Any = None) -> Any:
+    """Returns the way in which a column is read: digests of texts are another tensor than integers."""
+    digests = feature.hash_buckets is not None and feature.id_dtype not in (INTEGERS, BY_TYPE)
+    return (way, feature.id_dtype) if digests else way
 
 
 def _ids(feature: Categorical, values: pa.Array, column: str, origin: Origin) -> np.ndarray:
-    hashed = feature.hash_buckets is not None
-    return _values(values, id_dtype(feature), hashed, feature.vocabulary, column, origin)
+    ids = to_ids(values, feature.id_dtype, column, origin)
+    if feature.hash_buckets is not None:
+        return hash_inputs(ids, feature.id_dtype)
+    return _values(ids, id_dtype(feature))
 
 
-def _values(
-    values: pa.Array, dtype: str, hashed: bool, vocabulary: Any, column: str, origin: Origin
-) -> np.ndarray:
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()  # pyright: ignore
-    if pa.types.is_boolean(values.type):
-        values = values.cast(pa.int8())
-    if pa.types.is_null(values.type):
-        values = values.cast(pa.string() if dtype == "string" else pa.int64())
-    text = is_string(values.type)
-    if text and hashed:
-        texts = values.to_pylist()
-        missing = np.fromiter((not v for v in texts), bool, len(texts))
-        return np.where(missing, NULL_INTEGER, digest_strings([v or "" for v in texts]))
-    if text != (dtype == "string"):
-        if not vocabulary:  # an empty vocabulary contains no value of any type
-            return np.full(len(values), "", object)
-        check_vocabulary_type(column, dtype == "string", values.type, origin)
-    if text:
-        return np.array([v or "" for v in values.to_pylist()] or [], object)
-    missing = values.is_null().to_numpy(zero_copy_only=False)
-    given = values.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    return np.where(missing, NULL_INTEGER, given)
+def _values(ids: pa.Array, dtype: str) -> np.ndarray:
+    if dtype == INTEGERS:
+        return hash_inputs(ids, INTEGERS)
+    if pa.types.is_integer(ids.type):  # without a vocabulary, which contains no value of any kind
+        return np.full(len(ids), "", object)
+    return np.array([text or "" for text in ids.to_pylist()], object)
 
 
 def _lists(flat: np.ndarray, array: pa.Array, width: Any, newest_last: bool) -> dict[str, Any]:

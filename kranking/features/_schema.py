@@ -10,6 +10,7 @@ from typing import Any
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature, InputSpec
+from kranking.features._ids import BY_TYPE
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Pooling, Sequence, TransAct, encoder_config
 from kranking.features._task import Task
@@ -30,6 +31,10 @@ def to_config(declaration: Feature | Task) -> dict[str, Any]:
             if isinstance(value, Pooling | TransAct):
                 value = encoder_config(value)
             config[f.name] = list(value) if isinstance(value, tuple) else value
+    if "hash_buckets" in config:
+        config = {**config, "dtype": config.get("dtype")}
+        if config["dtype"] == BY_TYPE:
+            del config["dtype"]
     return config
 
 
@@ -47,6 +52,8 @@ def from_config(config: dict[str, Any]) -> Any:
             f"A {kind.__name__} has no argument {unknown[0]!r}. Received: {sorted(arguments)}. "
             "The declaration may be from another version of kranking."
         )
+    if "hash_buckets" in arguments:
+        arguments.setdefault("dtype", BY_TYPE)
     return kind(**arguments)
 
 

@@ -295,7 +295,7 @@ def test_missing_column(tmp_path):
         ),
         ("save", r"Task 'save' has the wrong type in column 'save' of .*1.parquet. Expected: numb"),
         ("seen", r"'seen' of feature 'seen' has a wrong type in .*1.parquet. Expected: lists of"),
-        ("session", r"Column 'session' in .*1.parquet must contain integers.*Received: string"),
+        ("session", r"Column 'session' in .*1.parquet must contain integers.*Received: 'a'"),
     ],
 )
 def test_wrong_type(tmp_path, name, text):

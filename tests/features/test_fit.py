@@ -201,8 +201,8 @@ def test_dictionaries_are_learnt_as_their_values():
         (Numeric("n"), {"n": [np.nan, np.nan]}, r"'n' has no finite value.*2 nulls in 2 rows"),
         (
             Categorical("n", vocabulary=("a",)),
-            {"n": [1]},
-            r"must contain strings.*Received: integers",
+            {"n": [True]},
+            r"must contain strings.*Received: booleans",
         ),
         (Categorical("n", max_length=2), {"n": ["a"]}, r"Expected: lists of strings or integers"),
     ],

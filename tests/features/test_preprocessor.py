@@ -443,11 +443,11 @@ def test_bad_columns(columns, message):
 @pytest.mark.parametrize(
     ("feature", "values", "expected"),
     [
-        (Categorical("c", vocabulary=("a",)), [1.5], "strings or integers"),
+        (Categorical("c", vocabulary=("a",)), [b"a"], "strings or integers"),
         (Categorical("c", vocabulary=("a",), max_length=2), ["a"], "lists of strings or integers"),
         (Categorical("c", vocabulary=("a",), max_length=2, separator=","), [["a"]], "strings"),
-        (Categorical("c", vocabulary=("a",)), [1], "must contain strings like its vocabulary"),
-        (Categorical("c", vocabulary=(1,)), ["1"], "must contain integers like its vocabulary"),
+        (Categorical("c", vocabulary=("a",)), [True], "must contain strings like the ids"),
+        (Categorical("c", vocabulary=(1,)), ["a"], "must contain integers like the ids"),
         (Embedding("c", dim=2), [1.0], "lists of numbers"),
     ],
 )
@@ -474,7 +474,7 @@ def test_a_wrong_type_names_the_column_of_the_sequence():
     columns = {"pin": [1], "seen": [[1]], "how": [["save"]]}
     for encode in (Preprocessor(features), RawColumns(features)):
         encode(columns)
-        for name, wrong in (("seen", [["1"]]), ("how", [[1]])):
+        for name, wrong in (("seen", [["a"]]), ("how", [[True]])):
             with pytest.raises(
                 ValueError, match=f"Column '{name}' in the given columns must contain"
             ):

@@ -96,7 +96,7 @@ def _columns(
             rows = [None if rng.random() < 0.1 else row for row in rows]
         return {feature.source: pa.array(rows, pa.list_(pa.float32()))}
     if isinstance(feature, Categorical):
-        vocabulary = None if feature.hash_buckets is not None else feature.vocabulary or ("a",)
+        vocabulary = _vocabulary(feature)
         if not feature.multivalued:
             return {feature.source: _ids(vocabulary, size, rng)}
         lists = _lists(
@@ -113,7 +113,7 @@ def _columns(
 
 
 def _history(feature: History, table: Categorical, lengths: Any, rng: Any) -> dict[str, Any]:
-    vocabulary = None if table.hash_buckets is not None else table.vocabulary or ("a",)
+    vocabulary = _vocabulary(table)
     columns = {feature.source: _lists(lengths, lambda n: _ids(vocabulary, n, rng), None)}
     if feature.action is not None:
         kinds = feature.action_vocabulary or ("a",)
@@ -125,6 +125,12 @@ def _history(feature: History, table: Categorical, lengths: Any, rng: Any) -> di
         columns[feature.time] = _lists(lengths, ages, None)
         columns[feature.request_time] = pa.array(now + rng.integers(0, 10**4 * unit, len(lengths)))
     return columns
+
+
+def _vocabulary(feature: Categorical) -> Any:
+    """Returns values of the kind of the feature; `None` for integers of all magnitudes."""
+    hashes_integers = feature.hash_buckets is not None and feature.id_dtype != "string"
+    return None if hashes_integers else feature.vocabulary or ("a",)
 
 
 def _numbers(feature: Numeric, size: int, rng: Any) -> pa.Array:

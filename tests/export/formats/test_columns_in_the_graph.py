@@ -149,10 +149,13 @@ def test_columns_read_in_two_ways_are_two_tensors(raw):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"integer": ["a"] * 5}, "'integer' .*must contain integers.*Received: string"),
+        ({"integer": ["a"] * 5}, "'integer' .*must contain integers.*Received: 'a'"),
         ({"vector": [[1.0]] * 5}, "vectors of width 3 .*Received: width 1 in row 0"),
         ({"act": [[]] * 5}, "lists as long as those of 'watched'. Expected: 1 .*Received: 0"),
-        ({"text": [1.5] * 5}, "wrong type.*Expected: strings or integers. Received: double"),
+        (
+            {"text": [1.5] * 5},
+            r"'text' .*must contain ids: whole numbers.*Received: 1.5 \(double\)",
+        ),
         ({"text": ["a"]}, "equal lengths"),
     ],
     ids=lambda v: next(iter(v)) if isinstance(v, dict) else "",

@@ -194,8 +194,10 @@ def _type(found: pa.DataType, declared: pa.DataType | None) -> tuple[pa.DataType
 def _integers(array: pa.Array, name: str, origin: Origin) -> pa.Array:
     try:
         whole = pc.replace_substring_regex(array, r"\.0*$", "")  # pyright: ignore
-        if not pc.all(pc.match_substring_regex(whole, _INTEGER)).as_py():  # pyright: ignore
-            raise pa.ArrowInvalid("not all are whole numbers")
+        good = pc.match_substring_regex(whole, _INTEGER)  # pyright: ignore
+        if not pc.all(good).as_py():  # pyright: ignore
+            wrong = array.filter(pc.invert(good))[0].as_py()  # pyright: ignore
+            raise pa.ArrowInvalid(f"{wrong!r} is no whole number")
         return whole.cast(pa.int64())
     except pa.ArrowInvalid as error:
         raise ValueError(

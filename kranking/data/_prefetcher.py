@@ -1,5 +1,6 @@
 """Prefetching in a thread, so that training does not wait for the disk."""
 
+import os
 import queue
 import threading
 import weakref
@@ -18,6 +19,7 @@ class Prefetcher:
     """
 
     def __init__(self, make: Callable[[], Iterator[Any]], ahead: int = 4):
+        self._process = os.getpid()
         self._queue: queue.Queue = queue.Queue(ahead)
         self._stop = threading.Event()
         thread = threading.Thread(
@@ -32,6 +34,11 @@ class Prefetcher:
         return self
 
     def __next__(self):
+        if os.getpid() != self._process:  # it would wait forever
+            raise RuntimeError(
+                "A reader that is being read must not be read on in a forked process, which does not have "
+                "its thread. Begin a new pass there. Received: an iterator of the parent process"
+            )
         if self._stop.is_set():
             raise StopIteration
         kind, value = self._queue.get()

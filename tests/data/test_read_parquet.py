@@ -1,4 +1,6 @@
 import gc
+import os
+import signal
 import threading
 import types
 
@@ -9,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kranking.data import LogReader, read_parquet
+from kranking.data._prefetcher import Prefetcher
 from kranking.features import Categorical, Embedding, Numeric, Sequence, Task
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -446,3 +449,17 @@ def test_rejects(folder, arguments, text):
 
 def test_is_a_reader(folder):
     assert isinstance(read_parquet(folder, MODEL), LogReader)
+
+
+def test_a_forked_process_does_not_wait_for_a_thread_of_its_parent():
+    prefetcher = Prefetcher(lambda: iter(range(100)))
+    assert next(prefetcher) == 0
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        try:
+            next(prefetcher)
+        except RuntimeError as error:
+            os._exit("forked process" not in str(error))
+        os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0

@@ -270,7 +270,8 @@ def fit_call(draw: Draw) -> Call:
     unequal = len({len(values) for values in columns.values()}) > 1
     must = oddity in ("missing", "empty") or unequal
     refusal = "must" if must else _fit_refusal(specs, columns)
-    if oddity in ("mixed", "strange", "large", "times", "other kind") and refusal == "never":
+    odd = oddity in ("mixed", "strange", "large", "times", "other kind")
+    if (odd or no_interchange(given, columns)) and refusal == "never":
         refusal = "may"
     return Call(
         "fit of rows in memory",
@@ -369,6 +370,6 @@ def _in_a_file(columns: dict[str, list]) -> Any:
     arrays = {n: containers.plain_arrow(v) for n, v in columns.items() if n != "bad"}
     try:
         pq.write_table(pa.table({**arrays, "bad": pa.array(columns["bad"])}), path)
-    except (pa.ArrowException, OverflowError, UnicodeError):
+    except Exception:  # of Arrow or Python, for any of their reasons
         return columns
     return path

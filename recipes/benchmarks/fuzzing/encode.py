@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import math
 import tempfile
 from collections import Counter
 from dataclasses import replace
@@ -284,14 +285,21 @@ def fit_call(draw: Draw) -> Call:
     )
 
 
+def _learnt_from(spec: Spec, values: list) -> np.ndarray:
+    """Returns the numbers whose mean and standard deviation `fit` learns."""
+    numbers = [float(v) for v in values if isinstance(v, float | int) and math.isfinite(v)]
+    plain = replace(spec, mean=0.0, std=1.0, transform="log" if spec.transform == "log" else "none")
+    x = np.array([oracle.transformed(v, plain) for v in numbers])
+    return x[np.abs(x) <= np.finfo("float32").max]
+
+
 def _fit_refusal(specs: list[Spec], columns: dict[str, list]) -> str:
     for spec in specs:
         values = columns[spec.name]
         if spec.form == "number":
             if oracle.natural_kind(values) == "str":
                 return "may"
-            finite = [v for v in values if isinstance(v, float | int) and abs(v) <= oracle.LARGEST]
-            if not finite:
+            if not len(_learnt_from(spec, values)):
                 needs = (
                     spec.transform in ("standardize", "log", "bucketize") or spec.nulls == "mean"
                 )
@@ -333,9 +341,7 @@ def learnt_difference(specs, columns, fitted, as_text: bool = False) -> str | No
             if learnt != right:
                 return f"vocabulary of {spec.name}: {learnt}, right is {right}"
         if spec.form == "number" and spec.transform in ("standardize", "log"):
-            numbers = [v for v in values if isinstance(v, float | int) and abs(v) <= oracle.LARGEST]
-            plain = replace(spec, mean=0.0, std=1.0)
-            x = np.array([oracle.transformed(float(v), plain) for v in numbers])
+            x = _learnt_from(spec, values)
             if not np.isclose(feature.mean, x.mean(), rtol=1e-6, atol=1e-9 * np.abs(x).max()):
                 return f"mean of {spec.name}: {feature.mean}, right is {x.mean()}"
             if not np.isclose(feature.std, x.std(), rtol=1e-5, atol=1e-6 * np.abs(x).max()):

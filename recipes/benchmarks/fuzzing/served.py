@@ -110,7 +110,7 @@ def kr_inputs(out: Path, number: int) -> Any:
 def _inputs(rows: list, which: int) -> np.ndarray:
     def one(cell: oracle.Cell) -> float:
         value = cell.answers[min(which, len(cell.answers) - 1)] if cell.answers else 0
-        return max(min(value, 3e38), -3e38)
+        return max(min(value, oracle.LARGEST), -oracle.LARGEST)
 
     return np.array(
         [[one(c) for c in row] if isinstance(row, list) else one(row) for row in rows], float
@@ -164,7 +164,8 @@ def request_call(draw: Draw, seed: int, out: Path) -> Call:
 
 def _right(out: Path, number: int, cells: dict, found: dict) -> str | None:
     loose = any(
-        c.anything or any(abs(a) > 1e30 for a in c.answers) for c in oracle.flat_cells(cells)
+        c.anything or any(abs(a) > oracle.LARGEST for a in c.answers)
+        for c in oracle.flat_cells(cells)
     )
     return answer_difference(found, answers_of(out, number, cells), loose)
 

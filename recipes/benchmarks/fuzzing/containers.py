@@ -200,8 +200,8 @@ def _sliced(draw: Draw, columns: Columns) -> pa.Table:
 
 def _dicts(draw: Draw, columns: Columns) -> list[dict]:
     rows = [dict(zip(columns, values)) for values in zip(*columns.values())]
-    if draw.chance(0.5):  # a missing key is a null
-        rows = [{k: v for k, v in row.items() if v is not None} for row in rows]
+    if draw.chance(0.5):  # a key that a row lacks is a null, if another row has it
+        rows[1:] = [{k: v for k, v in row.items() if v is not None} for row in rows[1:]]
     return rows
 
 

@@ -209,8 +209,8 @@ def _rank_call(draw, out, number, specs, columns, given, oddity) -> Call:
     shown = {s.name: columns[s.name][:1] * max(count, 1) for s in once}
     shown |= {s.name: columns[s.name][: max(count, 1)] for s in each}
     cells, refusal = encode.expectation(specs, shown, oddity, served=True)
-    if oddity == "empty":
-        refusal = "may"
+    if oddity == "empty" or not count:
+        refusal = "may" if refusal == "must" or oddity == "empty" else refusal
 
     def right(found: dict) -> str | None:
         if not count:

@@ -287,7 +287,8 @@ def fit_call(draw: Draw) -> Call:
 
 def _learnt_from(spec: Spec, values: list) -> np.ndarray:
     """Returns the numbers whose mean and standard deviation `fit` learns."""
-    numbers = [float(v) for v in values if isinstance(v, float | int) and math.isfinite(v)]
+    real = (float, int, Decimal, np.number)
+    numbers = [float(v) for v in values if isinstance(v, real) and math.isfinite(v)]
     plain = replace(spec, mean=0.0, std=1.0, transform="log" if spec.transform == "log" else "none")
     x = np.array([oracle.transformed(v, plain) for v in numbers])
     return x[np.abs(x) <= np.finfo("float32").max]

@@ -71,6 +71,8 @@ def id_cell(value: Any, spec: Spec, natural: str) -> Cell:
         doubtful, kind = natural not in ("null", "whole", "text"), natural
     if is_null(value):
         return Cell((0,), doubtful)
+    if isinstance(value, str) and not value.isascii() and "\ud800" in value:  # no UTF-8
+        return ANYTHING
     if isinstance(value, bool):
         if kind == "text":
             return ANYTHING

@@ -46,6 +46,7 @@ class LogReader(keras.utils.PyDataset):
         shuffled: Whether the rows are shuffled in each epoch.
         files: The files that are read.
         counts: Numbers of rows, nulls and out-of-vocabulary values read so far, per feature.
+        label_counts: Numbers of rows with a positive and with a negative label read so far, by task.
         inputs: Shape and dtype of each model input, by name.
         tasks: Names of the tasks.
 
@@ -95,7 +96,7 @@ class LogReader(keras.utils.PyDataset):
         self.num_rows = self._batches * batch_size if drop_remainder else rows
         self.batch_size = batch_size
         self.counts, self.inputs = encoder.preprocessor.counts, encoder.preprocessor.inputs
-        self.tasks = tuple(task.name for task in tasks)
+        self.tasks, self.label_counts = tuple(t.name for t in tasks), encoder.label_counts
         self.shuffled = bool(shuffle)
         order = seed if shuffle else None
         self._stream = EpochStream(source, self._units, encoder, batch_size, block_rows, order)

@@ -9,6 +9,7 @@ from kranking.features._field_encoder import FieldEncoder as FieldEncoder
 from kranking.features._files import find_files as find_files
 from kranking.features._fit import fit as fit
 from kranking.features._infer import infer as infer
+from kranking.features._model_input import as_model_inputs as as_model_inputs
 from kranking.features._numeric import Numeric as Numeric
 from kranking.features._preprocessor import Preprocessor as Preprocessor
 from kranking.features._raw_columns import RawColumns as RawColumns
@@ -34,6 +35,7 @@ __all__ = [
     "Sequence",
     "Task",
     "TransAct",
+    "as_model_inputs",
     "default_embedding_dim",
     "field_widths",
     "find_files",

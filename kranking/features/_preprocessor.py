@@ -29,6 +29,7 @@ from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature, not_fitted
 from kranking.features._ids import dtype_of, null_count
 from kranking.features._lookup import Lookup
+from kranking.features._model_input import as_model_inputs
 from kranking.features._numeric import Numeric
 from kranking.features._schema import check_features, model_inputs
 from kranking.features._sequence import Sequence
@@ -92,7 +93,7 @@ class Preprocessor:
             arrays = [typed_nulls(feature, name, given[name]) for name in feature.columns]
             self.counts[feature.name]["rows"] += len(arrays[0])
             outputs.update(self._encode(feature, arrays, origin))
-        return outputs
+        return as_model_inputs(outputs)
 
     def check_schema(self, schema: pa.Schema, origin: Origin) -> None:
         """Raises `ValueError` if a file with this schema cannot be converted."""

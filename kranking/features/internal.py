@@ -9,6 +9,11 @@ from kranking.features._encode_raw import host_side as host_side
 from kranking.features._feature import InputSpec as InputSpec
 from kranking.features._hash import hash_integers as hash_integers
 from kranking.features._hash import hash_strings as hash_strings
+from kranking.features._labels import check_label_type as check_label_type
+from kranking.features._labels import class_counts as class_counts
+from kranking.features._labels import label_values as label_values
+from kranking.features._labels import weight_values as weight_values
+from kranking.features._model_input import ModelInput as ModelInput
 from kranking.features._schema import check_features as check_features
 from kranking.features._schema import check_no_label_is_read as check_no_label_is_read
 from kranking.features._schema import check_tasks as check_tasks
@@ -20,18 +25,23 @@ from kranking.features._tables import rows_within as rows_within
 __all__ = [
     "BOUND",
     "InputSpec",
+    "ModelInput",
     "Origin",
     "check_features",
+    "check_label_type",
     "check_no_label_is_read",
     "check_tasks",
+    "class_counts",
     "column_types",
     "encode_raw",
     "from_config",
     "hash_integers",
     "hash_strings",
     "host_side",
+    "label_values",
     "model_inputs",
     "read_columns",
     "rows_within",
     "to_config",
+    "weight_values",
 ]

@@ -23,7 +23,8 @@ from kranking.models._inputs import declared_inputs, input_specs
 from kranking.models._objectives import build_trackers, objectives_of
 from kranking.models._progress_line import with_progress_line
 from kranking.models._reader_errors import reader_errors
-from kranking.models._rows import check_labels, check_order, check_rows
+from kranking.models._rows import check_order, is_tensor
+from kranking.models._training_data import TrainingData
 from kranking.models._walk import call_layers
 from kranking.models._weights import weights_enabled
 from kranking.optimizers import sum_repeated_ids
@@ -76,6 +77,7 @@ class RankingModel(BlockModel):
         super().__init__(declared, as_heads(heads), len(actions), autocast=False, **kwargs)
         self._tasks = actions
         self._preprocessor = Preprocessor(declared)
+        self._data = TrainingData(self._preprocessor, actions)
         self._auxiliary = Auxiliary(self._tasks, None)
         for block in blocks:
             self.add(block)
@@ -95,6 +97,11 @@ class RankingModel(BlockModel):
     def preprocess(self, rows: Any) -> dict[str, Any]:
         """Converts rows, of any kind that `features.fit` accepts, to the model inputs."""
         return self._preprocessor(rows)
+
+    def __call__(self, inputs, *args, **kwargs):
+        """Returns logits of model inputs, or of rows of a log, which are encoded first."""
+        tensors = isinstance(inputs, Mapping) and all(map(is_tensor, inputs.values()))
+        return super().__call__(inputs if tensors else self._data.encode(inputs), *args, **kwargs)
 
     def call(self, inputs, training=None):
         inputs = declared_inputs(inputs, self._preprocessor.inputs)
@@ -130,33 +137,38 @@ class RankingModel(BlockModel):
         epoch.
         """
         given = with_progress_line(super().fit, x, *args, **kwargs)
-        given = with_fit_start(x, given, self)
-        self._check(x, given.get("y"))
+        data = self._data.of_fit(with_fit_start(x, given, self))
         with reader_errors(self, x, given.get("validation_data")), first_batch_divides(self):
-            return super().fit(**given)
+            return super().fit(**data)
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluates like `keras.Model.evaluate`, on logits; `verbose` is that of `fit`."""
         given = with_progress_line(super().evaluate, x, *args, **kwargs)
-        self._check(x, given.get("y"))
+        in_fit = given.get("_use_cached_eval_dataset")  # checked by `fit`, once
+        data = given if in_fit else self._data.of_evaluate(given)
         with reader_errors(self, x), first_batch_divides(self):
-            return super().evaluate(**given)
-
-    def _check(self, x, y):
-        check_rows(x, self._preprocessor.inputs)
-        check_labels(y, [task.name for task in self._tasks])
+            return super().evaluate(**data)
 
     def predict(self, x, *args, **kwargs) -> dict[str, Any]:
         """Returns probabilities, a dict of float32 arrays `(rows, 1)` by task name."""
-        check_rows(x, self._preprocessor.inputs)
         check_order(x)
+        data = self._data.inputs(x)
         with reader_errors(self, x):
-            logits = super().predict(x, *args, **kwargs)
+            logits = super().predict(data, *args, **kwargs)
         return {k: ops.convert_to_numpy(p) for k, p in self.probabilities(logits).items()}
+
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+        """Takes one step on a batch of rows, which are encoded and checked as in `fit`."""
+        batch = self._data.of_batch(x, y, sample_weight, class_weight)
+        return super().train_on_batch(*batch, return_dict=return_dict)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Evaluates one batch of rows, which are encoded and checked as in `evaluate`."""
+        return super().test_on_batch(*self._data.of_batch(x, y, sample_weight), return_dict)
 
     def predict_on_batch(self, x) -> dict[str, Any]:
         """Returns the probabilities of one batch, like `predict`."""
-        logits = super().predict_on_batch(x)
+        logits = super().predict_on_batch(dict(self._data.encode(x)))
         return {k: ops.convert_to_numpy(p) for k, p in self.probabilities(logits).items()}
 
     def compile(self, optimizer="adam", loss=None, loss_weights=None, metrics=None, **kwargs):

@@ -8,7 +8,15 @@ import numpy as np
 from keras import ops
 
 from kranking.export import export_model
-from kranking.features import Categorical, Embedding, Numeric, Sequence, Task, TransAct
+from kranking.features import (
+    Categorical,
+    Embedding,
+    Numeric,
+    Sequence,
+    Task,
+    TransAct,
+    as_model_inputs,
+)
 from kranking.layers import MLP, CrossNetwork, ParallelMaskNet
 from kranking.models import RankingModel
 
@@ -176,4 +184,4 @@ def random_inputs(model, size, seed=0):
         low = -1 if spec.shape else 0
         ids = rng.integers(low, 5, shape).astype("int32")
         rows[name] = ids if spec.dtype == "int32" else rng.standard_normal(shape).astype("float32")
-    return rows
+    return as_model_inputs(rows)

@@ -60,6 +60,7 @@ def rows(model, size=64):
         x[name] = values.astype(spec.dtype)
         x[name][0] = -1 if ids else 0
     x["x.y.age"] = np.abs(x["x.y.age"]) * 1e5
+    x = kr.features.as_model_inputs(x)
     y = {task.name: rng.integers(0, 2, size).astype("float32") for task in model.tasks}
     return x, y
 

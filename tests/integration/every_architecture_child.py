@@ -39,6 +39,7 @@ def rows(model, size=ROWS):
         ids = spec.dtype == "int32"
         values = random.integers(-1, 12, shape) if ids else random.standard_normal(shape)
         x[name] = values.astype(spec.dtype)
+    x = kr.features.as_model_inputs(x)
     y = {task.name: random.integers(0, 2, size).astype("float32") for task in TASKS}
     return x, y
 

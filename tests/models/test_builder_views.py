@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kranking.features import Categorical, Embedding, Numeric, Sequence, Task
+from kranking.features import Categorical, Embedding, Numeric, Sequence, Task, as_model_inputs
 from kranking.layers import (
     MLP,
     Concatenate,
@@ -43,7 +43,7 @@ def inputs_of(model, size=5, seed=0):
         shape = (size, *spec.shape)
         values = rng.integers(-1, 9, shape) if spec.dtype == "int32" else rng.standard_normal(shape)
         inputs[name] = values.astype(spec.dtype)
-    return inputs
+    return as_model_inputs(inputs)
 
 
 @keras.saving.register_keras_serializable(package="test_builder_views")

@@ -3,7 +3,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kranking.features import Categorical, Embedding, Numeric, Sequence, Task, TransAct
+from kranking.features import (
+    Categorical,
+    Embedding,
+    Numeric,
+    Sequence,
+    Task,
+    TransAct,
+    as_model_inputs,
+)
 from kranking.layers import MLP, CrossNetwork, ParallelMaskNet, SharedBottom
 from kranking.losses import BinaryCrossentropy
 from kranking.models import RankingModel
@@ -32,6 +40,7 @@ def rows(model, size=SIZE, seed=0):
         shape = (size, *spec.shape)
         values = rng.integers(0, 3, shape) if spec.dtype == "int32" else rng.standard_normal(shape)
         x[name] = values.astype(spec.dtype)
+    x = as_model_inputs(x)
     y = {t.name: rng.integers(0, 2, size).astype("float32") for t in model.tasks}
     return x, y
 
@@ -95,7 +104,7 @@ def test_bad_inputs_are_refused_by_name(change, message):
 
 
 def test_inputs_must_be_a_dict():
-    with pytest.raises(ValueError, match=r"`inputs` must be a dict of the model inputs \['c'"):
+    with pytest.raises(ValueError, match=r"Rows must be a dict of columns, .* Received: a ndarray"):
         model_of()(np.zeros((3, 2), "float32"))
 
 
@@ -469,7 +478,9 @@ def test_a_task_with_one_class_is_undefined_not_zero():
     model = model_of()
     model.compile("sgd")
     x, y = rows(model)
-    logs = model.evaluate(x, {**y, "hide": np.zeros(SIZE, "float32")}, verbose=0, return_dict=True)
+    one_class = {**y, "hide": np.zeros(SIZE, "float32")}
+    with pytest.warns(UserWarning, match=f"Task 'hide' has 0 positive and {SIZE} negative labels"):
+        logs = model.evaluate(x, one_class, verbose=0, return_dict=True)
     assert np.isnan(logs["hide_binned_auc"])
     assert np.isnan(logs["hide_ne"])
     assert np.isfinite(logs["loss"])

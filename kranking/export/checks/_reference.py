@@ -12,6 +12,7 @@ from kranking.export._parity import TOLERANCE
 from kranking.export._rows import Case, Rows
 from kranking.export.functions._cases import nudge
 from kranking.export.functions._served_function import TOWER, USER, tower_part
+from kranking.features import as_model_inputs
 
 
 def reference(model: Any, cases: Sequence[Case]) -> list[Rows]:
@@ -120,7 +121,7 @@ def _predict(model: Any, batches: Sequence[Rows]) -> list[Rows]:
     rows = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     ends = np.cumsum([len(next(iter(batch.values()))) for batch in batches])[:-1]
     with full_precision():
-        answers = model.probabilities(model(rows))
+        answers = model.probabilities(model(as_model_inputs(rows)))
         answers = {
             task: np.asarray(keras.ops.convert_to_numpy(p), "float32")
             for task, p in answers.items()

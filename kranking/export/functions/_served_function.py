@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from kranking.export.functions._signature import BATCH, Signature, Value
-from kranking.features import Feature, RawColumns
+from kranking.features import Feature, RawColumns, as_model_inputs
 from kranking.features import Sequence as History
 from kranking.features.internal import encode_raw
 
@@ -170,7 +170,7 @@ def run_keras(model: Any) -> Callable[[Mapping[str, Any]], dict[str, np.ndarray]
     """Returns a function from model inputs to the probabilities of the model, in NumPy."""
 
     def run(rows: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        answers = _probabilities(model, model(rows))
+        answers = _probabilities(model, model(as_model_inputs(rows)))
         return {name: np.asarray(ops.convert_to_numpy(p)) for name, p in answers.items()}
 
     return run

@@ -11,6 +11,7 @@ import numpy as np
 from kranking._child import answer_parent, ask_child
 from kranking._core import check_positive_int
 from kranking.budget._step_request import batch_shapes, model_of, request_of
+from kranking.features import as_model_inputs
 from kranking.models import RankingModel
 
 
@@ -57,6 +58,7 @@ def _measure(request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[
         {name: _made_up(random, *spec) for name, spec in part.items()}
         for part in batch_shapes(model, request["batch_size"])
     )
+    x = as_model_inputs(x)
     model.train_on_batch(x, y)
     seconds = []
     for _ in range(request["steps"]):

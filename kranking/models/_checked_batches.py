@@ -68,7 +68,10 @@ class _Collate:
         self._inner, self._check = inner, check
 
     def __call__(self, examples: Any) -> Any:
-        return self._check(self._inner(examples))
+        import torch
+
+        batch = self._check(self._inner(examples))
+        return tuple({name: torch.as_tensor(v) for name, v in part.items()} for part in batch)
 
 
 class CheckBatch:
@@ -78,13 +81,23 @@ class CheckBatch:
         encode: Function from rows or inputs to inputs.
         targets: Function from labels and weights to checked `Targets`.
         labeled: Whether batches have labels; otherwise they are `x` or `(x,)`.
+
+    Attributes:
+        error: The last error of a batch; TensorFlow raises one of its own types instead.
     """
 
     def __init__(self, encode: Check, targets: Callable[[Any, Any], Any], labeled: bool):
         self._encode, self._targets, self._labeled = encode, targets, labeled
+        self.error: Exception | None = None
 
     def __call__(self, batch: Any) -> Any:
-        x, y, weight = _parts(batch)
+        try:
+            return self._checked(*_parts(batch))
+        except ValueError as error:
+            self.error = error
+            raise
+
+    def _checked(self, x: Any, y: Any, weight: Any) -> Any:
         x = dict(self._encode(x))
         if y is None or not self._labeled:
             return (x,)

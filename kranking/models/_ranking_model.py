@@ -23,7 +23,6 @@ from kranking.models._inputs import declared_inputs, input_specs
 from kranking.models._objectives import build_trackers, objectives_of
 from kranking.models._progress_line import with_progress_line
 from kranking.models._reader_errors import reader_errors
-from kranking.models._rows import check_order, is_tensor
 from kranking.models._training_data import TrainingData
 from kranking.models._walk import call_layers
 from kranking.models._weights import weights_enabled
@@ -75,8 +74,7 @@ class RankingModel(BlockModel):
         declared, actions = as_features(features), as_tasks(tasks)
         # No autocast, since ages in seconds do not fit into half precision. The layers cast themselves.
         super().__init__(declared, as_heads(heads), len(actions), autocast=False, **kwargs)
-        self._tasks = actions
-        self._preprocessor = Preprocessor(declared)
+        self._tasks, self._preprocessor = actions, Preprocessor(declared)
         self._data = TrainingData(self._preprocessor, actions)
         self._auxiliary = Auxiliary(self._tasks, None)
         for block in blocks:
@@ -100,8 +98,7 @@ class RankingModel(BlockModel):
 
     def __call__(self, inputs, *args, **kwargs):
         """Returns logits of model inputs, or of rows of a log, which are encoded first."""
-        tensors = isinstance(inputs, Mapping) and all(map(is_tensor, inputs.values()))
-        return super().__call__(inputs if tensors else self._data.encode(inputs), *args, **kwargs)
+        return super().__call__(self._data.arguments(inputs), *args, **kwargs)
 
     def call(self, inputs, training=None):
         inputs = declared_inputs(inputs, self._preprocessor.inputs)
@@ -138,23 +135,21 @@ class RankingModel(BlockModel):
         """
         given = with_progress_line(super().fit, x, *args, **kwargs)
         data = self._data.of_fit(with_fit_start(x, given, self))
-        with reader_errors(self, x, given.get("validation_data")), first_batch_divides(self):
+        sources = x, given.get("validation_data"), self._data.batches
+        with reader_errors(self, *sources), first_batch_divides(self):
             return super().fit(**data)
 
     def evaluate(self, x=None, *args, **kwargs):
         """Evaluates like `keras.Model.evaluate`, on logits; `verbose` is that of `fit`."""
         given = with_progress_line(super().evaluate, x, *args, **kwargs)
-        in_fit = given.get("_use_cached_eval_dataset")  # checked by `fit`, once
-        data = given if in_fit else self._data.of_evaluate(given)
-        with reader_errors(self, x), first_batch_divides(self):
+        data = self._data.of_evaluate(given)
+        with reader_errors(self, x, self._data.batches), first_batch_divides(self):
             return super().evaluate(**data)
 
     def predict(self, x, *args, **kwargs) -> dict[str, Any]:
         """Returns probabilities, a dict of float32 arrays `(rows, 1)` by task name."""
-        check_order(x)
-        data = self._data.inputs(x)
-        with reader_errors(self, x):
-            logits = super().predict(data, *args, **kwargs)
+        with reader_errors(self, x, self._data.unlabeled):
+            logits = super().predict(self._data.inputs(x), *args, **kwargs)
         return {k: ops.convert_to_numpy(p) for k, p in self.probabilities(logits).items()}
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):

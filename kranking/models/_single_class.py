@@ -36,7 +36,9 @@ class LabelsRead(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         for reader, where in self._readers:
-            warn_of_single_classes(reader.label_counts, where)
+            # Keras may read first batches twice.
+            counts = {t: n.clip(max=reader.num_rows) for t, n in reader.label_counts.items()}
+            warn_of_single_classes(counts, where)
         self._readers = ()
 
     def on_test_end(self, logs=None):

@@ -7,7 +7,7 @@ from kranking._rows import columns_of
 from kranking.features import Preprocessor, Task
 from kranking.features.internal import ModelInput, column_types
 from kranking.models._checked_batches import CheckBatch, checked_batches, is_dataset
-from kranking.models._rows import is_tensor, encoded_inputs
+from kranking.models._rows import check_order, encoded_inputs, is_tensor
 from kranking.models._single_class import LabelsRead, warn_of_single_classes
 from kranking.models._targets import Targets
 
@@ -18,15 +18,27 @@ class TrainingData:
     Args:
         preprocessor: The transform of the model.
         tasks: The tasks of the model.
+
+    Attributes:
+        batches: The check of batches of datasets; `error` is its last error.
+        unlabeled: The same for batches without labels.
     """
 
     def __init__(self, preprocessor: Preprocessor, tasks: Sequence[Task]):
         self.preprocessor, self.tasks = preprocessor, tuple(tasks)
+        self.batches = CheckBatch(self.encode, self.targets, labeled=True)
+        self.unlabeled = CheckBatch(self.encode, self.targets, labeled=False)
+
+    def arguments(self, inputs: Any) -> Any:
+        """Returns the argument of a call of the model: tensors as they are, other rows encoded."""
+        tensors = isinstance(inputs, Mapping) and all(map(is_tensor, inputs.values()))
+        return inputs if tensors else self.encode(inputs)
 
     def inputs(self, x: Any) -> Any:
-        """Returns the model inputs of rows, or a dataset whose batches are encoded."""
+        """Returns the model inputs of rows, or a dataset whose batches are encoded, in their order."""
+        check_order(x)
         if is_dataset(x):
-            return checked_batches(x, CheckBatch(self.encode, self.targets, labeled=False))
+            return checked_batches(x, self.unlabeled)
         return self.encode(x)
 
     def encode(self, rows: Any) -> Mapping[str, Any]:
@@ -52,6 +64,8 @@ class TrainingData:
 
     def of_evaluate(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the arguments of `evaluate` with encoded rows and checked labels."""
+        if given.get("_use_cached_eval_dataset"):  # within `fit`, which has checked them
+            return dict(given)
         readers = []
         return _with_warnings(self._checked(given, "given", readers), readers)
 
@@ -73,7 +87,7 @@ class TrainingData:
                 )
             if hasattr(x, "label_counts"):
                 readers.append((x, where))
-            given["x"] = checked_batches(x, CheckBatch(self.encode, self.targets, labeled=True))
+            given["x"] = checked_batches(x, self.batches)
             return given
         y = self._labels(x) if given.get("y") is None else given["y"]
         given["x"] = dict(self.encode(x))

@@ -299,7 +299,7 @@ def test_an_auxiliary_loss_inside_dhen_counts():
     ]
     model = kr.RankingModel(features, [block], [kr.Task("save"), kr.Task("hide")])
     assert heads.num_tasks == 2
-    x = {name: np.array([1, 2, 3, 4], "int32") for name in ("a", "b")}
+    x = kr.features.as_model_inputs({name: np.array([1, 2, 3, 4], "int32") for name in ("a", "b")})
     y = {name: np.array([0, 1, 0, 1], "float32") for name in ("save", "hide")}
     model.compile("sgd", weighted_metrics=None)
     evaluated = model.evaluate(x, y, verbose=0, return_dict=True)["loss"]

@@ -137,6 +137,7 @@ def stream(x, y):
     return (batches[i] for i in range(2))
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data", "ignore:`shuffle=True` was passed")
 @pytest.mark.parametrize("dataset", [Batches, stream, loader])
 def test_batches_of_datasets_are_encoded_or_refused(model, dataset):
     x = model.preprocess(LOG)

@@ -37,6 +37,8 @@ class BinnedAUC(WeightedSums):
     Reference: [Fawcett, 2006](https://doi.org/10.1016/j.patrec.2005.10.010)
     """
 
+    _direction = "up"
+
     def __init__(self, num_bins: int = 2000, name: str = "binned_auc", dtype=None):
         check_positive_int("num_bins", num_bins)
         super().__init__((num_bins, 2), name, dtype)

@@ -22,10 +22,11 @@ def checked_rows(y, score, sample_weight, *, binary):
             ~(np.isfinite(weight) & (weight >= 0)),
             "be finite and positive",
         )
-        kept = weight != 0
-        y, score, weight = y[kept], score[kept], weight[kept]
+    kept = weight != 0
     good = (y == 0) | (y == 1) if binary else (y >= 0) & (y <= 1)
-    _refuse("y", y, ~good, "be 0 or 1" if binary else "be in [0, 1]")
+    _refuse("y", y, ~good & kept, "be 0 or 1" if binary else "be in [0, 1]")
+    if sample_weight is not None:
+        y, score, weight = y[kept], score[kept], weight[kept]
     return y.astype(np.float64), score, weight.astype(np.float64)
 
 

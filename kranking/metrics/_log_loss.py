@@ -28,6 +28,8 @@ class LogLoss(WeightedSums):
     Reference: [scikit-learn, log loss](https://scikit-learn.org/stable/modules/model_evaluation.html#log-loss)
     """
 
+    _direction = "down"
+
     def __init__(self, name: str = "logloss", dtype=None):
         super().__init__((2,), name, dtype)
 

@@ -28,6 +28,8 @@ class NormalizedEntropy(WeightedSums):
     Reference: [He et al., 2014, section 2](https://doi.org/10.1145/2648584.2648589)
     """
 
+    _direction = "down"
+
     def __init__(self, name: str = "ne", dtype=None):
         super().__init__((3,), name, dtype)
 

@@ -38,3 +38,13 @@ def check_block(block: Any, blocks: Iterable[keras.layers.Layer]) -> None:
             f"A block can occur only once in a model. Received twice: {block.name!r}. "
             "Create a second instance, or share the weights inside a custom layer."
         )
+
+
+def as_keras_path(filepath: Any) -> Any:
+    """Returns the path of a `.keras` file; raises `ValueError` for HDF5, which cannot be loaded again."""
+    if str(filepath).endswith((".h5", ".hdf5")):
+        raise ValueError(
+            "`filepath` must end in .keras. HDF5 does not hold the blocks of a model; for weights only, "
+            f"use `save_weights`. Received: filepath={str(filepath)!r}"
+        )
+    return filepath

@@ -9,7 +9,7 @@ from keras import ops
 from kranking._core import serializable
 from kranking.features import Feature, Preprocessor, Task
 from kranking.features.internal import to_config
-from kranking.models._arguments import as_features, as_heads, as_tasks
+from kranking.models._arguments import as_features, as_heads, as_keras_path, as_tasks
 from kranking.models._auxiliary import Auxiliary
 from kranking.models._batch_rows import weigh_replica
 from kranking.models._block_model import BlockModel
@@ -214,7 +214,7 @@ class RankingModel(BlockModel):
     def save(self, filepath, *args, **kwargs):
         """Saves like `keras.Model.save`; creates the weights first if they do not exist yet."""
         self.build()
-        super().save(filepath, *args, **kwargs)
+        super().save(as_keras_path(filepath), *args, **kwargs)
 
     def export(self, filepath, *args, input_signature=None, **kwargs):
         """Exports logits like `keras.Model.export`; see `kranking.export` for checked probabilities."""

@@ -73,7 +73,8 @@ def trained(rows: int, batch: int, seed: int):
     blocks = [kr.layers.CrossNetwork(2), kr.layers.MLP([256, 128])]
     model = kr.RankingModel(features, blocks, [kr.Task("save")])
     model.compile(keras.optimizers.Adam(1e-3))
-    x = {f"c{i}": random.integers(0, 1001, rows).astype("int32") for i in range(20)}
+    rows_of = {f"c{i}": random.integers(0, 1001, rows).astype("int32") for i in range(20)}
+    x = kr.features.as_model_inputs(rows_of)
     y = {"save": (random.random(rows) < 0.1).astype("float32")}
     few = {name: values[: 3 * batch] for name, values in x.items()}
     for callbacks in ([], [kr.training.StabilityGuard("rollback", check_every=1)]):

@@ -363,3 +363,8 @@ def test_kuairand_reference(label, sessions, drawn):
         same = np.isin(session, names)
         value = km.HitAtK(3).expected_random(y[same], session[same])
         assert abs(value - 1.494) < 1.5 / np.sqrt(sessions)
+
+
+def test_rows_of_weight_0_are_counted_in_the_row_of_an_error():
+    with pytest.raises(ValueError, match=r"y=2 in row 2"):
+        km.auc(np.array([0, 1, 2]), np.zeros(3), np.array([0, 1, 1]))

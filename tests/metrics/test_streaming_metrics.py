@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import kranking as kr
 from kranking import metrics as km
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
@@ -259,3 +260,15 @@ def test_inside_fit_and_evaluate(jit_compile):
         name = f"save_{cls().name}"
         np.testing.assert_allclose([scores[name], fitted[name][0]], value, rtol=1e-5)
         assert np.isnan(scores[f"hide_{cls().name}"])
+
+
+@pytest.mark.parametrize("metric", ["save_binned_auc", "save_ne"])
+def test_callbacks_know_the_better_direction(metric):
+    age = kr.features.Numeric("age", mean=0.0, std=1.0)
+    model = kr.RankingModel([age], [], [kr.Task("save")])
+    model.compile("sgd")
+    x, y = {"age": np.arange(4, dtype="float32")}, {"save": np.array([0, 1, 0, 1])}
+    stop = keras.callbacks.EarlyStopping(f"val_{metric}", mode="auto")
+    model.fit(x, y, validation_data=(x, y), callbacks=[stop], verbose=0)
+    better = keras.ops.greater if metric.endswith("auc") else keras.ops.less
+    assert stop.monitor_op == better

@@ -484,3 +484,10 @@ def test_a_task_with_one_class_is_undefined_not_zero():
     assert np.isnan(logs["hide_binned_auc"])
     assert np.isnan(logs["hide_ne"])
     assert np.isfinite(logs["loss"])
+
+
+@pytest.mark.parametrize("ending", ["h5", "hdf5"])
+def test_hdf5_is_refused(tmp_path, ending):
+    with pytest.raises(ValueError, match=r"must end in .keras. HDF5"):
+        model_of().save(tmp_path / f"model.{ending}")
+    assert not list(tmp_path.iterdir())

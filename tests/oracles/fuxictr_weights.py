@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 import kranking as kr
+from kranking.features import as_model_inputs
 
 HOME = os.environ.get("FUXICTR_HOME", "")
 FIELDS, DIM, VOCABULARY, ROWS = 4, 6, 9, 16
@@ -75,7 +76,8 @@ def fuxictr_model(path, name, numbers=(), task="regression", **options):
 def inputs(numbers=()):
     random = np.random.default_rng(1)
     rows = {name: random.integers(0, VOCABULARY, ROWS).astype("int32") for name in NAMES}
-    return {**rows, **{name: random.normal(size=ROWS).astype("float32") for name in numbers}}
+    given = {**rows, **{name: random.normal(size=ROWS).astype("float32") for name in numbers}}
+    return as_model_inputs(given)
 
 
 def logits_of(model, rows):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kranking._rows import Origin, as_arrow
+from kranking._rows import Origin, as_arrow, plain_type
 from kranking.features import Embedding, Feature, Preprocessor, Task
 from kranking.features.internal import (
     check_label_type,

@@ -22,7 +22,7 @@ def main(seed: int) -> None:
     x = {"country": random.integers(0, 40, 2048).astype("int32")}
     x["age"] = random.normal(size=2048).astype("float32")
     y = {name: random.integers(0, 2, 2048).astype("float32") for name in ("save", "hide")}
-    model.fit(x, y, batch_size=512, epochs=2, verbose=0)
+    model.fit(kr.features.as_model_inputs(x), y, batch_size=512, epochs=2, verbose=0)
     digest = hashlib.sha256()
     for variable in [*model.variables, *model.optimizer.variables]:
         digest.update(np.asarray(keras.ops.convert_to_numpy(variable.value)).tobytes())

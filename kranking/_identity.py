@@ -118,8 +118,8 @@ class _Identity:
         if isinstance(value, types.FunctionType | type):
             if id(value) not in self.known:
                 self.known[id(value)] = f"#{len(self.known)}"  # if it refers to itself
-                kind = self._class if isinstance(value, type) else self._function
-                self.known[id(value)] = kind(value)
+                known = self._class(value) if isinstance(value, type) else self._function(value)
+                self.known[id(value)] = known
             return self.known[id(value)]
         if is_dataclass(value) or isinstance(value, types.SimpleNamespace):
             return [self(type(value)), self(_attributes(value))]

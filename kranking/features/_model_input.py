@@ -13,7 +13,7 @@ class ModelInput(np.ndarray):
     other kind are columns of a log, which it encodes. Slices, copies and concatenations keep the mark.
     """
 
-    __array_priority__ = 1.0  # so that `np.concatenate` keeps the class
+    __array_priority__: Any = 1.0  # so that `np.concatenate` keeps the class
 
     def __repr__(self) -> str:
         return repr(np.asarray(self))

@@ -27,7 +27,7 @@ def model_config(model: Any) -> Any:
     except Exception:  # a custom `get_config` may raise anything
         layers = {
             f"layer {i} ({type(layer).__name__})": [list(w.shape) for w in layer.weights]
-            for i, layer in enumerate(getattr(model, "layers", ()))
+            for i, layer in enumerate(getattr(model, "layers", []))
         }
         config = {"class_name": type(model).__name__, **layers}
     names: dict[str, str] = {}

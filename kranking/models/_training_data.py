@@ -56,7 +56,7 @@ class TrainingData:
         validation = given.get("validation_data")
         if validation is not None:
             parts = validation if isinstance(validation, tuple) else (validation,)
-            names = dict(zip(("x", "y", "sample_weight"), parts))
+            names: dict[str, Any] = dict(zip(("x", "y", "sample_weight"), parts))
             names = self._checked(names, "validation", readers)
             kept = [names.get(name) for name in ("x", "y", "sample_weight")]
             given["validation_data"] = kept[0] if kept[1] is None else tuple(kept)

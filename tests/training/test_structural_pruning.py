@@ -34,7 +34,9 @@ def deep_light(learning_rate=0.0, linear="field", **kwargs):
 def data():
     random = np.random.default_rng(2)
     x = {f"c{i}": random.integers(0, n + 1, ROWS).astype("int32") for i, n in enumerate(VALUES)}
-    return kr.features.as_model_inputs(x), {task.name: random.integers(0, 2, ROWS).astype("float32") for task in TASKS}
+    return kr.features.as_model_inputs(x), {
+        task.name: random.integers(0, 2, ROWS).astype("float32") for task in TASKS
+    }
 
 
 def numpy(weight):

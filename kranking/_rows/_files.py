@@ -48,10 +48,15 @@ def find_log_files(paths: Any, suffixes: Sequence[str]) -> list[LogFile]:
     Raises:
         ValueError: If no file matches.
     """
+    return _typed(_untyped(paths, suffixes))
+
+
+def _untyped(paths: Any, suffixes: Sequence[str]) -> list[LogFile]:
+    """Returns the files, with the values of folder names as text, since one type holds for all files."""
     if isinstance(paths, str | os.PathLike):
         try:
             files = _matches(os.fsdecode(paths), tuple(suffixes))
-        except (pa.ArrowException, OSError) as error:  # of the file system
+        except (pa.ArrowException, OSError, UnicodeError) as error:  # of the file system
             raise ValueError(f"{os.fsdecode(paths)!r} cannot be listed: {error}") from error
         if not files:
             raise ValueError(
@@ -64,12 +69,12 @@ def find_log_files(paths: Any, suffixes: Sequence[str]) -> list[LogFile]:
         for path in paths:
             if not isinstance(path, str | os.PathLike):
                 raise not_rows(paths)
-            files += find_log_files(path, suffixes)
+            files += _untyped(path, suffixes)
         if not files:
             raise not_rows(paths)
     else:
         raise not_rows(paths)
-    return _typed(files)
+    return files
 
 
 def _is_no_list(paths: Any) -> bool:
@@ -197,17 +202,17 @@ def _file(filesystem: pafs.FileSystem, prefix: str, base: str, path: str) -> Log
 
 
 def _typed(files: list[LogFile]) -> list[LogFile]:
-    """Converts the values of columns that folders state to integers, where all of them are."""
+    """Converts the values that folders state to integers, if all are, and none twice as 1 and 01."""
     texts: dict[str, set] = {}
     for file in files:
         for name, value in file.keys.items():
             texts.setdefault(name, set()).add(value.as_py())
     whole = re.compile(r"-?\d{1,18}")
-    types = {
-        name: pa.int64() if all(whole.fullmatch(v) for v in values - {None}) else pa.string()
-        for name, values in texts.items()
-        if values != {None}
-    }
+    types = {}
+    for name, values in texts.items():
+        if stated := values - {None}:
+            integers = {int(v) for v in stated if whole.fullmatch(v)}
+            types[name] = pa.int64() if len(integers) == len(stated) else pa.string()
     return [
         replace(file, keys={n: v.cast(types.get(n, v.type)) for n, v in file.keys.items()})
         for file in files

@@ -11,7 +11,7 @@ from kranking.features import Feature, Preprocessor, Task
 from kranking.features.internal import to_config
 from kranking.models._arguments import as_features, as_heads, as_keras_path, as_tasks
 from kranking.models._auxiliary import Auxiliary
-from kranking.models._batch_rows import weigh_replica
+from kranking.models._batch_rows import RowWeights, weigh_replica
 from kranking.models._block_model import BlockModel
 from kranking.models._distribution import (
     check_distributable,
@@ -77,6 +77,7 @@ class RankingModel(BlockModel):
         self._tasks, self._preprocessor = actions, Preprocessor(declared)
         self._data = TrainingData(self._preprocessor, actions)
         self._auxiliary = Auxiliary(self._tasks, None)
+        self._row_weights = RowWeights(())
         for block in blocks:
             self.add(block)
         if self.blocks and weights_enabled():

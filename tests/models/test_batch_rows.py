@@ -91,3 +91,11 @@ def test_a_first_batch_that_does_not_divide_is_refused(two_replicas, call):
         ValueError, match=r"divide evenly among the 2 replicas\. Use a `batch_size`"
     ):
         getattr(model, call)(X, Y, batch_size=200, verbose=0)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="Keras returns zero on JAX")
+def test_a_model_that_is_not_compiled_has_no_loss():
+    logits = {"s": np.zeros((2, 1), "float32")}
+    model = kr.RankingModel([kr.features.Numeric("a", mean=0.0, std=1.0)], [], [kr.Task("s")])
+    with pytest.raises(ValueError, match="No loss to compute"):
+        model.compute_loss(None, logits, logits)

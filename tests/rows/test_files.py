@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import kranking as kr
+from kranking._rows import PARQUET, find_log_files, open_rows
 from kranking.features import Categorical, Embedding, Numeric, Preprocessor, find_files, fit, infer
 
 pytestmark = pytest.mark.once
@@ -411,3 +412,23 @@ def test_draft_of_csv(tmp_path):
     draft = infer(text(tmp_path / "0.csv", rows))
     assert draft == [Categorical("user_id", side="user"), Numeric("x")]
     assert list(draft.skipped) == ["day", "at"]
+
+
+def test_columns_of_folders_have_one_type_in_all_paths(tmp_path):
+    for name in ("a/day=01", "b/day=2", "c/day=x", "d/day=1"):
+        (tmp_path / name).mkdir(parents=True)
+        pq.write_table(pa.table({"s": [1]}), tmp_path / name / "0.parquet")
+    a, b, c, d = (str(tmp_path / name) for name in "abcd")
+    for paths, days in (([a, b], [1, 2]), ([a, b, c], ["01", "2", "x"]), ([a, d], ["01", "1"])):
+        assert [f.keys["day"].as_py() for f in find_log_files(paths, PARQUET)] == days
+
+
+@pytest.mark.parametrize(
+    ("folder", "value"), [("true", True), ("01", "01"), ("3", 3.0), ("x", "x")]
+)
+def test_a_column_of_folder_and_file_is_compared_by_value(tmp_path, folder, value):
+    (tmp_path / f"k={folder}").mkdir()
+    pq.write_table(pa.table({"k": [value]}), tmp_path / f"k={folder}/0.parquet")
+    source = open_rows(str(tmp_path))
+    [(batch, _)] = source.read(source.units[0], ["k"], 1)
+    assert batch["k"].to_pylist() == [value]

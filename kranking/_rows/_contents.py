@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kranking._rows._files import PARQUET, find_log_files, sha256_of
@@ -18,6 +17,8 @@ def file_contents(paths: Any, suffixes: Sequence[str] = PARQUET) -> list[dict[st
         paths: Paths, folders, globs or URLs.
         suffixes: Suffixes of the files that are looked for in folders.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     files = find_log_files(paths, suffixes)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         digests = list(pool.map(sha256_of, files))

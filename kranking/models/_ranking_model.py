@@ -13,11 +13,7 @@ from kranking.models._arguments import as_features, as_heads, as_keras_path, as_
 from kranking.models._auxiliary import Auxiliary
 from kranking.models._batch_rows import RowWeights, weigh_replica
 from kranking.models._block_model import BlockModel
-from kranking.models._distribution import (
-    check_distributable,
-    first_batch_divides,
-    resolve_jit,
-)
+from kranking.models._distribution import check_distributable, first_batch_divides, resolve_jit
 from kranking.models._fit_start import with_fit_start
 from kranking.models._inputs import declared_inputs, input_specs
 from kranking.models._objectives import build_trackers, objectives_of
@@ -59,7 +55,7 @@ class RankingModel(BlockModel):
     ...     [kr.layers.MLP([8])],
     ...     [kr.Task("save")],
     ... )
-    >>> model.predict({"age": np.zeros(3, "float32")}, verbose=0)["save"].shape
+    >>> model.predict({"age": [31, 40, 55]}, verbose=0)["save"].shape
     (3, 1)
     """
 

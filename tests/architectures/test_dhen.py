@@ -118,6 +118,7 @@ def test_raw_numbers_reach_the_modules_of_a_model(tmp_path):
     )
     x = {f"c{i}": np.arange(3, dtype="int32") % 2 for i in range(FIELDS)}
     x |= {"age": np.array([1.0, 2.0, 3.0], "float32"), "length": np.ones(3, "float32")}
+    x = kr.features.as_model_inputs(x)
     tokens = keras.ops.convert_to_numpy(model.stack[0]([model.encoder(x), x])[0])
     # The first layer without its weights, the second but for its module: x (1 + Σ numbers).
     for layer in (modules[0][0], modules[1][1]):
@@ -149,7 +150,7 @@ def test_a_memory_and_dlrm_are_modules_of_a_model(tmp_path):
     assert model.stack[0].views == ("tokens", "ids", "categorical", "numeric", "embeddings")
     assert model.count_params() == model.work().parameters
     x = {f"c{i}": np.arange(5, dtype="int32") % 2 for i in range(FIELDS)}
-    x["age"] = np.arange(5, dtype="float32")
+    x = kr.features.as_model_inputs({**x, "age": np.arange(5, dtype="float32")})
     model.compile("adam", weighted_metrics=None)
     model.train_on_batch(x, {task.name: np.arange(5) % 2 for task in TASKS})
     expected = model(x)

@@ -141,5 +141,5 @@ def test_memonet_tells_pairs_apart_that_embeddings_do_not():
     memory = model.blocks[0].branches[1]
     memory.codebook.assign(np.random.default_rng(0).standard_normal(memory.codebook.shape))
     rows = np.arange(8, dtype="int32")
-    logits = model({"c0": rows, "c1": rows[::-1].copy()})["save"]
+    logits = model(kr.features.as_model_inputs({"c0": rows, "c1": rows[::-1]}))["save"]
     assert len(np.unique(keras.ops.convert_to_numpy(logits))) > 1

@@ -33,7 +33,8 @@ def build(name, rows=(4, 3, 6), dim=2, num_tasks=1, **arguments):
 
 def ids(rows=(4, 3, 6), size=7):
     random = np.random.default_rng(0)
-    return {f"c{i}": random.integers(0, n, size).astype("int32") for i, n in enumerate(rows)}
+    x = {f"c{i}": random.integers(0, n, size).astype("int32") for i, n in enumerate(rows)}
+    return kr.features.as_model_inputs(x)
 
 
 def logits(model, x):

@@ -41,7 +41,7 @@ def rows_of(model, size=16):
     rng = np.random.default_rng(0)
     x = {f.name: rng.integers(0, f.num_rows, size).astype("int32") for f in model.features}
     y = {t.name: rng.integers(0, 2, size).astype("float32") for t in model.tasks}
-    return x, y
+    return kr.features.as_model_inputs(x), y
 
 
 def build(name, rows=SMALL, dim=4, tasks=TASKS, **arguments):

@@ -60,7 +60,7 @@ def test_ple(tasks, levels, shared, own):
 @pytest.mark.parametrize("name", ["mmoe", "ple"])
 def test_one_row_keeps_its_batch_axis_and_the_logits_are_float32(name):
     model = model_of(name, 2, expert_units=(8,))
-    x = {f"c{i}": np.zeros(1, "int32") for i in range(len(DIMS))}
+    x = kr.features.as_model_inputs({f"c{i}": np.zeros(1, "int32") for i in range(len(DIMS))})
     for logits in model(x).values():
         assert tuple(logits.shape) == (1, 1)
         assert keras.backend.standardize_dtype(logits.dtype) == "float32"

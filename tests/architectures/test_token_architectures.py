@@ -166,7 +166,8 @@ def logits(model, x):
 
 def ids(rows=(4, 3, 6), size=5):
     random = np.random.default_rng(0)
-    return {f"c{i}": random.integers(0, n, size).astype("int32") for i, n in enumerate(rows)}
+    x = {f"c{i}": random.integers(0, n, size).astype("int32") for i, n in enumerate(rows)}
+    return kr.features.as_model_inputs(x)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ class FitStart(keras.callbacks.Callback):
     def __init__(self, x: Any, steps_per_epoch: int | None):
         super().__init__()
         self.reader = x if hasattr(x, "epoch") and hasattr(x, "shuffled") else None
+        # Before Keras looks at two batches, which can be all of an epoch.
+        self.epoch = 0 if self.reader is None else self.reader.epoch
         self.steps = steps_per_epoch
         self._random = _random_state()
         self._begun = False
@@ -33,7 +35,7 @@ class FitStart(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if self.reader is not None and not self._begun:
             # A reader that was read before, or moved by hand, continues with its own next epoch.
-            self.reader.epoch = max(self.reader.epoch, self._passes(epoch))
+            self.reader.epoch = max(self.epoch, self._passes(epoch))
         self._begun = True
 
     def _passes(self, epoch: int) -> int:

@@ -79,3 +79,16 @@ def test_epochs_that_are_parts_of_a_pass(log):
     assert reader.epoch == 2
     with pytest.raises(ValueError, match=r"must be a multiple of 2, .*Received: initial_epoch=3"):
         fit(log, model, 4, initial_epoch=3, steps_per_epoch=3)
+
+
+@pytest.mark.parametrize("batch_size", [20, 40])
+def test_a_reader_of_few_batches_starts_with_its_first_epoch(log, batch_size):
+    """Keras looks at two batches before the first epoch, which are all that there are."""
+    epochs = []
+    model = made()
+    reader = kr.data.read_parquet(log, model, batch_size=batch_size, shuffle=True, seed=1)
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda e, logs: epochs.append(reader.epoch)
+    )
+    model.fit(reader, epochs=3, verbose=0, callbacks=[note])
+    assert epochs == [0, 1, 2]

@@ -46,6 +46,10 @@ class Passes:
                 self._epoch = number
                 self._reset()
 
+    def __reduce__(self):
+        """Another process reads on from the start of the current epoch."""
+        return _passes_at, (self.num_batches, self.open_epoch, self._epoch)
+
     def begin(self) -> None:
         """Starts a new pass with the next `take`."""
         self._begins = True
@@ -90,3 +94,9 @@ class Passes:
             self._reset()
             self.error = error
             raise
+
+
+def _passes_at(num_batches: int, open_epoch: Callable[[int], Iterator[Any]], epoch: int) -> Passes:
+    passes = Passes(num_batches, open_epoch)
+    passes.epoch = epoch
+    return passes

@@ -1,5 +1,6 @@
 import gc
 import os
+import pickle
 import signal
 import threading
 import types
@@ -94,6 +95,17 @@ def test_is_told_by_its_rows_and_files(folder):
     start = f"LogReader({reader.num_rows} rows in {len(reader)} batches of 10, shuffled, of "
     assert repr(reader).startswith(start)
     assert repr(reader).endswith(f"{reader.files[0]!r} and {len(reader.files) - 1} more)")
+
+
+def test_a_pickled_reader_reads_its_epoch_from_the_start(folder):
+    reader = read_parquet(folder, MODEL, batch_size=100, shuffle=True, seed=1)
+    first, second = rows_of(list(reader)), rows_of(list(reader))
+    reader.epoch = 1
+    next(iter(reader))
+    other = pickle.loads(pickle.dumps(reader))
+    assert other.epoch == 1
+    np.testing.assert_array_equal(rows_of(list(other)), second)
+    assert not np.array_equal(first, second)
 
 
 def test_without_labels(folder):

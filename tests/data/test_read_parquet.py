@@ -463,6 +463,7 @@ def test_is_a_reader(folder):
     assert isinstance(read_parquet(folder, MODEL), LogReader)
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # of JAX, which the child does not call
 def test_a_forked_process_does_not_wait_for_a_thread_of_its_parent():
     prefetcher = Prefetcher(lambda: iter(range(100)))
     assert next(prefetcher) == 0

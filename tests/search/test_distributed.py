@@ -37,7 +37,8 @@ def test_every_trial_trains_on_two_devices(log, tmp_path):
 def check(result, log, out):
     assert [reason for _, _, reason in result["found"]] == ["", ""]
     assert all(0 < metric < 1 for _, metric, _ in result["found"])
-    assert result["devices"] == [2, 2]
+    assert set(result["devices"]) == {2}  # of the baseline, the trials and the winner
+    assert len(result["devices"]) > 3
     check_on_one_device(log, out / "winner")
 
 

@@ -17,6 +17,7 @@ from kranking.models._distribution import check_distributable, first_batch_divid
 from kranking.models._fit_start import with_fit_start
 from kranking.models._inputs import declared_inputs, input_specs
 from kranking.models._objectives import build_trackers, objectives_of
+from kranking.models._probabilities import Probabilities
 from kranking.models._progress_line import with_progress_line
 from kranking.models._reader_errors import reader_errors
 from kranking.models._training_data import TrainingData
@@ -214,10 +215,10 @@ class RankingModel(BlockModel):
         super().save(as_keras_path(filepath), *args, **kwargs)
 
     def export(self, filepath, *args, input_signature=None, **kwargs):
-        """Exports logits like `keras.Model.export`; see `kranking.export` for checked probabilities."""
+        """Exports probabilities like `keras.Model.export`; `kranking.export` also checks them."""
         self.build()
         signature = input_signature or [input_specs(self._preprocessor.inputs)]
-        return super().export(filepath, *args, input_signature=signature, **kwargs)
+        return Probabilities(self).export(filepath, *args, input_signature=signature, **kwargs)
 
     def compile_from_config(self, config):
         """Compiles the model as it was saved, and creates the slots of the optimizer."""

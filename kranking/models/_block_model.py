@@ -1,6 +1,6 @@
 """A model as an editable list of blocks, similar to `keras.Sequential`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -9,7 +9,7 @@ from kranking.features import Feature, FieldEncoder
 from kranking.layers import Work, work_of
 from kranking.models._arguments import check_block
 from kranking.models._stack import assemble
-from kranking.models._walk import build_layers, walk
+from kranking.models._walk import build_layers, call_layers, walk
 from kranking.models._weights_file import (
     check_identity,
     store_identity,
@@ -58,6 +58,18 @@ class BlockModel(keras.Model):
         """The layer that returns the logits."""
         self.build()
         return self.stack[-1]
+
+    def hidden(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        """Computes what the heads read: the last hidden vector `(batch, width)`.
+
+        Args:
+            inputs: Model inputs by name, from `model.preprocess(rows)` or a reader.
+            training: Whether layers such as dropout are in training.
+        """
+        self.build()
+        needed = self.stack[0].needs_fields
+        fields = self.encoder(inputs, training=training) if needed else {}
+        return call_layers(self.stack[:-1], fields, inputs, training)
 
     def add(self, block: keras.layers.Layer) -> None:
         """Appends a block. On a built model, the heads are reinitialized."""

@@ -390,6 +390,15 @@ def test_interrupted_training_equals_uninterrupted(tmp_path):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+def test_hidden_is_what_the_heads_read():
+    model = model_of(MLP([4]))
+    x = as_model_inputs(rows(model)[0])
+    hidden = model.hidden(x)
+    assert hidden.shape == (SIZE, 4)
+    logits = np.concatenate([dense(logit) for logit in model(x).values()], axis=1)
+    np.testing.assert_allclose(dense(model.heads(hidden)), logits, rtol=1e-6)
+
+
 def test_seed_gives_equal_weights_twice_and_others_differ():
     def weights(seed):
         keras.utils.set_random_seed(seed)

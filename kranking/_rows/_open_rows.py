@@ -34,7 +34,7 @@ def open_rows(
         rows: Rows in memory (see `columns_in`), a `pyarrow.dataset.Dataset`, or paths, folders, globs and
             URLs of Parquet or CSV files.
         columns: Names of the columns that are read; `None` means all.
-        declared: Types of the columns of CSV files.
+        declared: Types of the columns of CSV files and of those that folders state.
         unit_rows: Rows of a unit in memory; row groups of Parquet files with fewer rows are read together.
         suffixes: Suffixes of the files that are looked for in folders.
         delimiter: Separator of columns in CSV files; `None` follows from the suffix.
@@ -50,7 +50,7 @@ def open_rows(
     memory = columns_in(rows)
     if memory is not None:
         return TableSource(memory, columns, unit_rows)
-    files = find_log_files(rows, suffixes)
+    files = find_log_files(rows, suffixes, declared)
     of_csv = [_is_csv(file, tuple(suffixes)) for file in files]
     if all(of_csv):
         return CsvSource(files, declared or {}, delimiter, list_separator)
@@ -90,7 +90,7 @@ def columns_of(
     Args:
         rows: As for `open_rows`.
         columns: Names of the columns to read from files.
-        declared: Types of the columns of CSV files.
+        declared: Types of the columns of CSV files and of those that folders state.
     """
     rows = list(rows) if _is_generator(rows) else rows
     memory = None if isinstance(rows, pads.Dataset) else columns_in(rows)

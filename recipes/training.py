@@ -83,7 +83,9 @@ def train(
     keras.utils.set_random_seed(seed)
     with strategy.scope() if strategy else nullcontext():
         model = build(name, features, log, scale)
-        entropy = {task.name: [kr.metrics.NormalizedEntropy()] for task in log.tasks}
+        entropy = {
+            task.name: [kr.metrics.NormalizedEntropy(from_logits=True)] for task in log.tasks
+        }
         model.compile(protocol.optimizer(), weighted_metrics=entropy)
     read = {"model": model, "batch_size": protocol.batch_size}
     whole = strategy is not None  # replicas want batches of one size

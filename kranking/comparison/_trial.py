@@ -91,7 +91,10 @@ def _tested(model, log, protocol, path, read) -> dict[str, Any]:
         )
     figures = {}
     for task, rows in found.items():
-        figures |= {f"{task}_auc": auc(*rows), f"{task}_ne": normalized_entropy(*rows)}
+        figures |= {
+            f"{task}_auc": auc(*rows),
+            f"{task}_ne": normalized_entropy(*rows, from_logits=True),
+        }
     label, score, weight = found[log.main_task]
     kept = weight != 0
     ranked = label[kept], score[kept], test.session[kept]

@@ -44,7 +44,7 @@ def open_rows(
         ValueError: If the rows are none of these, no file matches, a file is damaged, or a column is
             there twice.
     """
-    rows = list(rows) if _is_generator(rows) else rows
+    rows = repeatable(rows)
     if isinstance(rows, pads.Dataset):
         return DatasetSource(rows)
     memory = columns_in(rows)
@@ -63,9 +63,11 @@ def open_rows(
     return ParquetSource(files, unit_rows)
 
 
-def _is_generator(rows: Any) -> bool:
-    others = ("read", "__arrow_c_stream__")  # open files, and readers of record batches
-    return isinstance(rows, Iterator) and not any(hasattr(rows, name) for name in others)
+def repeatable(rows: Any) -> Any:
+    """Returns rows that can be read more than once: those of a generator or of a reader of batches too."""
+    if isinstance(rows, pa.RecordBatchReader):
+        return rows.read_all()
+    return list(rows) if isinstance(rows, Iterator) and not hasattr(rows, "read") else rows
 
 
 def _is_csv(file: LogFile, suffixes: tuple[str, ...]) -> bool:
@@ -92,7 +94,7 @@ def columns_of(
         columns: Names of the columns to read from files.
         declared: Types of the columns of CSV files and of those that folders state.
     """
-    rows = list(rows) if _is_generator(rows) else rows
+    rows = repeatable(rows)
     memory = None if isinstance(rows, pads.Dataset) else columns_in(rows)
     if memory is not None:
         return memory

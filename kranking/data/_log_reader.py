@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kranking._core import check_positive_int
-from kranking._rows import Origin, as_arrow, shard_of
+from kranking._rows import Origin, as_arrow, shard_of, source_contents
 from kranking.data._encoder import RowEncoder
 from kranking.data._passes import Passes
 from kranking.data._prefetcher import Prefetcher
@@ -135,6 +135,10 @@ class LogReader(keras.utils.PyDataset):
             for batch, _ in self._source.read(unit, [name], 65_536)
         ]
         return np.concatenate(parts)[: self.num_rows]
+
+    def contents(self) -> list[dict[str, Any]]:
+        """Returns name, SHA-256 and values of folder names of each file of the log."""
+        return source_contents(self._source)
 
     def epoch_batches(self) -> Iterator[tuple[dict[str, Any], ...]]:
         """Yields the batches of the next epoch, without prefetching."""

@@ -227,6 +227,20 @@ def test_columns_of_folders(tmp_path, values, vocabulary):
     assert [f.vocabulary for f in (fit(draft, tmp_path) if draft else [])] in ([], [vocabulary])
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_only_columns_of_folders_are_read(tmp_path, suffix):
+    for value in ("7", "8"):
+        path = write(tmp_path / f"k={value}" / "0.parquet", a=[1, 2], b=["x", "y"])
+        if suffix == "csv":
+            os.remove(path)
+            text(path.with_suffix(".csv"), "a,b\n1,x\n2,y\n")
+    model = types.SimpleNamespace(features=[Categorical("k", vocabulary=(8, 7))], tasks=[])
+    reader = kr.data.read(tmp_path, model, labels=False)
+    assert reader.column("k").tolist() == [7, 7, 8, 8]
+    assert [x["k"].tolist() for (x,) in reader] == [[2, 2, 1, 1]]
+    assert fit([Categorical("k")], tmp_path)[0].vocabulary == (7, 8)
+
+
 def test_columns_of_folders_that_are_declared_as_numbers(tmp_path):
     for value in ("01", "2", "1e1"):
         write(tmp_path / f"k={value}" / "0.parquet", c=[1])

@@ -179,7 +179,15 @@ def answers(bundle, tmp_path_factory):
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind, marks=[pytest.mark.extra] if kind.startswith(("pandas", "polars")) else []
+        )
+        for kind in KINDS
+    ],
+)
 def test_every_kind_of_rows_has_the_same_answer(kind, call, folder, bundle, answers, tmp_path):
     answer = CALLS[call](KINDS[kind](folder), bundle, tmp_path)
     if isinstance(answer, dict):

@@ -46,7 +46,7 @@ def resolve_directions(callbacks: Any, own: Mapping[str, str | None], tasks: Seq
     for one in listed:
         known |= one.directions(tasks) if hasattr(one, "directions") else {}
     for one in listed:
-        monitor = getattr(one, "monitor", None)
+        monitor: Any = getattr(one, "monitor", None)
         if getattr(one, "mode", None) != "auto" or monitor not in known:
             continue
         if known[monitor] is None:

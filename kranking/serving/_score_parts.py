@@ -13,7 +13,12 @@ from kranking.export import Bundle
 
 # Dataset readers ignore names that begin with an underscore.
 SCORES_FILE = "_scores.json"
-FORMAT, FORMAT_VERSION = "kranking scores", 1
+FORMAT, FORMAT_VERSION = "kranking scores", 2
+
+
+def probability_column(task: str) -> str:
+    """Returns the name of the column with the probabilities of a task; its labels have the task's name."""
+    return f"{task}_probability"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Declaration of a categorical column."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from kranking._core import check_choice, check_positive_int
 from kranking.features._feature import (
@@ -12,6 +12,7 @@ from kranking.features._feature import (
     not_fitted,
 )
 from kranking.features._ids import DTYPES, dtype_of
+from kranking.features._time_part import TimePart
 
 # Values that mean null in served requests, whose tensors have no null: "" and the smallest integers.
 NULLS = (None, "", -(2**31), -(2**63))
@@ -32,7 +33,8 @@ class Categorical(Feature):
     Args:
         name: Name of the feature, of its field and of its model input.
         side: `"user"`, `"item"` or `"context"`.
-        column: Column of the log; `None` reads the column called `name`.
+        column: Column of the log; `None` reads the column called `name`. With a `TimePart` of a column of
+            times, the vocabulary is all values of that part.
         vocabulary: The values, all strings or all integers. `None` means that `fit` learns them.
         min_count: Minimum count of a value in a learned vocabulary.
         max_size: Maximum size of a learned vocabulary, which keeps the most frequent values.
@@ -54,6 +56,8 @@ class Categorical(Feature):
     >>> Categorical("country", side="user", vocabulary=("DE", "FR")).num_rows
     3
     """
+
+    takes: ClassVar[tuple[type, ...]] = (TimePart,)
 
     _: KW_ONLY
     vocabulary: tuple[Any, ...] | None = None
@@ -89,6 +93,8 @@ class Categorical(Feature):
             raise ValueError(
                 f"Feature {self.name!r} must have either `vocabulary` or `hash_buckets`. Received: both"
             )
+        if isinstance(self.column, TimePart):
+            self._take_all_values(self.column)
         if self.vocabulary is not None:
             object.__setattr__(self, "vocabulary", _valid_vocabulary(self.name, self.vocabulary))
         if self.dtype is not None and self.vocabulary:
@@ -97,6 +103,21 @@ class Categorical(Feature):
                 f"{dtype_of(self.vocabulary)!r}. Received: vocabulary and dtype={self.dtype!r}"
             )
 
+    def _take_all_values(self, times: TimePart):
+        given = {
+            "hash_buckets": self.hash_buckets,
+            "max_length": self.max_length,
+            "dtype": self.dtype,
+        }
+        wrong = {name: value for name, value in given.items() if value is not None}
+        if wrong:
+            raise ValueError(
+                f"Feature {self.name!r} has one of the {len(times.values)} values of {times.part!r} per "
+                f"row, and needs no {', '.join(map(repr, wrong))}. Received: {wrong}"
+            )
+        if self.vocabulary is None:
+            object.__setattr__(self, "vocabulary", times.values)
+
     @property
     def id_dtype(self) -> str | None:
         """Kind of the ids, `"int64"` or `"string"`; `None` if it is not known."""
@@ -104,8 +125,9 @@ class Categorical(Feature):
 
     @property
     def fitted(self) -> bool:
-        """Whether the number of rows is known."""
-        return self.hash_buckets is not None or self.vocabulary is not None
+        """Whether the number of rows is known, and whether times have a zone."""
+        known = self.hash_buckets is not None or self.vocabulary is not None
+        return known and super().fitted
 
     @property
     def multivalued(self) -> bool:
@@ -115,7 +137,7 @@ class Categorical(Feature):
     @property
     def num_rows(self) -> int:
         """Number of rows in the embedding table, including the out-of-vocabulary row."""
-        if not self.fitted:
+        if self.hash_buckets is None and self.vocabulary is None:
             raise not_fitted(self)
         return 1 + (self.hash_buckets or len(self.vocabulary or ()))
 

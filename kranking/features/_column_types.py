@@ -27,7 +27,9 @@ def column_types(
     """
     types: dict[str, pa.DataType] = {}
     for feature in features:
-        if isinstance(feature, Numeric):
+        if feature.times is not None:
+            types |= dict.fromkeys(feature.columns, ID)  # as it stands: `to_instants` reads text
+        elif isinstance(feature, Numeric):
             types.setdefault(feature.source, pa.float64())
         elif isinstance(feature, Embedding):
             types[feature.source] = pa.list_(pa.float32())

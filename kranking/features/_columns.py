@@ -12,6 +12,7 @@ from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
 from kranking.features._ids import is_id, is_string
+from kranking.features._instants import expected_times, is_time_type, time_values
 from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -66,7 +67,7 @@ def check_type(feature: Feature, column: str, kind: pa.DataType, origin: Origin)
     if not pa.types.is_null(kind) and not good(plain_type(kind)):
         raise ValueError(
             f"Column {column!r} of feature {feature.name!r} has a wrong type in {origin.file}. "
-            f"Expected: {expected}. Received: {kind}{_way_out(kind)}"
+            f"Expected: {expected}. Received: {kind}{_way_out(feature, column, kind)}"
         )
 
 
@@ -75,7 +76,7 @@ def typed_nulls(feature: Feature, column: str, array: pa.Array) -> pa.Array:
 
     Of such a column, as of a request of one row, Arrow cannot tell the type.
     """
-    if not pa.types.is_null(array.type):
+    if not pa.types.is_null(array.type) or feature.times is not None:
         return array
     if isinstance(feature, Categorical):
         if feature.separator is not None:
@@ -87,22 +88,41 @@ def typed_nulls(feature: Feature, column: str, array: pa.Array) -> pa.Array:
     return pa.nulls(len(array), pa.list_(pa.null())) if of_lists else array
 
 
+def values_of(
+    feature: Feature, columns: Mapping[str, pa.Array], origin: Origin
+) -> dict[str, pa.Array]:
+    """Returns the columns that a feature reads, with what it computes from times in place of these."""
+    own = {name: typed_nulls(feature, name, columns[name]) for name in feature.columns}
+    if feature.times is None:
+        return own
+    return {feature.source: time_values(feature, own, origin)[0]}
+
+
 def bounded(values: np.ndarray) -> np.ndarray:
     """Converts numbers of a log after their transform to float32, at most ±`BOUND`."""
     return np.clip(values, -BOUND, BOUND).astype(np.float32)
 
 
-def _way_out(kind: pa.DataType) -> str:
+def _way_out(feature: Feature, column: str, kind: pa.DataType) -> str:
     """Returns what to do about a type that requests do not have."""
     types = pa.types
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
         return ". Cast bytes to text, such as their hexadecimal digits"
     if types.is_temporal(kind):
-        return ". Cast times to text or to integers such as the day of the week"
+        if (
+            feature.takes
+            and feature.times is None
+            and (types.is_timestamp(kind) or types.is_date(kind))
+        ):
+            return f". Declare `column=TimePart({column!r}, 'weekday')` or another part, or cast to text"
+        return ". Cast times to text, timestamps or integers"
     return ""
 
 
 def _expectation(feature: Feature, column: str) -> tuple[str, Any]:
+    times = feature.times
+    if times is not None:
+        return expected_times(times), lambda k: is_time_type(k, times)
     if isinstance(feature, Categorical):
         if feature.separator is not None:
             return "strings", is_string

@@ -23,7 +23,7 @@ from kranking.features._columns import (
     require,
     seconds,
     split_strings,
-    typed_nulls,
+    values_of,
 )
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature, not_fitted
@@ -90,7 +90,7 @@ class Preprocessor:
         for feature in self.features:
             for name in feature.columns:
                 check_type(feature, name, given[name].type, origin)
-            arrays = [typed_nulls(feature, name, given[name]) for name in feature.columns]
+            arrays = list(values_of(feature, given, origin).values())
             self.counts[feature.name]["rows"] += len(arrays[0])
             outputs.update(self._encode(feature, arrays, origin))
         return as_model_inputs(outputs)

@@ -33,6 +33,7 @@ from kranking.features._ids import (
     hash_inputs,
     to_ids,
 )
+from kranking.features._instants import read_instants
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
@@ -41,7 +42,9 @@ class RawColumns:
     """Converts the columns of a log to the tensors of a served graph, and declares these tensors.
 
     Strings remain strings, with "" for null; integers are int64, with the smallest one for null; numbers
-    and times are float64, with NaN for null; vectors are float32, all NaN for null. Of a list, the tensor
+    and the times of a sequence are float64, with NaN for null; vectors are float32, all NaN for null. The
+    tensor of a `TimePart` or `Age` is called `<column>.us`: int64 microseconds since 1970-01-01, of UTC or,
+    for times without a zone, of their clock. Of a list, the tensor
     contains first the values that the feature keeps, in the order of the log, and `<column>.length` is
     their number. A tensor has the name of its column; if a column is read in a second way, that tensor is
     called `<column>.<feature>`.
@@ -55,7 +58,7 @@ class RawColumns:
 
     Attributes:
         inputs: Shape, without the batch axis, and dtype of every tensor, by name.
-        names: Tensor names by feature and part: `value`, `length`, `action`, `time`, `request_time`.
+        names: Tensor names by feature and part: `value`, `length`, `action`, `time`, `request_time`, `at`.
 
     >>> RawColumns([Numeric("age", mean=40.0, std=10.0)])({"age": [30.0, None]})
     {'age': array([30., nan])}
@@ -94,6 +97,11 @@ class RawColumns:
         return outputs
 
     def _declare(self, feature: Any) -> dict[str, str]:
+        if feature.times is not None:
+            # A client that sent seconds to a tensor called `time` would be wrong without noticing.
+            way = feature.times.unit
+            names = [self._add(feature, f"{c}.us", (), INTEGERS, way) for c in feature.columns]
+            return dict(zip(("value", "at"), names))
         if isinstance(feature, Numeric):
             return {"value": self._add(feature, feature.source, (), "float64")}
         if isinstance(feature, Embedding):
@@ -132,6 +140,8 @@ class RawColumns:
         return ways[key]
 
     def _parts(self, feature: Any, columns: Mapping[str, pa.Array], origin: Origin) -> Any:
+        if feature.times is not None:
+            return dict(zip(("value", "at"), read_instants(feature, columns, origin)[0].values()))
         array = columns[feature.source]
         if isinstance(feature, Numeric):
             return {"value": numbers(array)}

@@ -9,11 +9,12 @@ from typing import Any
 
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
-from kranking.features._feature import Feature, InputSpec
+from kranking.features._feature import Feature, InputSpec, times_config
 from kranking.features._ids import BY_TYPE
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Pooling, Sequence, TransAct, encoder_config
 from kranking.features._task import Task
+from kranking.features._times import Times
 
 _KINDS: dict[str, type] = {c.__name__: c for c in (Categorical, Numeric, Embedding, Sequence, Task)}
 
@@ -30,6 +31,8 @@ def to_config(declaration: Feature | Task) -> dict[str, Any]:
         if f.name == "name" or value != f.default:
             if isinstance(value, Pooling | TransAct):
                 value = encoder_config(value)
+            elif isinstance(value, Times):
+                value = times_config(value)
             config[f.name] = list(value) if isinstance(value, tuple) else value
     if "hash_buckets" in config:
         config = {**config, "dtype": config.get("dtype")}

@@ -165,7 +165,7 @@ class Sequence(Feature):
     def columns(self) -> tuple[str, ...]:
         """All columns of the log that this feature reads."""
         extra = (self.action, self.time, self.request_time)
-        return (self.source, *(c for c in extra if c is not None))
+        return (*super().columns, *(c for c in extra if c is not None))
 
     @property
     def fitted(self) -> bool:

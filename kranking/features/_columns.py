@@ -10,10 +10,13 @@ import pyarrow.compute as pc
 from kranking._rows import Origin, plain_type
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
+from kranking.features._event_times import is_event_time
 from kranking.features._feature import Feature
 from kranking.features._ids import is_id, is_string
 from kranking.features._instants import expected_times, is_time_type, time_values
-from kranking.features._sequence import UNITS_PER_SECOND, Sequence
+from kranking.features._numbers import is_number
+from kranking.features._numbers import numbers as numbers
+from kranking.features._sequence import Sequence
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 BOUND = 2.0**63  # of a model input: its square and sums of squares are finite in float32
@@ -42,23 +45,6 @@ def is_list(kind: pa.DataType) -> bool:
     return (
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     )
-
-
-def is_number(kind: pa.DataType) -> bool:
-    """Whether the values are numbers."""
-    types = pa.types
-    return (
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_boolean(kind)
-        or types.is_decimal(kind)
-        or types.is_null(kind)
-    )
-
-
-def is_time(kind: pa.DataType) -> bool:
-    """Whether the values are points in time."""
-    return is_number(kind) or pa.types.is_timestamp(kind)
 
 
 def check_type(feature: Feature, column: str, kind: pa.DataType, origin: Origin) -> None:
@@ -133,9 +119,9 @@ def _expectation(feature: Feature, column: str) -> tuple[str, Any]:
         return "lists of numbers", lambda k: is_list(k) and is_number(k.value_type)
     if isinstance(feature, Sequence):
         if column == feature.request_time:
-            return "times", is_time
+            return "times", is_event_time
         if column == feature.time:
-            return "lists of times", lambda k: is_list(k) and is_time(k.value_type)
+            return "lists of times", lambda k: is_list(k) and is_event_time(k.value_type)
         return "lists of strings or integers", lambda k: is_list(k) and is_id(k.value_type)
     return "numbers", is_number
 
@@ -196,18 +182,3 @@ def pad(flat: np.ndarray, positions: np.ndarray, valid: np.ndarray, fill: Any) -
     out = np.full(valid.shape, fill, flat.dtype)
     out[valid] = flat[positions[valid]]
     return out
-
-
-def numbers(array: pa.Array) -> np.ndarray:
-    """Converts values to float64, with NaN for null."""
-    if pa.types.is_decimal(array.type) or pa.types.is_null(array.type):
-        array = array.cast(pa.float64())
-    return np.asarray(array.to_numpy(zero_copy_only=False), np.float64)
-
-
-def seconds(array: pa.Array, unit: str) -> np.ndarray:
-    """Converts times to float64 seconds, with NaN for null."""
-    if pa.types.is_timestamp(array.type):
-        # Nanoseconds lose less than a microsecond.
-        return numbers(array.cast(pa.timestamp("us"), safe=False).cast(pa.int64())) / 1e6
-    return numbers(array) / UNITS_PER_SECOND[unit]

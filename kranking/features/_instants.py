@@ -95,8 +95,8 @@ def read_instants(
     for column in times.columns:
         instants = to_instants(columns[column], times, column, origin)
         found[column] = instants.microseconds
-        if None not in (zoned, instants.zoned) and zoned != instants.zoned:
-            kinds = {True: "times with a time zone", False: "times without a time zone"}
+        if zoned is not None and instants.zoned not in (None, zoned):
+            kinds = ("times without a time zone", "times with a time zone")
             raise ValueError(
                 f"Column {column!r} of feature {feature.name!r} must contain {kinds[zoned]}, {like}. "
                 f"Received: {kinds[not zoned]} in {origin.file}. Convert the column: nothing tells which "

@@ -18,11 +18,11 @@ from kranking.features._columns import (
     list_parts,
     numbers,
     require,
-    seconds,
     split_strings,
     typed_nulls,
 )
 from kranking.features._embedding import Embedding
+from kranking.features._event_times import event_times
 from kranking.features._feature import Feature, InputSpec
 from kranking.features._ids import (
     BY_TYPE,
@@ -35,7 +35,6 @@ from kranking.features._ids import (
 )
 from kranking.features._instants import read_instants
 from kranking.features._numeric import Numeric
-from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
 
 class RawColumns:
@@ -157,19 +156,19 @@ class RawColumns:
         newest_last, width = feature.order == "newest_last", feature.max_length
         flat = _ids(self.tables[feature.of], array.flatten(), feature.source, origin)
         parts = _lists(flat, array, width, newest_last)
-        for part, column in (("action", feature.action), ("time", feature.time)):
-            if column is not None:
-                other = columns[column]
-                lengths, own = list_parts(array)[1], list_parts(other)[1]
+        for column in feature.columns[1:]:
+            if column != feature.request_time:
+                lengths, own = list_parts(array)[1], list_parts(columns[column])[1]
                 check_parallel(feature, column, lengths, own, origin)
-                if part == "action":
-                    kind = dtype_of(feature.action_vocabulary)
-                    flat = _values(to_ids(other.flatten(), kind, column, origin), kind or TEXT)
-                else:
-                    flat = _times(feature, other.flatten())
-                parts[part] = _lists(flat, other, width, newest_last)["value"]
-        if feature.request_time is not None:
-            parts["request_time"] = _times(feature, columns[feature.request_time])
+        if feature.action is not None:
+            kind, other = dtype_of(feature.action_vocabulary), columns[feature.action]
+            flat = _values(to_ids(other.flatten(), kind, feature.action, origin), kind or TEXT)
+            parts["action"] = _lists(flat, other, width, newest_last)["value"]
+        if feature.time is not None:
+            other, now = columns[feature.time], columns[feature.request_time]
+            given = {feature.time: other.flatten(), feature.request_time: now}
+            times, parts["request_time"] = event_times(feature, given, origin).values()
+            parts["time"] = _lists(times, other, width, newest_last)["value"]
         return parts
 
 
@@ -220,9 +219,3 @@ def _vectors(feature: Embedding, array: pa.Array, origin: Origin) -> np.ndarray:
     values = np.where(np.isfinite(values), bounded(values), np.nan).reshape(-1, feature.dim)
     out[array.is_valid().to_numpy(zero_copy_only=False)] = values
     return out
-
-
-def _times(feature: Sequence, array: pa.Array) -> np.ndarray:
-    if pa.types.is_timestamp(array.type):
-        return seconds(array, "s") * UNITS_PER_SECOND[feature.time_unit]
-    return numbers(array)

@@ -87,9 +87,11 @@ class Sequence(Feature):
         action: Column with the kinds of the events, lists as long as the ids.
         action_vocabulary: The kinds of events; `None` means that `fit` learns them.
         action_dim: Width of the vector of an action.
-        time: Column with the times of the events, lists as long as the ids.
-        request_time: Column with the time of the request; required with `time`.
-        time_unit: Unit of both time columns: `"s"`, `"ms"` or `"us"`.
+        time: Column with the times of the events, lists as long as the ids: numbers, timestamps, dates or
+            text in ISO 8601.
+        request_time: Column with the time of the request; required with `time`. Both columns have a time
+            zone, as numbers do, or neither.
+        time_unit: Unit of numbers in both time columns: `"s"`, `"ms"` or `"us"`.
         encoder: `Pooling(...)` or `TransAct(...)`.
         candidate: Name of the `Categorical` of the candidate, whose vector is concatenated with every
             event. The field then depends on the item, so it cannot be computed once per user.

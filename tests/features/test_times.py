@@ -279,3 +279,42 @@ def test_declarations_that_make_no_sense_are_refused(declare, message):
 def test_a_column_of_times_names_the_way_out(feature):
     with pytest.raises(ValueError, match=r"TimePart\('u', 'weekday'\)"):
         fit([feature], {"u": FORMS["datetimes"]})
+
+
+EVENTS = [
+    Categorical("item", vocabulary=(1, 2)),
+    Sequence("seen", of="item", max_length=2, time="t", request_time="now"),
+]
+
+
+def ages(times, now):
+    """Returns the ages of two events, the newest first, of which both transforms agree."""
+    log = {"item": [1], "seen": [[1, 2]], "t": times, "now": now}
+    raw, made = RawColumns(EVENTS)(log), Preprocessor(EVENTS)(log)["seen.age"][0].tolist()
+    assert np.nan_to_num(raw["now"] - raw["t"])[0, ::-1].tolist() == made  # an unknown time is now
+    return made
+
+
+def test_events_have_ages_whatever_form_their_times_have():
+    later = CLOCK + timedelta(seconds=90)
+    assert ages([[CLOCK, later]], [later]) == [0, 90]
+    assert ages([["1969-12-28T23:59:00Z", ""]], ["1969-12-29T01:00:30+01:00"]) == [0, 90]
+    assert ages([["1969-12-28", "1969-12-29"]], [datetime.date(1969, 12, 29)]) == [0, 86_400]
+    assert ages([["-180", "-90"]], [-90.0]) == [0, 90]
+
+
+@pytest.mark.parametrize(
+    ("times", "now"),
+    [
+        ([[CLOCK, CLOCK]], [CLOCK.replace(tzinfo=UTC)]),
+        ([["1969-12-28T23:59Z", None]], ["1969-12-29"]),
+        ([[-5, None]], [CLOCK]),
+    ],
+    ids=["timestamps", "text", "numbers"],
+)
+def test_events_and_requests_with_and_without_a_zone_have_no_age(times, now):
+    for convert in (Preprocessor(EVENTS), RawColumns(EVENTS)):
+        with pytest.raises(
+            ValueError, match=r"'t' and 'now' of sequence 'seen' must both.*Received: 't' "
+        ):
+            convert({"item": [1], "seen": [[1, 2]], "t": times, "now": now})

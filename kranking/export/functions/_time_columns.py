@@ -31,7 +31,7 @@ def _times(feature: Any, name: str, columns: dict[str, pa.Array], size: int, rng
         ages = random_numbers(feature, size, rng).fill_null(0).to_numpy()
         at = columns[times.at].cast(pa.int64()).fill_null(0).to_numpy()
         if pa.types.is_integer(columns[times.at].type):
-            at = at * _PER_UNIT[times.unit]
+            at = at * _PER_UNIT[times.unit or "us"]
         microseconds = at - (np.clip(ages, -1e9, 1e9) * 1e6).astype(np.int64)
     elif not isinstance(times, Age):
         far = rng.integers(*_FAR, size)

@@ -5,6 +5,9 @@ from typing import Any, ClassVar
 
 from kranking._core import check_choice, check_positive_int
 from kranking.features._feature import (
+    MAX_BUCKETS,
+    MAX_LENGTH,
+    MAX_WIDTH,
     Feature,
     InputSpec,
     check_table,
@@ -38,11 +41,12 @@ class Categorical(Feature):
         vocabulary: The values, all strings or all integers. `None` means that `fit` learns them.
         min_count: Minimum count of a value in a learned vocabulary.
         max_size: Maximum size of a learned vocabulary, which keeps the most frequent values.
-        hash_buckets: Number of hash buckets, instead of a vocabulary.
+        hash_buckets: Number of hash buckets, instead of a vocabulary; at most 10⁹.
         dtype: Kind of the ids, `"int64"` or `"string"`; `None` means that of the vocabulary, or the one
             that `fit` finds. Before `fit`, a hashed feature takes both, with one row for 7 and "7".
             Declarations saved without a kind have `"by_type"`: 7 and "7" have different rows.
-        max_length: Makes the feature multi-valued: lists are truncated or padded to this length.
+        max_length: Makes the feature multi-valued: lists are truncated or padded to this length, at most
+            100,000.
         separator: Separator that splits strings into values, such as `","`. Requires `max_length`.
         pooling: Pooling over several values: `"mean"`, `"sum"` or `"max"`.
         embedding_dim: Width of the field; `None` means `default_embedding_dim` of the number of rows.
@@ -77,12 +81,12 @@ class Categorical(Feature):
         super().__post_init__()
         check_positive_int("min_count", self.min_count)
         check_positive_int("max_size", self.max_size, optional=True)
-        check_positive_int("hash_buckets", self.hash_buckets, optional=True)
-        check_positive_int("max_length", self.max_length, optional=True)
+        check_positive_int("hash_buckets", self.hash_buckets, optional=True, maximum=MAX_BUCKETS)
+        check_positive_int("max_length", self.max_length, optional=True, maximum=MAX_LENGTH)
         check_choice("pooling", self.pooling, ("mean", "sum", "max"))
         if self.dtype is not None:
             check_choice("dtype", self.dtype, DTYPES)
-        check_positive_int("embedding_dim", self.embedding_dim, optional=True)
+        check_positive_int("embedding_dim", self.embedding_dim, optional=True, maximum=MAX_WIDTH)
         check_table(self)
         if self.separator is not None and self.max_length is None:
             raise ValueError(

@@ -13,6 +13,13 @@ from kranking.features._times import Times
 
 SIDES = ("user", "item", "context")
 
+# A request takes as much memory as its declarations say, which may come from a file: they are bounded in
+# training, in files and in requests alike (ADR 30).
+MAX_LENGTH = 100_000  # values of a list
+MAX_WIDTH = 65_536  # numbers of a vector
+MAX_BUCKETS = 1_000_000_000  # rows of a table are 32-bit integers
+MAX_ROW_VALUES = 50_000_000  # numbers of a row of the log; 200 MB
+
 
 class InputSpec(NamedTuple):
     """Shape, without the batch axis, and dtype of a model input."""

@@ -13,7 +13,7 @@ from kranking.features._categorical import Categorical
 from kranking.features._columns import FLOAT32_MAX, is_list, numbers
 from kranking.features._draft import Draft
 from kranking.features._embedding import Embedding
-from kranking.features._feature import Feature
+from kranking.features._feature import MAX_LENGTH, Feature
 from kranking.features._ids import is_id, is_string, to_ids
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Sequence
@@ -161,7 +161,7 @@ def _propose_list(name: str, column: pa.Array, side: str) -> Feature:
     if not is_id(kind) or pa.types.is_decimal(kind):
         raise ValueError(f"there is no feature of lists of type {kind}")
     usual = int(pc.quantile(lengths, 0.95)[0].as_py())  # pyright: ignore
-    return Categorical(name, side=side, max_length=max(1, usual))
+    return Categorical(name, side=side, max_length=min(max(1, usual), MAX_LENGTH))
 
 
 def _varies(column: pa.Array) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from kranking._core import check_choice, check_number, check_positive_int
 from kranking.features._age import Age
 from kranking.features._feature import (
+    MAX_WIDTH,
     Feature,
     InputSpec,
     check_table,
@@ -74,7 +75,7 @@ class Numeric(Feature):
         super().__post_init__()
         check_choice("transform", self.transform, TRANSFORMS)
         check_positive_int("num_buckets", self.num_buckets, minimum=2)
-        check_positive_int("embedding_dim", self.embedding_dim, optional=True)
+        check_positive_int("embedding_dim", self.embedding_dim, optional=True, maximum=MAX_WIDTH)
         check_table(self)
         if not isinstance(self.nulls, str):
             check_number("nulls", self.nulls)

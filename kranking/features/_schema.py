@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import fields
@@ -9,7 +10,7 @@ from typing import Any
 
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
-from kranking.features._feature import Feature, InputSpec, times_config
+from kranking.features._feature import MAX_ROW_VALUES, Feature, InputSpec, times_config
 from kranking.features._ids import BY_TYPE
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Pooling, Sequence, TransAct, encoder_config
@@ -122,6 +123,34 @@ def check_features(features: SequenceOf[Feature]) -> None:
                 f"`candidate` of sequence {feature.name!r} must have one value per row. "
                 f"Received: candidate={feature.candidate!r}, which is multi-valued"
             )
+    _check_row_size(features)
+
+
+def _check_row_size(features: SequenceOf[Feature]) -> None:
+    """Raises `ValueError` if a row of the log is too large, with the vectors of its lists."""
+    by_name = {f.name: f for f in features}
+    sizes = {f.name: _row_values(f, by_name) for f in features}
+    if sum(sizes.values()) > MAX_ROW_VALUES:
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+        parts = ", ".join(f"{name!r} has {sizes[name]:,}" for name in largest)
+        raise ValueError(
+            f"A row must have at most {MAX_ROW_VALUES:,} values: inputs, their vectors, and products of "
+            f"attention. Received: {sum(sizes.values()):,} values, of which {parts}. Reduce `max_length` "
+            "or widths"
+        )
+
+
+def _row_values(feature: Any, by_name: Mapping[str, Any]) -> int:
+    values = sum(math.prod(spec.shape) for spec in feature.inputs().values())
+    if isinstance(feature, Sequence):
+        length, read = feature.max_length, (feature.of, feature.candidate)
+        if all(by_name[name].fitted for name in read if name is not None):
+            values += length * event_width(feature, by_name)
+        if isinstance(feature.encoder, TransAct):
+            values += feature.encoder.num_heads * length**2
+    elif feature.fitted:
+        values += (getattr(feature, "max_length", None) or 1) * feature.width
+    return values
 
 
 def check_tasks(tasks: SequenceOf[Task]) -> None:

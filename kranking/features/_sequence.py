@@ -5,7 +5,14 @@ from typing import Any, ClassVar
 
 from kranking._core import check_choice, check_number, check_positive_int
 from kranking.features._categorical import _valid_vocabulary
-from kranking.features._feature import Feature, InputSpec, check_table, not_fitted
+from kranking.features._feature import (
+    MAX_LENGTH,
+    MAX_WIDTH,
+    Feature,
+    InputSpec,
+    check_table,
+    not_fitted,
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class TransAct:
 
     def __post_init__(self):
         for name in ("num_layers", "num_heads", "feedforward_dim", "first_k"):
-            check_positive_int(name, getattr(self, name))
+            check_positive_int(name, getattr(self, name), maximum=MAX_WIDTH)
         check_number("dropout", self.dropout, low=0.0, high=1.0)
         check_number("time_window", self.time_window, low=0.0)
 
@@ -80,7 +87,7 @@ class Sequence(Feature):
     Args:
         name: Name of the feature, of its field and of its model input.
         of: Name of the `Categorical` whose vocabulary and table the ids use.
-        max_length: Number of newest events to keep; older events are dropped.
+        max_length: Number of newest events to keep, at most 100,000; older events are dropped.
         side: `"user"`, `"item"` or `"context"`.
         column: Column of the log; `None` reads the column called `name`.
         order: Order of the events in the log: `"newest_last"` or `"newest_first"`.
@@ -126,8 +133,8 @@ class Sequence(Feature):
 
     def __post_init__(self):
         super().__post_init__()
-        check_positive_int("max_length", self.max_length)
-        check_positive_int("action_dim", self.action_dim)
+        check_positive_int("max_length", self.max_length, maximum=MAX_LENGTH)
+        check_positive_int("action_dim", self.action_dim, maximum=MAX_WIDTH)
         check_choice("order", self.order, ("newest_last", "newest_first"))
         check_choice("time_unit", self.time_unit, tuple(UNITS_PER_SECOND))
         check_table(self)

@@ -33,12 +33,21 @@ def fresh(initializer: Any, index: int = 0) -> Any:
     return type(initializer).from_config(config)
 
 
-def check_positive_int(name: str, value: Any, *, optional: bool = False, minimum: int = 1) -> None:
-    """Raises `ValueError` unless `value` is an integer of at least `minimum`."""
+def check_positive_int(
+    name: str,
+    value: Any,
+    *,
+    optional: bool = False,
+    minimum: int = 1,
+    maximum: int | None = None,
+) -> None:
+    """Raises `ValueError` unless `value` is an integer of at least `minimum` and at most `maximum`."""
     if optional and value is None:
         return
-    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+    good = isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+    if not good or (maximum is not None and value > maximum):
         kind = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
+        kind += "" if maximum is None else f", at most {maximum:,}"
         raise ValueError(
             f"`{name}` must be {kind}{' or None' if optional else ''}. Received: {name}={value!r}"
         )

@@ -83,7 +83,9 @@ def train(
     keras.utils.set_random_seed(seed)
     with strategy.scope() if strategy else nullcontext():
         model = build(name, features, log, scale)
-        entropy = {task.name: [kr.metrics.NormalizedEntropy()] for task in log.tasks}
+        entropy = {
+            task.name: [kr.metrics.NormalizedEntropy(from_logits=True)] for task in log.tasks
+        }
         model.compile(protocol.optimizer(), weighted_metrics=entropy)
     read = {"model": model, "batch_size": protocol.batch_size}
     whole = strategy is not None  # replicas want batches of one size
@@ -127,7 +129,7 @@ class EpochSeconds(keras.callbacks.Callback):
 
 def random_hit(log: Log) -> float:
     """What a random ranking of the test sessions reaches, exactly."""
-    names = [log.session, *log.tasks[0].columns]
+    names = [log.session, log.tasks[0].column]
     tables = [pq.read_table(file, columns=names) for file in kr.features.find_files(log.test)]
     session, y = (np.concatenate([t[name].to_numpy() for t in tables]) for name in names)
     return log.protocol.hit.expected_random(y, session)

@@ -1,7 +1,9 @@
 """A column in memory as an Arrow array."""
 
+import itertools
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -38,9 +40,10 @@ def _array(column: Any) -> pa.Array:
     if isinstance(column, np.ndarray):
         return _from_numpy(column)
     if isinstance(column, list | tuple | range):
-        return pa.array(column)
+        return _of_one_kind(pa.array(column), column)
     if _is_pandas(column):  # before Arrow's protocol, which keeps NaN apart from null
-        return _whole(pa.array(column))
+        whole = _whole(pa.array(column))
+        return _of_one_kind(whole, column) if column.dtype == object else whole
     if hasattr(column, "__arrow_c_stream__"):
         return _whole(pa.chunked_array(column))
     if hasattr(column, "__arrow_c_array__") or hasattr(column, "__arrow_array__"):
@@ -61,7 +64,33 @@ def _from_numpy(values: np.ndarray) -> pa.Array:
         return pa.ListArray.from_arrays(offsets, _from_numpy(values.ravel()))
     if values.ndim == 2:
         return pa.FixedSizeListArray.from_arrays(_from_numpy(values.ravel()), values.shape[1])
-    return _whole(pa.array(values, from_pandas=values.dtype == object))
+    whole = _whole(pa.array(values, from_pandas=values.dtype == object))
+    return _of_one_kind(whole, values) if values.dtype == object else whole
+
+
+def _of_one_kind(array: pa.Array, values: Iterable[Any]) -> pa.Array:
+    """Returns `array`; raises `TypeError` if its times were of several kinds.
+
+    Of a date and a time of day Arrow makes two dates, and times without a zone become those of UTC.
+    """
+    kind = array.type
+    if pa.types.is_list(kind):
+        kind = kind.value_type
+        values = itertools.chain.from_iterable(v for v in values if isinstance(v, Iterable))
+    if pa.types.is_temporal(kind):
+        kinds = dict.fromkeys(_kind_of_time(value) for value in values if value is not None)
+        kinds.pop("", None)
+        if len(kinds) > 1:
+            raise TypeError(" and ".join(kinds))
+    return array
+
+
+def _kind_of_time(value: Any) -> str:
+    if value != value:  # NaN and pandas's and NumPy's NaT are null
+        return ""
+    if isinstance(value, datetime):
+        return f"datetime {'without' if value.tzinfo is None else 'with'} a time zone"
+    return type(value).__name__
 
 
 def _whole(array: pa.Array | pa.ChunkedArray) -> pa.Array:

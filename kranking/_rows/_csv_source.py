@@ -68,10 +68,13 @@ class CsvSource:
     ) -> Iterator[tuple[pa.RecordBatch, Origin]]:
         """Yields the rows of `unit` in order, at most `rows` at a time."""
         file = self.log_files[unit.file]
-        own = [name for name in columns if name in self._names[unit.file]]
-        parsed = self._parsed(file, {name: self._types[name][0] for name in own})
+        names = self._names[unit.file]
+        types = {name: self._types[name][0] for name in columns if name in names}
+        # Arrow takes no columns for all of them, but the rows have to be counted.
+        parsed = self._parsed(file, types or {names[0]: pa.string()})
         for batch, origin in rows_of(unit, parsed, rows):
-            yield add_keys(self._converted(batch, origin), file, columns), origin
+            converted = self._converted(batch, origin) if types else batch
+            yield add_keys(converted, file, columns), origin
 
     def sha256(self, file: str) -> str:
         """Returns the SHA-256 of a file."""

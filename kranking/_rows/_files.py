@@ -6,15 +6,15 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import translate
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 
-from kranking._rows._in_memory import check_names, not_rows
+from kranking._rows._folder_columns import folder_types, values_of_folders
+from kranking._rows._in_memory import not_rows
+from kranking._rows._listing import check_different, files_below, glob_paths
 
 Paths = str | os.PathLike | Iterable[str | os.PathLike]
 PARQUET = (".parquet",)
@@ -38,17 +38,24 @@ class LogFile:
     keys: Mapping[str, pa.Scalar] = field(default_factory=dict)
 
 
-def find_log_files(paths: Any, suffixes: Sequence[str]) -> list[LogFile]:
+def find_log_files(
+    paths: Any, suffixes: Sequence[str], declared: Mapping[str, pa.DataType] | None = None
+) -> list[LogFile]:
     """Returns the files of a path, folder, glob or URL, or a list of these, sorted within each.
 
     Files and folders whose names begin with `_` or `.` are hidden: below a folder they are not read, as
     in `pyarrow.dataset`. Below a folder or the fixed part of a glob, folders called `column=value` state
-    a column, of integers if all of its values are integers.
+    a column, see `folder_types`.
+
+    Args:
+        paths: The paths.
+        suffixes: Suffixes of the files that are looked for in folders.
+        declared: Declared types by column.
 
     Raises:
-        ValueError: If no file matches.
+        ValueError: If no file matches, or a file would be read twice through symbolic links.
     """
-    return _typed(_untyped(paths, suffixes))
+    return _typed(_untyped(paths, suffixes), declared or {})
 
 
 def _untyped(paths: Any, suffixes: Sequence[str]) -> list[LogFile]:
@@ -91,67 +98,26 @@ def sha256_of(file: LogFile) -> str:
 
 
 def _matches(text: str, suffixes: tuple[str, ...]) -> list[LogFile]:
-    local = "://" not in text
-    filesystem, path, prefix = (pafs.LocalFileSystem(), text, "") if local else _of_url(text)
+    filesystem, path, prefix = (
+        _of_url(text) if "://" in text else (pafs.LocalFileSystem(), text, "")
+    )
     local = isinstance(filesystem, pafs.LocalFileSystem)
     kind = filesystem.get_file_info(path).type if path else pafs.FileType.NotFound
     if kind == pafs.FileType.File or (local and os.path.exists(path) and not os.path.isdir(path)):
         return [LogFile(prefix + path, path, filesystem)]
     if kind == pafs.FileType.Directory:
-        found = _below(filesystem, path, suffixes)
-        return [_file(filesystem, prefix, path, file) for file in sorted(found)]
-    if not glob.has_magic(path):
+        base, files = path, files_below(filesystem, [path], suffixes)
+    elif glob.has_magic(path):
+        base, found = glob_paths(filesystem, path)
+        infos = {info.path: info.type for info in filesystem.get_file_info(found)}
+        folders = [path for path, kind in infos.items() if kind == pafs.FileType.Directory]
+        files = [path for path in infos if path not in folders]
+        files = sorted({*files, *files_below(filesystem, folders, suffixes)})
+    else:
         return []
-    fixed = path[: re.search(r"[^/]*[*?\[]", path).start()]  # pyright: ignore
-    found = glob.glob(path, recursive=True) if local else _glob(filesystem, fixed, path)
-    hidden = {part[:1] for part in path[len(fixed) :].split("/")} & {"_", "."}  # asked for
-    found = [file for file in found if _is_visible(file[len(fixed) :], hidden)]
-    for folder in filesystem.get_file_info(found):
-        if folder.type == pafs.FileType.Directory:
-            found.remove(folder.path)
-            found += _below(filesystem, folder.path, suffixes)
-    return [_file(filesystem, prefix, fixed, file) for file in sorted(set(found))]
-
-
-def _below(filesystem: pafs.FileSystem, folder: str, suffixes: tuple[str, ...]) -> list[str]:
-    infos = filesystem.get_file_info(pafs.FileSelector(folder, recursive=True))
-    start = len(folder.rstrip("/"))
-    if isinstance(filesystem, pafs.LocalFileSystem):
-        _check_links(info.path for info in infos if info.type == pafs.FileType.Directory)
-    return [
-        info.path
-        for info in infos
-        if info.type == pafs.FileType.File
-        and info.path.lower().endswith(suffixes)
-        and _is_visible(info.path[start:])
-    ]
-
-
-def _check_links(folders: Iterable[str]) -> None:
-    """Raises `ValueError` if a folder links to one above it, whose files would be read many times."""
-    for folder in folders:
-        if os.path.islink(folder):
-            above, target = os.path.realpath(os.path.dirname(folder)), os.path.realpath(folder)
-            if os.path.commonpath([above, target]) == target:
-                raise ValueError(
-                    f"Folders must not link to a folder above. Received: {folder!r}, which is {target!r}"
-                )
-
-
-def _is_visible(path: str, asked: Iterable[str] = ()) -> bool:
-    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
-    return all(part[0] not in "_." or part[0] in asked for part in parts)
-
-
-def _glob(filesystem: pafs.FileSystem, fixed: str, pattern: str) -> list[str]:
-    parts = pattern[len(fixed) :].split("/")
-    regex = "/".join(
-        "**" if p == "**" else translate(p)[4:-3].replace(".*", "[^/]*") for p in parts
-    )
-    wanted = re.compile(regex.replace("**/", "(?:.*/)?").replace("**", ".*"), re.DOTALL)
-    selector = pafs.FileSelector(fixed.rstrip("/"), recursive=True, allow_not_found=True)
-    infos = filesystem.get_file_info(selector)
-    return [info.path for info in infos if wanted.fullmatch(info.path[len(fixed) :])]
+    if local:
+        check_different(files)
+    return [_file(filesystem, prefix, base, file) for file in sorted(files)]
 
 
 def _of_url(url: str) -> tuple[pafs.FileSystem, str, str]:
@@ -168,6 +134,7 @@ def _of_url(url: str) -> tuple[pafs.FileSystem, str, str]:
         raise ValueError(f"{url!r} cannot be reached. Received: {error}") from error
     try:
         from fsspec.core import url_to_fs
+        from fsspec.implementations.local import LocalFileSystem
     except ImportError:
         raise ValueError(
             f"{url!r} is of no file system that Arrow knows; install fsspec to read it. Arrow says: "
@@ -177,6 +144,8 @@ def _of_url(url: str) -> tuple[pafs.FileSystem, str, str]:
         found, path = url_to_fs(url)
     except Exception as error:  # of fsspec or of the library of a file system
         raise ValueError(f"{url!r} cannot be opened with fsspec. Received: {error}") from error
+    if isinstance(found, LocalFileSystem):
+        return pafs.LocalFileSystem(), path, ""
     prefix = f"{scheme}:/" if path.startswith("/") else f"{scheme}://"
     return pafs.PyFileSystem(pafs.FSSpecHandler(found)), path, prefix
 
@@ -189,30 +158,11 @@ def _quoted(url: str) -> str:
 
 
 def _file(filesystem: pafs.FileSystem, prefix: str, base: str, path: str) -> LogFile:
-    folders = path[len(base) :].split("/")[:-1]
-    names = [folder.split("=")[0] for folder in folders if "=" in folder[1:]]
-    keys = {}
-    if names:
-        check_names(names, f"the folders of {path!r}")
-        schema = pa.schema([(name, pa.string()) for name in names])
-        stated = pads.HivePartitioning(schema).parse("/".join([*folders, ""]))
-        values = pads.get_partition_keys(stated)
-        keys = {name: pa.scalar(values.get(name), pa.string()) for name in names}
-    return LogFile(prefix + path, path, filesystem, keys)
+    return LogFile(prefix + path, path, filesystem, values_of_folders(path, base))
 
 
-def _typed(files: list[LogFile]) -> list[LogFile]:
-    """Converts the values that folders state to integers, if all are, and none twice as 1 and 01."""
-    texts: dict[str, set] = {}
-    for file in files:
-        for name, value in file.keys.items():
-            texts.setdefault(name, set()).add(value.as_py())
-    whole = re.compile(r"-?\d{1,18}")
-    types = {}
-    for name, values in texts.items():
-        if stated := values - {None}:
-            integers = {int(v) for v in stated if whole.fullmatch(v)}
-            types[name] = pa.int64() if len(integers) == len(stated) else pa.string()
+def _typed(files: list[LogFile], declared: Mapping[str, pa.DataType]) -> list[LogFile]:
+    types = folder_types([file.keys for file in files], declared)
     return [
         replace(file, keys={n: v.cast(types.get(n, v.type)) for n, v in file.keys.items()})
         for file in files

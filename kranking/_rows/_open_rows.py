@@ -34,7 +34,7 @@ def open_rows(
         rows: Rows in memory (see `columns_in`), a `pyarrow.dataset.Dataset`, or paths, folders, globs and
             URLs of Parquet or CSV files.
         columns: Names of the columns that are read; `None` means all.
-        declared: Types of the columns of CSV files.
+        declared: Types of the columns of CSV files and of those that folders state.
         unit_rows: Rows of a unit in memory; row groups of Parquet files with fewer rows are read together.
         suffixes: Suffixes of the files that are looked for in folders.
         delimiter: Separator of columns in CSV files; `None` follows from the suffix.
@@ -44,13 +44,13 @@ def open_rows(
         ValueError: If the rows are none of these, no file matches, a file is damaged, or a column is
             there twice.
     """
-    rows = list(rows) if _is_generator(rows) else rows
+    rows = repeatable(rows)
     if isinstance(rows, pads.Dataset):
         return DatasetSource(rows)
     memory = columns_in(rows)
     if memory is not None:
         return TableSource(memory, columns, unit_rows)
-    files = find_log_files(rows, suffixes)
+    files = find_log_files(rows, suffixes, declared)
     of_csv = [_is_csv(file, tuple(suffixes)) for file in files]
     if all(of_csv):
         return CsvSource(files, declared or {}, delimiter, list_separator)
@@ -63,9 +63,11 @@ def open_rows(
     return ParquetSource(files, unit_rows)
 
 
-def _is_generator(rows: Any) -> bool:
-    others = ("read", "__arrow_c_stream__")  # open files, and readers of record batches
-    return isinstance(rows, Iterator) and not any(hasattr(rows, name) for name in others)
+def repeatable(rows: Any) -> Any:
+    """Returns rows that can be read more than once: those of a generator or of a reader of batches too."""
+    if isinstance(rows, pa.RecordBatchReader):
+        return rows.read_all()
+    return list(rows) if isinstance(rows, Iterator) and not hasattr(rows, "read") else rows
 
 
 def _is_csv(file: LogFile, suffixes: tuple[str, ...]) -> bool:
@@ -90,9 +92,9 @@ def columns_of(
     Args:
         rows: As for `open_rows`.
         columns: Names of the columns to read from files.
-        declared: Types of the columns of CSV files.
+        declared: Types of the columns of CSV files and of those that folders state.
     """
-    rows = list(rows) if _is_generator(rows) else rows
+    rows = repeatable(rows)
     memory = None if isinstance(rows, pads.Dataset) else columns_in(rows)
     if memory is not None:
         return memory

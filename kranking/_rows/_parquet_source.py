@@ -1,6 +1,5 @@
 """Parquet log files, split into units of rows that can be read independently."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kranking._rows._files import LogFile, sha256_of
+from kranking._rows._folder_columns import is_stated
 from kranking._rows._in_memory import check_names
 from kranking._rows._origin import Origin
 from kranking._rows._unit import Unit, rows_of
@@ -105,21 +105,12 @@ def add_keys(batch: pa.RecordBatch, file: LogFile, columns: Sequence[str]) -> pa
 def _check_key(array: pa.Array, name: str, file: LogFile) -> None:
     stated = file.keys[name].as_py()
     found = pc.unique(array).to_pylist()  # pyright: ignore
-    other = [value for value in found if not _is_stated(value, stated)]
+    other = [value for value in found if not is_stated(value, stated)]
     if other:
         raise ValueError(
             f"Column {name!r} must have one value per row. Received: {stated!r} in the name of a folder "
             f"and {other[0]!r} in the file {file.name!r}"
         )
-
-
-def _is_stated(value: Any, stated: Any) -> bool:
-    """Whether a value of a file is the one in the name of its folder: `True` is `true`, `"01"` is 1."""
-    if isinstance(value, bool):
-        return str(value).lower() == str(stated).lower()
-    if isinstance(value, str) and isinstance(stated, int) and re.fullmatch(r"-?\d{1,18}", value):
-        return int(value) == stated
-    return value == stated or str(value) == str(stated)
 
 
 def _units(file: str, sizes: Sequence[int], unit_rows: int) -> list[Unit]:

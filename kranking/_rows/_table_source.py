@@ -128,7 +128,8 @@ class DatasetSource:
 
 
 def _sha256(source: Any, file: str, columns: Sequence[str]) -> str:
-    digest = hashlib.sha256()
+    types = [(name, str(source.schemas[file].field(name).type)) for name in columns]
+    digest = hashlib.sha256(repr(types).encode())
     for unit in source.units:
         if unit.file == file:
             for batch, _ in source.read(unit, columns, _ROWS):

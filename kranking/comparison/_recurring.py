@@ -10,11 +10,11 @@ import numpy as np
 from kranking._core import check_positive_int, versions
 from kranking._files import replaced, write_json
 from kranking._identity import changed, plain_json, read_settings
-from kranking._rows import file_contents
+from kranking._rows import file_contents, repeatable
 from kranking.comparison._recurring_report import RecurringReport, period_of
 from kranking.comparison._session_values import calibration_by_session, entropy_by_session
 from kranking.comparison._variant import Variant, check_file_name, describe
-from kranking.data import read_parquet
+from kranking.data import read
 from kranking.metrics import auc
 from kranking.models import RankingModel
 from kranking.training import Protocol, RankingEvaluation, load_state, save_state
@@ -45,7 +45,8 @@ def recurring_training(
 
     Args:
         make: Function that returns a new, untrained model, with declarations fitted on the first period.
-        periods: Parquet files of each period by name, in chronological order.
+        periods: Rows of each period by name, in chronological order, of any kind that
+            `kranking.data.read` accepts.
         session: Name of the column of session ids.
         protocol: Training settings.
         seeds: Number of trainings, with seeds 0, 1, ….
@@ -71,6 +72,7 @@ def recurring_training(
         )
     for name in periods:
         check_file_name("The name of a period", name)
+    periods = {name: repeatable(rows) for name, rows in periods.items()}
     protocol, out = protocol or Protocol(), Path(out)
     _check_settings(out, make, periods, session, protocol)
     for seed in range(seeds):
@@ -117,7 +119,7 @@ class _Run:
 
     def _train(self, files: Any, epochs: int, number: int) -> None:
         size = self.protocol.batch_size
-        rows = read_parquet(files, self.model, size, shuffle=True, seed=self.seed)
+        rows = read(files, self.model, size, shuffle=True, seed=self.seed)
         # Each period sets its own seed when training begins: on PyTorch, the first `fit` of a model draws
         # one more random number than later ones, so a resumed training would differ otherwise.
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
@@ -128,7 +130,7 @@ class _Run:
 
     def _tested(self, files: Any, prefix: str = "") -> dict[str, np.ndarray]:
         """Returns metrics as values per session whose mean is the metric; the AUC as a single value."""
-        rows = read_parquet(files, self.model, self.protocol.batch_size)
+        rows = read(files, self.model, self.protocol.batch_size)
         test = RankingEvaluation(rows, self.session, ["ne"])
         index, values = np.asarray(test.session), {}
         for i, (task, (y, score, weight)) in enumerate(test.collect(self.model).items()):

@@ -21,7 +21,7 @@ def entropy_by_session(
         weight: Weights, shape `(rows,)`; rows of weight 0 are ignored.
         index: Index of the session of each row, shape `(rows,)`.
     """
-    whole = normalized_entropy(y, logits, weight)
+    whole = normalized_entropy(y, logits, weight, from_logits=True)
     positive, negative = np.sum(weight * y), np.sum(weight * (1 - y))
     if np.isnan(whole):
         return np.full(index.max(initial=-1) + 1, np.nan)
@@ -36,7 +36,7 @@ def calibration_by_session(
     y: np.ndarray, logits: np.ndarray, weight: np.ndarray, index: np.ndarray
 ) -> np.ndarray:
     """Returns values per session whose mean is the calibration, expected over observed actions."""
-    whole = calibration(y, logits, weight)
+    whole = calibration(y, logits, weight, from_logits=True)
     if np.isnan(whole):
         return np.full(index.max(initial=-1) + 1, np.nan)
     expected = 0.5 * (1 + np.tanh(logits / 2))

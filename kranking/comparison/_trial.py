@@ -13,7 +13,7 @@ from kranking._files import replaced, write_json
 from kranking.budget import analytic_cost
 from kranking.comparison._session_values import entropy_by_session
 from kranking.comparison._variant import Variant
-from kranking.data import LogFiles, read_parquet
+from kranking.data import LogFiles, read
 from kranking.metrics import auc, normalized_entropy
 from kranking.training import Protocol, RankingEvaluation
 
@@ -65,24 +65,24 @@ def _train(variant, seed, log, protocol, path, verbose) -> dict[str, Any]:
         model, protocol.batch_size, optimizer, hyperparameters=variant.hyperparameters
     ).to_json()
     model.compile(optimizer, weighted_metrics=None)
-    read: dict[str, Any] = {"model": model, "batch_size": protocol.batch_size}
-    rows = read_parquet(log.train, shuffle=True, seed=seed, **read)
-    valid = RankingEvaluation(read_parquet(log.valid, **read), metrics=["auc", "ne"])
+    options: dict[str, Any] = {"model": model, "batch_size": protocol.batch_size}
+    rows = read(log.train, shuffle=True, seed=seed, **options)
+    valid = RankingEvaluation(read(log.valid, **options), metrics=["auc", "ne"])
     best = _BestEpoch(f"val_{log.main_task}_auc", mode="max", patience=0, restore_best_weights=True)
     watch = _Watch(rows.num_rows, protocol.batch_size)
     history = model.fit(
         rows, epochs=protocol.epochs, callbacks=[watch, valid, best], verbose=verbose
     ).history
     return {
-        **_tested(model, log, protocol, path, read),
+        **_tested(model, log, protocol, path, options),
         "history": {name: [_plain(v) for v in values] for name, values in history.items()},
         "samples_per_second": _plain(watch.rate),
         "cost": cost,
     }
 
 
-def _tested(model, log, protocol, path, read) -> dict[str, Any]:
-    test = RankingEvaluation(read_parquet(log.test, **read), log.session, ["hit@3"])
+def _tested(model, log, protocol, path, options) -> dict[str, Any]:
+    test = RankingEvaluation(read(log.test, **options), log.session, ["hit@3"])
     found = test.collect(model)
     broken = [task for task, (_, score, _) in found.items() if not np.isfinite(score).all()]
     if broken:
@@ -91,7 +91,10 @@ def _tested(model, log, protocol, path, read) -> dict[str, Any]:
         )
     figures = {}
     for task, rows in found.items():
-        figures |= {f"{task}_auc": auc(*rows), f"{task}_ne": normalized_entropy(*rows)}
+        figures |= {
+            f"{task}_auc": auc(*rows),
+            f"{task}_ne": normalized_entropy(*rows, from_logits=True),
+        }
     label, score, weight = found[log.main_task]
     kept = weight != 0
     ranked = label[kept], score[kept], test.session[kept]

@@ -1,20 +1,22 @@
-"""Files and declarations of a log, split into training, validation and test rows."""
+"""Rows and declarations of a log, split into training, validation and test rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kranking._rows import PARQUET, file_contents, open_rows
+from kranking._rows import file_contents, open_rows, repeatable
 from kranking.features import Feature, Task, schema_hash
 from kranking.features.internal import to_config
+
+_PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
 class LogFiles:
-    """Parquet files of a log, split into training, validation and test rows, with its declarations.
+    """Rows of a log, split into training, validation and test rows, with its declarations.
 
     Args:
-        train: Parquet file, folder or glob of the training rows.
+        train: Training rows of any kind that `kranking.data.read` accepts, such as a path or a table.
         valid: The same for the validation rows, which select the best epoch.
         test: The same for the test rows, on which metrics are reported.
         features: Fitted declarations.
@@ -38,6 +40,8 @@ class LogFiles:
     def __post_init__(self):
         if not self.tasks:
             raise ValueError("`tasks` must contain at least one task. Received: none")
+        for part in _PARTS:
+            object.__setattr__(self, part, repeatable(getattr(self, part)))
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON-serializable dict that identifies the log by declarations and contents.
@@ -45,15 +49,14 @@ class LogFiles:
         Raises:
             ValueError: If a file is missing or does not have the session column.
         """
-        test = open_rows(self.test, suffixes=PARQUET)
+        test = open_rows(self.test)
         for file, schema in test.schemas.items():
             if self.session not in schema.names:
                 raise ValueError(
                     f"`session` must be a column of {file!r}, one of {schema.names}. "
                     f"Received: session={self.session!r}"
                 )
-        parts = ("train", "valid", "test")
-        files = {part: file_contents(getattr(self, part)) for part in parts}
+        files = {part: file_contents(getattr(self, part)) for part in _PARTS}
         return {
             "files": files,
             "declarations": schema_hash(self.features),

@@ -7,13 +7,12 @@ import keras
 import numpy as np
 
 from kranking._core import check_positive_int
-from kranking._rows import Origin, as_arrow, shard_of
+from kranking._rows import Origin, as_arrow, shard_of, source_contents
 from kranking.data._encoder import RowEncoder
 from kranking.data._passes import Passes
 from kranking.data._prefetcher import Prefetcher
 from kranking.data._stream import EpochStream
 from kranking.data._tf_dataset import tf_dataset
-from kranking.features.internal import check_no_label_is_read
 
 _PEEK = 64  # rows of each file that are encoded as a check before the first step
 
@@ -82,7 +81,6 @@ class LogReader(keras.utils.PyDataset):
         check_positive_int("seed", seed, minimum=0)
         tasks = tuple(model.tasks) if labels else ()
         encoder = RowEncoder(model.features, tasks, sample_weight if labels else None)
-        check_no_label_is_read(encoder.preprocessor.columns, tasks)
         self.files = list(source.files)
         self._source, self._units = source, shard_of(source.units, *_checked_shard(shard))
         rows = sum(unit.rows for unit in self._units)
@@ -137,6 +135,10 @@ class LogReader(keras.utils.PyDataset):
             for batch, _ in self._source.read(unit, [name], 65_536)
         ]
         return np.concatenate(parts)[: self.num_rows]
+
+    def contents(self) -> list[dict[str, Any]]:
+        """Returns name, SHA-256 and values of folder names of each file of the log."""
+        return source_contents(self._source)
 
     def epoch_batches(self) -> Iterator[tuple[dict[str, Any], ...]]:
         """Yields the batches of the next epoch, without prefetching."""

@@ -207,5 +207,4 @@ def _reader(
 
 def _columns(features: Any, tasks: Sequence[Any], weight: str | None) -> list[str]:
     columns = [column for feature in features for column in feature.columns]
-    labels = [column for task in tasks for column in task.columns]
-    return [*columns, *labels, *([weight] if weight else [])]
+    return [*columns, *(task.column for task in tasks), *([weight] if weight else [])]

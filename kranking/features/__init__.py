@@ -1,5 +1,6 @@
 """Feature declarations, learning them from a log, and the layer that converts features to fields."""
 
+from kranking.features._age import Age as Age
 from kranking.features._categorical import Categorical as Categorical
 from kranking.features._draft import Draft as Draft
 from kranking.features._embedding import Embedding as Embedding
@@ -21,8 +22,10 @@ from kranking.features._sequence import Pooling as Pooling
 from kranking.features._sequence import Sequence as Sequence
 from kranking.features._sequence import TransAct as TransAct
 from kranking.features._task import Task as Task
+from kranking.features._time_part import TimePart as TimePart
 
 __all__ = [
+    "Age",
     "Categorical",
     "Draft",
     "Embedding",
@@ -34,6 +37,7 @@ __all__ = [
     "RawColumns",
     "Sequence",
     "Task",
+    "TimePart",
     "TransAct",
     "as_model_inputs",
     "default_embedding_dim",

@@ -1,10 +1,13 @@
 """Declaration of a categorical column."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from kranking._core import check_choice, check_positive_int
 from kranking.features._feature import (
+    MAX_BUCKETS,
+    MAX_LENGTH,
+    MAX_WIDTH,
     Feature,
     InputSpec,
     check_table,
@@ -12,6 +15,7 @@ from kranking.features._feature import (
     not_fitted,
 )
 from kranking.features._ids import DTYPES, dtype_of
+from kranking.features._time_part import TimePart
 
 # Values that mean null in served requests, whose tensors have no null: "" and the smallest integers.
 NULLS = (None, "", -(2**31), -(2**63))
@@ -32,15 +36,17 @@ class Categorical(Feature):
     Args:
         name: Name of the feature, of its field and of its model input.
         side: `"user"`, `"item"` or `"context"`.
-        column: Column of the log; `None` reads the column called `name`.
+        column: Column of the log; `None` reads the column called `name`. With a `TimePart` of a column of
+            times, the vocabulary is all values of that part.
         vocabulary: The values, all strings or all integers. `None` means that `fit` learns them.
         min_count: Minimum count of a value in a learned vocabulary.
         max_size: Maximum size of a learned vocabulary, which keeps the most frequent values.
-        hash_buckets: Number of hash buckets, instead of a vocabulary.
+        hash_buckets: Number of hash buckets, instead of a vocabulary; at most 10⁹.
         dtype: Kind of the ids, `"int64"` or `"string"`; `None` means that of the vocabulary, or the one
             that `fit` finds. Before `fit`, a hashed feature takes both, with one row for 7 and "7".
             Declarations saved without a kind have `"by_type"`: 7 and "7" have different rows.
-        max_length: Makes the feature multi-valued: lists are truncated or padded to this length.
+        max_length: Makes the feature multi-valued: lists are truncated or padded to this length, at most
+            100,000.
         separator: Separator that splits strings into values, such as `","`. Requires `max_length`.
         pooling: Pooling over several values: `"mean"`, `"sum"` or `"max"`.
         embedding_dim: Width of the field; `None` means `default_embedding_dim` of the number of rows.
@@ -54,6 +60,8 @@ class Categorical(Feature):
     >>> Categorical("country", side="user", vocabulary=("DE", "FR")).num_rows
     3
     """
+
+    takes: ClassVar[tuple[type, ...]] = (TimePart,)
 
     _: KW_ONLY
     vocabulary: tuple[Any, ...] | None = None
@@ -73,12 +81,12 @@ class Categorical(Feature):
         super().__post_init__()
         check_positive_int("min_count", self.min_count)
         check_positive_int("max_size", self.max_size, optional=True)
-        check_positive_int("hash_buckets", self.hash_buckets, optional=True)
-        check_positive_int("max_length", self.max_length, optional=True)
+        check_positive_int("hash_buckets", self.hash_buckets, optional=True, maximum=MAX_BUCKETS)
+        check_positive_int("max_length", self.max_length, optional=True, maximum=MAX_LENGTH)
         check_choice("pooling", self.pooling, ("mean", "sum", "max"))
         if self.dtype is not None:
             check_choice("dtype", self.dtype, DTYPES)
-        check_positive_int("embedding_dim", self.embedding_dim, optional=True)
+        check_positive_int("embedding_dim", self.embedding_dim, optional=True, maximum=MAX_WIDTH)
         check_table(self)
         if self.separator is not None and self.max_length is None:
             raise ValueError(
@@ -89,6 +97,8 @@ class Categorical(Feature):
             raise ValueError(
                 f"Feature {self.name!r} must have either `vocabulary` or `hash_buckets`. Received: both"
             )
+        if isinstance(self.column, TimePart):
+            self._take_all_values(self.column)
         if self.vocabulary is not None:
             object.__setattr__(self, "vocabulary", _valid_vocabulary(self.name, self.vocabulary))
         if self.dtype is not None and self.vocabulary:
@@ -97,6 +107,21 @@ class Categorical(Feature):
                 f"{dtype_of(self.vocabulary)!r}. Received: vocabulary and dtype={self.dtype!r}"
             )
 
+    def _take_all_values(self, times: TimePart):
+        given = {
+            "hash_buckets": self.hash_buckets,
+            "max_length": self.max_length,
+            "dtype": self.dtype,
+        }
+        wrong = {name: value for name, value in given.items() if value is not None}
+        if wrong:
+            raise ValueError(
+                f"Feature {self.name!r} has one of the {len(times.values)} values of {times.part!r} per "
+                f"row, and needs no {', '.join(map(repr, wrong))}. Received: {wrong}"
+            )
+        if self.vocabulary is None:
+            object.__setattr__(self, "vocabulary", times.values)
+
     @property
     def id_dtype(self) -> str | None:
         """Kind of the ids, `"int64"` or `"string"`; `None` if it is not known."""
@@ -104,8 +129,9 @@ class Categorical(Feature):
 
     @property
     def fitted(self) -> bool:
-        """Whether the number of rows is known."""
-        return self.hash_buckets is not None or self.vocabulary is not None
+        """Whether the number of rows is known, and whether times have a zone."""
+        known = self.hash_buckets is not None or self.vocabulary is not None
+        return known and super().fitted
 
     @property
     def multivalued(self) -> bool:
@@ -115,7 +141,7 @@ class Categorical(Feature):
     @property
     def num_rows(self) -> int:
         """Number of rows in the embedding table, including the out-of-vocabulary row."""
-        if not self.fitted:
+        if self.hash_buckets is None and self.vocabulary is None:
             raise not_fitted(self)
         return 1 + (self.hash_buckets or len(self.vocabulary or ()))
 

@@ -27,7 +27,9 @@ def column_types(
     """
     types: dict[str, pa.DataType] = {}
     for feature in features:
-        if isinstance(feature, Numeric):
+        if feature.times is not None:
+            types |= dict.fromkeys(feature.columns, ID)  # as it stands: `to_instants` reads text
+        elif isinstance(feature, Numeric):
             types.setdefault(feature.source, pa.float64())
         elif isinstance(feature, Embedding):
             types[feature.source] = pa.list_(pa.float32())
@@ -39,11 +41,8 @@ def column_types(
                 types[feature.time] = pa.list_(pa.float64())
         elif isinstance(feature, Categorical):
             types[feature.source] = _categorical(feature)
-    for task in tasks:
-        labels = {task.columns[0]: pa.float64()} if task.rule is None else task.rule.column_types()
-        types = {**labels, **types}
-    if sample_weight:
-        types.setdefault(sample_weight, pa.float64())
+    for name in [task.column for task in tasks] + ([sample_weight] if sample_weight else []):
+        types.setdefault(name, pa.float64())
     return types
 
 

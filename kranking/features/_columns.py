@@ -10,9 +10,13 @@ import pyarrow.compute as pc
 from kranking._rows import Origin, plain_type
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
+from kranking.features._event_times import is_event_time
 from kranking.features._feature import Feature
 from kranking.features._ids import is_id, is_string
-from kranking.features._sequence import UNITS_PER_SECOND, Sequence
+from kranking.features._instants import expected_times, is_time_type, time_values
+from kranking.features._numbers import is_number
+from kranking.features._numbers import numbers as numbers
+from kranking.features._sequence import Sequence
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 BOUND = 2.0**63  # of a model input: its square and sums of squares are finite in float32
@@ -43,30 +47,13 @@ def is_list(kind: pa.DataType) -> bool:
     )
 
 
-def is_number(kind: pa.DataType) -> bool:
-    """Whether the values are numbers."""
-    types = pa.types
-    return (
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_boolean(kind)
-        or types.is_decimal(kind)
-        or types.is_null(kind)
-    )
-
-
-def is_time(kind: pa.DataType) -> bool:
-    """Whether the values are points in time."""
-    return is_number(kind) or pa.types.is_timestamp(kind)
-
-
 def check_type(feature: Feature, column: str, kind: pa.DataType, origin: Origin) -> None:
     """Raises `ValueError` unless the type of a column is suitable for a feature."""
     expected, good = _expectation(feature, column)
     if not pa.types.is_null(kind) and not good(plain_type(kind)):
         raise ValueError(
             f"Column {column!r} of feature {feature.name!r} has a wrong type in {origin.file}. "
-            f"Expected: {expected}. Received: {kind}{_way_out(kind)}"
+            f"Expected: {expected}. Received: {kind}{_way_out(feature, column, kind)}"
         )
 
 
@@ -75,7 +62,7 @@ def typed_nulls(feature: Feature, column: str, array: pa.Array) -> pa.Array:
 
     Of such a column, as of a request of one row, Arrow cannot tell the type.
     """
-    if not pa.types.is_null(array.type):
+    if not pa.types.is_null(array.type) or feature.times is not None:
         return array
     if isinstance(feature, Categorical):
         if feature.separator is not None:
@@ -87,22 +74,41 @@ def typed_nulls(feature: Feature, column: str, array: pa.Array) -> pa.Array:
     return pa.nulls(len(array), pa.list_(pa.null())) if of_lists else array
 
 
+def values_of(
+    feature: Feature, columns: Mapping[str, pa.Array], origin: Origin
+) -> dict[str, pa.Array]:
+    """Returns the columns that a feature reads, with what it computes from times in place of these."""
+    own = {name: typed_nulls(feature, name, columns[name]) for name in feature.columns}
+    if feature.times is None:
+        return own
+    return {feature.source: time_values(feature, own, origin)[0]}
+
+
 def bounded(values: np.ndarray) -> np.ndarray:
     """Converts numbers of a log after their transform to float32, at most ±`BOUND`."""
     return np.clip(values, -BOUND, BOUND).astype(np.float32)
 
 
-def _way_out(kind: pa.DataType) -> str:
+def _way_out(feature: Feature, column: str, kind: pa.DataType) -> str:
     """Returns what to do about a type that requests do not have."""
     types = pa.types
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
         return ". Cast bytes to text, such as their hexadecimal digits"
     if types.is_temporal(kind):
-        return ". Cast times to text or to integers such as the day of the week"
+        if (
+            feature.takes
+            and feature.times is None
+            and (types.is_timestamp(kind) or types.is_date(kind))
+        ):
+            return f". Declare `column=TimePart({column!r}, 'weekday')` or another part, or cast to text"
+        return ". Cast times to text, timestamps or integers"
     return ""
 
 
 def _expectation(feature: Feature, column: str) -> tuple[str, Any]:
+    times = feature.times
+    if times is not None:
+        return expected_times(times), lambda k: is_time_type(k, times)
     if isinstance(feature, Categorical):
         if feature.separator is not None:
             return "strings", is_string
@@ -113,9 +119,9 @@ def _expectation(feature: Feature, column: str) -> tuple[str, Any]:
         return "lists of numbers", lambda k: is_list(k) and is_number(k.value_type)
     if isinstance(feature, Sequence):
         if column == feature.request_time:
-            return "times", is_time
+            return "times", is_event_time
         if column == feature.time:
-            return "lists of times", lambda k: is_list(k) and is_time(k.value_type)
+            return "lists of times", lambda k: is_list(k) and is_event_time(k.value_type)
         return "lists of strings or integers", lambda k: is_list(k) and is_id(k.value_type)
     return "numbers", is_number
 
@@ -176,18 +182,3 @@ def pad(flat: np.ndarray, positions: np.ndarray, valid: np.ndarray, fill: Any) -
     out = np.full(valid.shape, fill, flat.dtype)
     out[valid] = flat[positions[valid]]
     return out
-
-
-def numbers(array: pa.Array) -> np.ndarray:
-    """Converts values to float64, with NaN for null."""
-    if pa.types.is_decimal(array.type) or pa.types.is_null(array.type):
-        array = array.cast(pa.float64())
-    return np.asarray(array.to_numpy(zero_copy_only=False), np.float64)
-
-
-def seconds(array: pa.Array, unit: str) -> np.ndarray:
-    """Converts times to float64 seconds, with NaN for null."""
-    if pa.types.is_timestamp(array.type):
-        # Nanoseconds lose less than a microsecond.
-        return numbers(array.cast(pa.timestamp("us"), safe=False).cast(pa.int64())) / 1e6
-    return numbers(array) / UNITS_PER_SECOND[unit]

@@ -4,7 +4,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from kranking._core import check_choice, check_positive_int
-from kranking.features._feature import Feature, InputSpec, check_table
+from kranking.features._feature import MAX_WIDTH, Feature, InputSpec, check_table
 
 
 @dataclass(frozen=True, repr=False)
@@ -13,7 +13,7 @@ class Embedding(Feature):
 
     Args:
         name: Name of the feature, of its field and of its model input.
-        dim: Width of the vectors in the log.
+        dim: Width of the vectors in the log, at most 65,536.
         side: `"user"`, `"item"` or `"context"`.
         column: Column of the log; `None` reads the column called `name`.
         project_to: Width of a learned linear projection without bias; `None` for no projection.
@@ -36,8 +36,8 @@ class Embedding(Feature):
 
     def __post_init__(self):
         super().__post_init__()
-        check_positive_int("dim", self.dim)
-        check_positive_int("project_to", self.project_to, optional=True)
+        check_positive_int("dim", self.dim, maximum=MAX_WIDTH)
+        check_positive_int("project_to", self.project_to, optional=True, maximum=MAX_WIDTH)
         check_choice("nulls", self.nulls, ("refuse", "zeros"))
         check_table(self)
 

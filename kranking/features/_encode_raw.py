@@ -9,6 +9,7 @@ from kranking.features._categorical import NULLS, Categorical
 from kranking.features._columns import BOUND, FLOAT32_MAX, FLOAT64_MAX
 from kranking.features._embedding import Embedding
 from kranking.features._feature import Feature
+from kranking.features._graph_times import graph_times
 from kranking.features._hash import COEFFICIENTS, LIMB, OFFSETS, PRIMES
 from kranking.features._ids import INTEGERS
 from kranking.features._numeric import Numeric
@@ -37,17 +38,21 @@ def encode_raw(ops: Any, raw: RawColumns, tensors: Mapping[str, Any]) -> dict[st
         The model inputs by name.
     """
     rows = _Rows(ops, raw, tensors)
-    made: dict[str, Any] = _numbers(ops, raw, tensors)
+    times = graph_times(ops, raw, tensors)
+    values = {f.name: tensors[raw.names[f.name]["value"]] for f in raw.features} | times
+    made: dict[str, Any] = _numbers(ops, raw, values)
     for feature in raw.features:
         names = raw.names[feature.name]
-        if isinstance(feature, Categorical):
+        if isinstance(feature, Categorical) and feature.times is not None:
+            made[feature.name] = ops.lookup(times[feature.name], feature.vocabulary or ())
+        elif isinstance(feature, Categorical):
             made[feature.name] = rows.of(feature, names["value"])
             if feature.multivalued:
                 made[feature.name] = rows.pad(made[feature.name], names["length"])
         elif isinstance(feature, Embedding):
-            made[feature.name] = _vector(ops, tensors[names["value"]])
+            made[feature.name] = _vector(ops, values[feature.name])
         elif isinstance(feature, Numeric) and feature.bucketized:
-            made[feature.name] = _bucket(ops, feature, tensors[names["value"]])
+            made[feature.name] = _bucket(ops, feature, values[feature.name])
         elif isinstance(feature, Sequence):
             made |= _sequence(ops, feature, rows, names, tensors)
     order = [name for feature in raw.features for name in feature.inputs()]
@@ -125,7 +130,7 @@ def hash_codes(ops: Any, values: Any) -> Any:
     return ops.add(ops.multiply(cubes[0], np.int64(PRIMES[1])), cubes[1])
 
 
-def _numbers(ops: Any, raw: RawColumns, tensors: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers(ops: Any, raw: RawColumns, values: Mapping[str, Any]) -> dict[str, Any]:
     """Normalizes plain numbers in two groups: those on a logarithmic scale, and all others."""
     plain = [f for f in raw.features if isinstance(f, Numeric) and not f.bucketized]
     made = {}
@@ -134,7 +139,7 @@ def _numbers(ops: Any, raw: RawColumns, tensors: Mapping[str, Any]) -> dict[str,
         [f for f in plain if f.transform != "log"],
     ):
         if group:
-            columns = [ops.column(tensors[raw.names[f.name]["value"]]) for f in group]
+            columns = [ops.column(values[f.name]) for f in group]
             together = ops.concatenate(columns) if len(group) > 1 else columns[0]
             done = _normalize(ops, group, together)
             split = ops.split(done, [1] * len(group)) if len(group) > 1 else [done]

@@ -7,8 +7,18 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 
 from kranking._core import check_choice
+from kranking.features._age import Age
+from kranking.features._time_part import TimePart
+from kranking.features._times import Times
 
 SIDES = ("user", "item", "context")
+
+# A request takes as much memory as its declarations say, which may come from a file: they are bounded in
+# training, in files and in requests alike (ADR 30).
+MAX_LENGTH = 100_000  # values of a list
+MAX_WIDTH = 65_536  # numbers of a vector
+MAX_BUCKETS = 1_000_000_000  # rows of a table are 32-bit integers
+MAX_ROW_VALUES = 50_000_000  # numbers of a row of the log; 200 MB
 
 
 class InputSpec(NamedTuple):
@@ -25,21 +35,30 @@ class Feature:
     Args:
         name: Name of the feature, of its field and of its model input. Any non-empty string.
         side: The entity that the value belongs to: `"user"`, `"item"` or `"context"`.
-        column: Column of the log. `None` reads the column called `name`.
+        column: Column of the log. `None` reads the column called `name`. A `TimePart` or an `Age`, where
+            the declaration takes it, is computed from columns of times.
     """
 
     kind: ClassVar[str] = "field"
+    takes: ClassVar[tuple[type, ...]] = ()  # what `column` can be, other than a name
 
     name: str
     _: KW_ONLY
     side: str = "context"
-    column: str | None = None
+    column: str | Times | None = None
     observed: dict[str, int] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name:
             raise ValueError(f"`name` must be a non-empty string. Received: name={self.name!r}")
         check_choice("side", self.side, SIDES)
+        if isinstance(self.column, dict):
+            object.__setattr__(self, "column", times_from(self.column))
+        if self.column is not None and not isinstance(self.column, (str, *self.takes)):
+            kinds = " or ".join(["the name of a column", *(kind.__name__ for kind in self.takes)])
+            raise ValueError(
+                f"`column` of feature {self.name!r} must be {kinds}. Received: column={self.column!r}"
+            )
 
     def __repr__(self):
         # Only arguments that differ from their defaults, shortened: vocabularies can have a million values.
@@ -49,18 +68,25 @@ class Feature:
 
     @property
     def source(self) -> str:
-        """The column of the log with the values."""
-        return self.column or self.name
+        """The column of the log with the values, or the first of those that they are computed from."""
+        return self.columns[0]
+
+    @property
+    def times(self) -> Times | None:
+        """What the values are computed from, if these are times."""
+        return self.column if isinstance(self.column, Times) else None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns of the log that this feature reads."""
-        return (self.source,)
+        if self.times is not None:
+            return self.times.columns
+        return (str(self.column or self.name),)
 
     @property
     def fitted(self) -> bool:
         """Whether there is nothing left to learn from a log."""
-        return True
+        return self.times is None or self.times.zoned is not None
 
     @property
     def width(self) -> int:
@@ -70,6 +96,23 @@ class Feature:
     def inputs(self) -> dict[str, InputSpec]:
         """Returns the model inputs of this feature by name."""
         raise NotImplementedError(f"{type(self).__name__} must define `inputs`")
+
+
+def times_config(times: Times) -> dict[str, Any]:
+    """Returns a `TimePart` or `Age` as a JSON-serializable dict without defaults."""
+    return {"kind": type(times).__name__, **times.arguments()}
+
+
+def times_from(config: dict[str, Any]) -> Times:
+    """Creates a `TimePart` or `Age` from the output of `times_config`."""
+    arguments = dict(config)
+    kind = {c.__name__: c for c in (TimePart, Age)}.get(arguments.pop("kind", ""))
+    if kind is None or not set(arguments) <= {f.name for f in fields(kind)}:
+        raise ValueError(
+            "`column` must be a name, or the configuration of a TimePart or Age. "
+            f"Received: {config}. The declaration may be from another version of kranking."
+        )
+    return kind(**arguments)
 
 
 def _short(value: Any) -> str:

@@ -92,7 +92,7 @@ def to_ids(values: pa.Array, dtype: str | None, column: str, origin: Origin) -> 
         return pa.array(values.fill_null(0).to_numpy(False).astype(np.int64), mask=_nulls(values))
     if pa.types.is_uint64(kind) and dtype == TEXT:
         return values.cast(pa.string())
-    whole = _whole(values, column, origin)
+    whole = whole_numbers(values, column, origin, _no_ids)
     if dtype != TEXT:
         return whole
     smallest = pc.is_in(whole, value_set=pa.array([-(2**31), NULL_INTEGER], pa.int64()))  # pyright: ignore
@@ -132,7 +132,16 @@ def _parsed(values: pa.Array, column: str, origin: Origin) -> pa.Array:
     return pa.array(integers, pa.int64()).take(coded.indices)
 
 
-def _whole(values: pa.Array, column: str, origin: Origin) -> pa.Array:
+def whole_numbers(values: pa.Array, column: str, origin: Origin, refusal: Any) -> pa.Array:
+    """Returns integers, booleans, and whole numbers in floating point or decimals as int64; NaN is null.
+
+    Args:
+        values: The numbers.
+        column: Name of the column, for error messages.
+        origin: Origin of the values, for error messages.
+        refusal: Function that makes the error from what was expected, what was received, `column` and
+            `origin`.
+    """
     kind = values.type
     if pa.types.is_boolean(kind):
         return values.cast(pa.int8()).cast(pa.int64())
@@ -153,7 +162,7 @@ def _whole(values: pa.Array, column: str, origin: Origin) -> pa.Array:
         expected = "integers below 2^63"
     if not good.all():
         wrong = given[int(np.argmin(good))]
-        raise _not_ids(f"ids: {expected}, or text", f"{wrong} ({kind})", column, origin)
+        raise refusal(expected, f"{wrong} ({kind})", column, origin)
     return values.cast(pa.int64())
 
 
@@ -165,6 +174,10 @@ def _without_nan(values: pa.Array) -> pa.Array:
 
 def _nulls(values: pa.Array) -> np.ndarray:
     return values.is_null().to_numpy(zero_copy_only=False)
+
+
+def _no_ids(expected: str, received: str, column: str, origin: Origin) -> ValueError:
+    return _not_ids(f"ids: {expected}, or text", received, column, origin)
 
 
 def _not_ids(expected: str, received: str, column: str, origin: Origin) -> ValueError:

@@ -13,17 +13,16 @@ from kranking.features._categorical import Categorical
 from kranking.features._columns import FLOAT32_MAX, is_list, numbers
 from kranking.features._draft import Draft
 from kranking.features._embedding import Embedding
-from kranking.features._feature import Feature
+from kranking.features._feature import MAX_LENGTH, Feature
 from kranking.features._ids import is_id, is_string, to_ids
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Sequence
+from kranking.features._time_drafts import draft_times
 
 _SKEWED = 3.0  # skewness above which a logarithm helps
 _FEW = 32  # at most this many distinct integers are categories, not quantities
 _ID_WORDS = {"id", "ids", "uid", "code", "zip", "type", "tag", "tab"}
 _ID_WORDS |= {"user", "item", "video", "pin", "author", "country", "city", "device"}
-_TIME_WORDS = {"time", "timestamp", "ts", "date", "datetime", "epoch"}
-_EPOCHS = ((5e8, 2.2e9), (5e11, 2.2e12), (5e14, 2.2e15))  # 1985 to 2039 in s, ms, us
 _STEMS = {"user": "user", "member": "user", "viewer": "user", "context": "context"}
 _STEMS |= dict.fromkeys(("item", "video", "pin", "author", "movie", "product", "ad"), "item")
 
@@ -41,8 +40,8 @@ def infer(
     `user_id` or `city` become `Categorical`; other numbers become `Numeric`, with a logarithm if they are
     skewed and not negative; lists of floats of equal length become `Embedding`; lists of ids become a
     `Sequence` if most of the ids are values of a single-valued categorical, and otherwise a multi-valued
-    `Categorical`. Columns of times, constant columns and columns that cannot be read are skipped. Labels,
-    outcomes and information from the future cannot be detected: exclude them.
+    `Categorical`. Times become their hour and weekday. Constant columns and columns that cannot be read are
+    skipped. Labels, outcomes and information from the future cannot be detected: exclude them.
 
     Args:
         rows: Rows of any kind that `fit` accepts.
@@ -79,7 +78,9 @@ def infer(
     proposed: dict[str, Feature] = {}
     for name, column in columns.items():
         try:
-            proposed[name] = _propose(name, column, _side(name, sides))
+            side = _side(name, sides)
+            drafts = draft_times(name, column, side, set(_words(name)), names)
+            proposed |= {f.name: f for f in drafts or [_propose(name, column, side)]}
         except Exception as error:  # of Arrow too: one column must not keep the others from a draft
             skipped[name] = str(error)
     for name, feature in proposed.items():
@@ -117,16 +118,12 @@ def _propose(name: str, column: pa.Array, side: str) -> Feature:
         return _propose_list(name, column, side)
     if column.null_count == len(column):
         raise ValueError("only nulls")
-    if pa.types.is_temporal(kind):
-        raise ValueError(f"a time ({kind}), which later rows exceed")
     if not is_id(kind):
         raise ValueError(f"there is no feature of type {kind}")
     if not _varies(column):
         raise ValueError("constant")
     if pa.types.is_boolean(kind) or is_string(kind):
         return Categorical(name, side=side)
-    if _is_time(name, column):
-        raise ValueError("a time, which later rows exceed")
     if _named_like_id(name) and _whole(column):  # integers with nulls, as pandas writes them
         return Categorical(name, side=side)
     if pa.types.is_integer(kind) and len(pc.unique(column)) <= _FEW:  # pyright: ignore
@@ -164,7 +161,7 @@ def _propose_list(name: str, column: pa.Array, side: str) -> Feature:
     if not is_id(kind) or pa.types.is_decimal(kind):
         raise ValueError(f"there is no feature of lists of type {kind}")
     usual = int(pc.quantile(lengths, 0.95)[0].as_py())  # pyright: ignore
-    return Categorical(name, side=side, max_length=max(1, usual))
+    return Categorical(name, side=side, max_length=min(max(1, usual), MAX_LENGTH))
 
 
 def _varies(column: pa.Array) -> bool:
@@ -187,14 +184,6 @@ def _whole(column: pa.Array) -> bool:
     return True
 
 
-def _is_time(name: str, column: pa.Array) -> bool:
-    """Whether integers are times: by their name, and in the range of dates or seconds since 1970."""
-    if not pa.types.is_integer(column.type) or not _TIME_WORDS & set(_words(name)):
-        return False
-    low, high = (float(pc.min_max(column)[key].as_py()) for key in ("min", "max"))  # pyright: ignore
-    return any(a <= low and high <= b for a, b in (*_EPOCHS, (19000101, 21001231)))
-
-
 def _as_sequence(
     feature: Categorical, columns: Mapping[str, pa.Array], proposed: Mapping[str, Feature]
 ) -> Sequence | None:
@@ -203,6 +192,8 @@ def _as_sequence(
     best, share = None, 0.5
     for name, other in proposed.items():
         if not isinstance(other, Categorical) or other.multivalued or other.name == feature.name:
+            continue
+        if other.times is not None:
             continue
         known = pc.unique(columns[name])  # pyright: ignore
         if is_string(known.type) != is_string(values.type) or pa.types.is_boolean(known.type):

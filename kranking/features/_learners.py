@@ -23,12 +23,18 @@ from kranking.features._ids import (
 )
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Sequence
+from kranking.features._time_learner import TimeLearner
 
 _SAMPLE = 200_000  # values kept for boundaries; the rank error of a quantile is then about 0.1 %
 
 
 def learner_of(feature: Feature, seed: int) -> Any:
     """Returns the learner of a feature: `update` reads a block, `finish` returns the declaration."""
+    learner = _learner_of_values(feature, seed)
+    return learner if feature.times is None else TimeLearner(learner)
+
+
+def _learner_of_values(feature: Feature, seed: int) -> Any:
     if isinstance(feature, Categorical):
         return _Vocabulary(feature)
     if isinstance(feature, Numeric):

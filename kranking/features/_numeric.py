@@ -6,13 +6,16 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from kranking._core import check_choice, check_number, check_positive_int
+from kranking.features._age import Age
 from kranking.features._feature import (
+    MAX_WIDTH,
     Feature,
     InputSpec,
     check_table,
     default_embedding_dim,
     not_fitted,
 )
+from kranking.features._time_part import TimePart
 
 TRANSFORMS = ("standardize", "log", "scale", "bucketize", "none")
 
@@ -29,7 +32,8 @@ class Numeric(Feature):
     Args:
         name: Name of the feature, of its field and of its model input.
         side: `"user"`, `"item"` or `"context"`.
-        column: Column of the log; `None` reads the column called `name`.
+        column: Column of the log; `None` reads the column called `name`. An `Age` or a `TimePart` is
+            computed from columns of times.
         transform: `"standardize"`, `"log"`, `"scale"`, `"bucketize"` or `"none"`.
         bounds: `(low, high)`; values outside are clipped. Required by `"scale"`.
         nulls: Treatment of null, NaN and infinity: `"refuse"` raises an error that names the row,
@@ -52,6 +56,7 @@ class Numeric(Feature):
     """
 
     kind: ClassVar[str] = "numeric"
+    takes: ClassVar[tuple[type, ...]] = (Age, TimePart)
 
     _: KW_ONLY
     transform: str = "standardize"
@@ -70,7 +75,7 @@ class Numeric(Feature):
         super().__post_init__()
         check_choice("transform", self.transform, TRANSFORMS)
         check_positive_int("num_buckets", self.num_buckets, minimum=2)
-        check_positive_int("embedding_dim", self.embedding_dim, optional=True)
+        check_positive_int("embedding_dim", self.embedding_dim, optional=True, maximum=MAX_WIDTH)
         check_table(self)
         if not isinstance(self.nulls, str):
             check_number("nulls", self.nulls)
@@ -120,7 +125,9 @@ class Numeric(Feature):
 
     @property
     def fitted(self) -> bool:
-        """Whether the required moments or boundaries are known."""
+        """Whether the required moments or boundaries are known, and whether times have a zone."""
+        if not super().fitted:
+            return False
         if self.bucketized:
             return self.boundaries is not None
         if self.transform in ("standardize", "log"):

@@ -21,18 +21,18 @@ from kranking.features._columns import (
     pad,
     pad_positions,
     require,
-    seconds,
     split_strings,
-    typed_nulls,
+    values_of,
 )
 from kranking.features._embedding import Embedding
+from kranking.features._event_times import event_times
 from kranking.features._feature import Feature, not_fitted
 from kranking.features._ids import dtype_of, null_count
 from kranking.features._lookup import Lookup
 from kranking.features._model_input import as_model_inputs
 from kranking.features._numeric import Numeric
 from kranking.features._schema import check_features, model_inputs
-from kranking.features._sequence import Sequence
+from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
 
 class Preprocessor:
@@ -90,7 +90,7 @@ class Preprocessor:
         for feature in self.features:
             for name in feature.columns:
                 check_type(feature, name, given[name].type, origin)
-            arrays = [typed_nulls(feature, name, given[name]) for name in feature.columns]
+            arrays = list(values_of(feature, given, origin).values())
             self.counts[feature.name]["rows"] += len(arrays[0])
             outputs.update(self._encode(feature, arrays, origin))
         return as_model_inputs(outputs)
@@ -193,9 +193,10 @@ class Preprocessor:
             actions = self._actions[feature.name](kinds, feature.action, origin)
             out[f"{feature.name}.action"] = pad(actions, *places, -1)
         if feature.time is not None and feature.request_time is not None:
-            times = _parallel(feature, feature.time, columns, lengths, origin)
-            times = seconds(times, feature.time_unit)
-            now = seconds(columns[feature.request_time], feature.time_unit)
+            flat = _parallel(feature, feature.time, columns, lengths, origin)
+            given = {feature.time: flat, feature.request_time: columns[feature.request_time]}
+            unit = UNITS_PER_SECOND[feature.time_unit]
+            times, now = (x / unit for x in event_times(feature, given, origin).values())
             # An unknown time is treated as now, so that the event is kept and nothing becomes NaN.
             with np.errstate(over="ignore", invalid="ignore"):
                 ages = now[:, None] - pad(times, *places, np.nan)

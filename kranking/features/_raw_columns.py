@@ -18,11 +18,11 @@ from kranking.features._columns import (
     list_parts,
     numbers,
     require,
-    seconds,
     split_strings,
     typed_nulls,
 )
 from kranking.features._embedding import Embedding
+from kranking.features._event_times import event_times
 from kranking.features._feature import Feature, InputSpec
 from kranking.features._ids import (
     BY_TYPE,
@@ -33,15 +33,17 @@ from kranking.features._ids import (
     hash_inputs,
     to_ids,
 )
+from kranking.features._instants import read_instants
 from kranking.features._numeric import Numeric
-from kranking.features._sequence import UNITS_PER_SECOND, Sequence
 
 
 class RawColumns:
     """Converts the columns of a log to the tensors of a served graph, and declares these tensors.
 
     Strings remain strings, with "" for null; integers are int64, with the smallest one for null; numbers
-    and times are float64, with NaN for null; vectors are float32, all NaN for null. Of a list, the tensor
+    and the times of a sequence are float64, with NaN for null; vectors are float32, all NaN for null. The
+    tensor of a `TimePart` or `Age` is called `<column>.us`: int64 microseconds since 1970-01-01, of UTC or,
+    for times without a zone, of their clock. Of a list, the tensor
     contains first the values that the feature keeps, in the order of the log, and `<column>.length` is
     their number. A tensor has the name of its column; if a column is read in a second way, that tensor is
     called `<column>.<feature>`.
@@ -55,7 +57,7 @@ class RawColumns:
 
     Attributes:
         inputs: Shape, without the batch axis, and dtype of every tensor, by name.
-        names: Tensor names by feature and part: `value`, `length`, `action`, `time`, `request_time`.
+        names: Tensor names by feature and part: `value`, `length`, `action`, `time`, `request_time`, `at`.
 
     >>> RawColumns([Numeric("age", mean=40.0, std=10.0)])({"age": [30.0, None]})
     {'age': array([30., nan])}
@@ -94,6 +96,11 @@ class RawColumns:
         return outputs
 
     def _declare(self, feature: Any) -> dict[str, str]:
+        if feature.times is not None:
+            # A client that sent seconds to a tensor called `time` would be wrong without noticing.
+            way = feature.times.unit
+            names = [self._add(feature, f"{c}.us", (), INTEGERS, way) for c in feature.columns]
+            return dict(zip(("value", "at"), names))
         if isinstance(feature, Numeric):
             return {"value": self._add(feature, feature.source, (), "float64")}
         if isinstance(feature, Embedding):
@@ -132,6 +139,8 @@ class RawColumns:
         return ways[key]
 
     def _parts(self, feature: Any, columns: Mapping[str, pa.Array], origin: Origin) -> Any:
+        if feature.times is not None:
+            return dict(zip(("value", "at"), read_instants(feature, columns, origin)[0].values()))
         array = columns[feature.source]
         if isinstance(feature, Numeric):
             return {"value": numbers(array)}
@@ -147,19 +156,19 @@ class RawColumns:
         newest_last, width = feature.order == "newest_last", feature.max_length
         flat = _ids(self.tables[feature.of], array.flatten(), feature.source, origin)
         parts = _lists(flat, array, width, newest_last)
-        for part, column in (("action", feature.action), ("time", feature.time)):
-            if column is not None:
-                other = columns[column]
-                lengths, own = list_parts(array)[1], list_parts(other)[1]
+        for column in feature.columns[1:]:
+            if column != feature.request_time:
+                lengths, own = list_parts(array)[1], list_parts(columns[column])[1]
                 check_parallel(feature, column, lengths, own, origin)
-                if part == "action":
-                    kind = dtype_of(feature.action_vocabulary)
-                    flat = _values(to_ids(other.flatten(), kind, column, origin), kind or TEXT)
-                else:
-                    flat = _times(feature, other.flatten())
-                parts[part] = _lists(flat, other, width, newest_last)["value"]
-        if feature.request_time is not None:
-            parts["request_time"] = _times(feature, columns[feature.request_time])
+        if feature.action is not None:
+            kind, other = dtype_of(feature.action_vocabulary), columns[feature.action]
+            flat = _values(to_ids(other.flatten(), kind, feature.action, origin), kind or TEXT)
+            parts["action"] = _lists(flat, other, width, newest_last)["value"]
+        if feature.time is not None:
+            other, now = columns[feature.time], columns[feature.request_time]
+            given = {feature.time: other.flatten(), feature.request_time: now}
+            times, parts["request_time"] = event_times(feature, given, origin).values()
+            parts["time"] = _lists(times, other, width, newest_last)["value"]
         return parts
 
 
@@ -210,9 +219,3 @@ def _vectors(feature: Embedding, array: pa.Array, origin: Origin) -> np.ndarray:
     values = np.where(np.isfinite(values), bounded(values), np.nan).reshape(-1, feature.dim)
     out[array.is_valid().to_numpy(zero_copy_only=False)] = values
     return out
-
-
-def _times(feature: Sequence, array: pa.Array) -> np.ndarray:
-    if pa.types.is_timestamp(array.type):
-        return seconds(array, "s") * UNITS_PER_SECOND[feature.time_unit]
-    return numbers(array)

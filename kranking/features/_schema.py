@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import warnings
+import math
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import fields
@@ -10,11 +10,12 @@ from typing import Any
 
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
-from kranking.features._feature import Feature, InputSpec
+from kranking.features._feature import MAX_ROW_VALUES, Feature, InputSpec, times_config
 from kranking.features._ids import BY_TYPE
 from kranking.features._numeric import Numeric
 from kranking.features._sequence import Pooling, Sequence, TransAct, encoder_config
 from kranking.features._task import Task
+from kranking.features._times import Times
 
 _KINDS: dict[str, type] = {c.__name__: c for c in (Categorical, Numeric, Embedding, Sequence, Task)}
 
@@ -31,6 +32,8 @@ def to_config(declaration: Feature | Task) -> dict[str, Any]:
         if f.name == "name" or value != f.default:
             if isinstance(value, Pooling | TransAct):
                 value = encoder_config(value)
+            elif isinstance(value, Times):
+                value = times_config(value)
             config[f.name] = list(value) if isinstance(value, tuple) else value
     if "hash_buckets" in config:
         config = {**config, "dtype": config.get("dtype")}
@@ -120,6 +123,34 @@ def check_features(features: SequenceOf[Feature]) -> None:
                 f"`candidate` of sequence {feature.name!r} must have one value per row. "
                 f"Received: candidate={feature.candidate!r}, which is multi-valued"
             )
+    _check_row_size(features)
+
+
+def _check_row_size(features: SequenceOf[Feature]) -> None:
+    """Raises `ValueError` if a row of the log is too large, with the vectors of its lists."""
+    by_name = {f.name: f for f in features}
+    sizes = {f.name: _row_values(f, by_name) for f in features}
+    if sum(sizes.values()) > MAX_ROW_VALUES:
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+        parts = ", ".join(f"{name!r} has {sizes[name]:,}" for name in largest)
+        raise ValueError(
+            f"A row must have at most {MAX_ROW_VALUES:,} values: inputs, their vectors, and products of "
+            f"attention. Received: {sum(sizes.values()):,} values, of which {parts}. Reduce `max_length` "
+            "or widths"
+        )
+
+
+def _row_values(feature: Any, by_name: Mapping[str, Any]) -> int:
+    values = sum(math.prod(spec.shape) for spec in feature.inputs().values())
+    if isinstance(feature, Sequence):
+        length, read = feature.max_length, (feature.of, feature.candidate)
+        if all(by_name[name].fitted for name in read if name is not None):
+            values += length * event_width(feature, by_name)
+        if isinstance(feature.encoder, TransAct):
+            values += feature.encoder.num_heads * length**2
+    elif feature.fitted:
+        values += (getattr(feature, "max_length", None) or 1) * feature.width
+    return values
 
 
 def check_tasks(tasks: SequenceOf[Task]) -> None:
@@ -134,31 +165,14 @@ def check_tasks(tasks: SequenceOf[Task]) -> None:
 
 
 def check_no_label_is_read(columns: Iterable[str], tasks: Iterable[Task]) -> None:
-    """Raises `ValueError` if features read all columns that state the label of a task; warns of some.
-
-    Args:
-        columns: Columns that features read.
-        tasks: The tasks.
-    """
+    """Raises `ValueError` if a feature reads the label of a task."""
     columns = set(columns)
     for task in tasks:
-        read = [name for name in task.columns if name in columns]
-        if len(read) < len(task.columns):
-            if read:
-                warnings.warn(
-                    f"Features read {read}, which the rule {task.when!r:.200} of task {task.name!r} reads, "
-                    "too. A column that is only known after the action contains the label, so that the "
-                    "model fails on rows that are not labeled yet.",
-                    stacklevel=3,
-                )
-            continue
-        what = (
-            f"Column {read[0]!r} is the label" if task.rule is None else f"{read} state the label"
-        )
-        raise ValueError(
-            f"{what} of task {task.name!r} and must not be a feature. "
-            f"Received: features that read {sorted(columns)}"
-        )
+        if task.column in columns:
+            raise ValueError(
+                f"Column {task.column!r} is the label of task {task.name!r} and must not be a feature. "
+                f"Received: features that read {sorted(columns)}"
+            )
 
 
 def model_inputs(features: Iterable[Feature]) -> dict[str, InputSpec]:

@@ -5,7 +5,14 @@ from typing import Any, ClassVar
 
 from kranking._core import check_choice, check_number, check_positive_int
 from kranking.features._categorical import _valid_vocabulary
-from kranking.features._feature import Feature, InputSpec, check_table, not_fitted
+from kranking.features._feature import (
+    MAX_LENGTH,
+    MAX_WIDTH,
+    Feature,
+    InputSpec,
+    check_table,
+    not_fitted,
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class TransAct:
 
     def __post_init__(self):
         for name in ("num_layers", "num_heads", "feedforward_dim", "first_k"):
-            check_positive_int(name, getattr(self, name))
+            check_positive_int(name, getattr(self, name), maximum=MAX_WIDTH)
         check_number("dropout", self.dropout, low=0.0, high=1.0)
         check_number("time_window", self.time_window, low=0.0)
 
@@ -80,16 +87,18 @@ class Sequence(Feature):
     Args:
         name: Name of the feature, of its field and of its model input.
         of: Name of the `Categorical` whose vocabulary and table the ids use.
-        max_length: Number of newest events to keep; older events are dropped.
+        max_length: Number of newest events to keep, at most 100,000; older events are dropped.
         side: `"user"`, `"item"` or `"context"`.
         column: Column of the log; `None` reads the column called `name`.
         order: Order of the events in the log: `"newest_last"` or `"newest_first"`.
         action: Column with the kinds of the events, lists as long as the ids.
         action_vocabulary: The kinds of events; `None` means that `fit` learns them.
         action_dim: Width of the vector of an action.
-        time: Column with the times of the events, lists as long as the ids.
-        request_time: Column with the time of the request; required with `time`.
-        time_unit: Unit of both time columns: `"s"`, `"ms"` or `"us"`.
+        time: Column with the times of the events, lists as long as the ids: numbers, timestamps, dates or
+            text in ISO 8601.
+        request_time: Column with the time of the request; required with `time`. Both columns have a time
+            zone, as numbers do, or neither.
+        time_unit: Unit of numbers in both time columns: `"s"`, `"ms"` or `"us"`.
         encoder: `Pooling(...)` or `TransAct(...)`.
         candidate: Name of the `Categorical` of the candidate, whose vector is concatenated with every
             event. The field then depends on the item, so it cannot be computed once per user.
@@ -124,8 +133,8 @@ class Sequence(Feature):
 
     def __post_init__(self):
         super().__post_init__()
-        check_positive_int("max_length", self.max_length)
-        check_positive_int("action_dim", self.action_dim)
+        check_positive_int("max_length", self.max_length, maximum=MAX_LENGTH)
+        check_positive_int("action_dim", self.action_dim, maximum=MAX_WIDTH)
         check_choice("order", self.order, ("newest_last", "newest_first"))
         check_choice("time_unit", self.time_unit, tuple(UNITS_PER_SECOND))
         check_table(self)
@@ -165,7 +174,7 @@ class Sequence(Feature):
     def columns(self) -> tuple[str, ...]:
         """All columns of the log that this feature reads."""
         extra = (self.action, self.time, self.request_time)
-        return (self.source, *(c for c in extra if c is not None))
+        return (*super().columns, *(c for c in extra if c is not None))
 
     @property
     def fitted(self) -> bool:

@@ -65,6 +65,13 @@ def plan_tables(features: Iterable[Feature]) -> list[Table]:
             name = f"embeddings_{len(groups)}_width_{feature.width}"
             groups[key] = Table(name, feature.width, regularizer, [])
         groups[key].features.append(feature)
+    for table in groups.values():
+        if table.num_rows >= 2**31:
+            raise ValueError(
+                f"Tables of one width must have fewer than 2³¹ rows together. Received: {table.num_rows:,} "
+                f"rows of width {table.width} of the features {[f.name for f in table.features]}. Declare "
+                "fewer rows, or another `embedding_dim` for some of them"
+            )
     return list(groups.values())
 
 

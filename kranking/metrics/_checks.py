@@ -5,7 +5,7 @@ import numpy as np
 from kranking.metrics._group_index import group_index
 
 
-def checked_rows(y, score, sample_weight, *, binary):
+def checked_rows(y, score, sample_weight, *, binary, from_logits=True):
     """Returns labels, scores and weights as float64 `(rows,)` arrays without the rows of weight 0."""
     y, score = np.reshape(y, -1), np.asarray(score, np.float64).reshape(-1)
     weight = np.ones(len(score)) if sample_weight is None else np.reshape(sample_weight, -1)
@@ -25,9 +25,25 @@ def checked_rows(y, score, sample_weight, *, binary):
     kept = weight != 0
     good = (y == 0) | (y == 1) if binary else (y >= 0) & (y <= 1)
     _refuse("y", y, ~good & kept, "be 0 or 1" if binary else "be in [0, 1]")
+    if not from_logits:
+        check_probabilities(score, weight)
     if sample_weight is not None:
         y, score, weight = y[kept], score[kept], weight[kept]
     return y.astype(np.float64), score, weight.astype(np.float64)
+
+
+def check_probabilities(score, sample_weight):
+    """Raises `ValueError` if a value outside [0, 1] was given as a probability; NaN is undefined."""
+    score = np.reshape(score, -1)
+    bad = (score < 0) | (score > 1)
+    if isinstance(sample_weight, np.ndarray | list | tuple) and np.size(sample_weight) == len(bad):
+        bad &= np.reshape(sample_weight, -1) != 0
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(
+            "Predictions must be probabilities in [0, 1]; pass from_logits=True if they are logits, as "
+            f"`model(x)` returns. Received: {score[row]} in row {row}"
+        )
 
 
 def checked_groups(groups, num_rows, *, name):

@@ -1,9 +1,9 @@
-"""Normalized entropy over an epoch, from logits."""
+"""Normalized entropy over an epoch."""
 
 from keras import ops
 
 from kranking._core import serializable
-from kranking.metrics._weighted_sums import WeightedSums, cross_entropy, flat_batch, ratio
+from kranking.metrics._weighted_sums import WeightedSums, ratio
 
 
 @serializable
@@ -17,11 +17,13 @@ class NormalizedEntropy(WeightedSums):
     Args:
         name: Name of the metric; it follows the name of the task in the logs.
         dtype: Dtype of the sums. `None` means `keras.config.floatx()`.
+        from_logits: Whether predictions are logits. A value outside [0, 1] is refused if they are
+            probabilities; inside a compiled graph, which cannot raise, it makes the result NaN.
 
-    Call arguments: labels `(batch,)` or `(batch, 1)`, logits `(batch, 1)`, weights shaped like the labels.
+    Call arguments: labels `(batch,)` or `(batch, 1)`, predictions `(batch, 1)`, weights like labels.
 
     >>> metric = NormalizedEntropy()
-    >>> metric.update_state(np.array([0.0, 1.0, 0.0, 0.0]), np.full((4, 1), np.log(0.25 / 0.75)))
+    >>> metric.update_state(np.array([0.0, 1.0, 0.0, 0.0]), np.full((4, 1), 0.25))
     >>> bool(abs(metric.result() - 1.0) < 1e-6)
     True
 
@@ -30,12 +32,12 @@ class NormalizedEntropy(WeightedSums):
 
     _direction = "down"
 
-    def __init__(self, name: str = "ne", dtype=None):
-        super().__init__((3,), name, dtype)
+    def __init__(self, name: str = "ne", dtype=None, from_logits: bool = False):
+        super().__init__((3,), name, dtype, from_logits)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        labels, logits, weights = flat_batch(y_true, y_pred, sample_weight, self.dtype)
-        terms = [cross_entropy(labels, logits), labels, 1 - labels]
+        labels, scores, weights = self.rows(y_true, y_pred, sample_weight)
+        terms = [self.cross_entropy(labels, scores), labels, 1 - labels]
         self.add(ops.stack([ops.sum(weights * term) for term in terms]))
 
     def result(self):

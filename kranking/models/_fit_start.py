@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from kranking.models._callbacks import checked_callbacks, resolve_directions
+
 
 class FitStart(keras.callbacks.Callback):
     """Moves a reader to the first epoch of `fit`, and undoes the random draws of Keras before it.
@@ -53,13 +55,13 @@ class FitStart(keras.callbacks.Callback):
 def with_fit_start(x: Any, given: dict[str, Any], model: Any) -> dict[str, Any]:
     """Returns the arguments of `fit` with a `FitStart` before the other callbacks."""
     start, callbacks = FitStart(x, given.get("steps_per_epoch")), given.get("callbacks")
+    resolve_directions(callbacks, model.log_directions, [task.name for task in model.tasks])
     if isinstance(callbacks, keras.callbacks.CallbackList):
         start.set_model(model)
         others = [one for one in callbacks.callbacks if not isinstance(one, FitStart)]
         callbacks.callbacks[:] = [start, *others]
         return given
-    own = keras.tree.flatten(callbacks) if callbacks else []
-    return {**given, "callbacks": [start, *own]}
+    return {**given, "callbacks": [start, *checked_callbacks(callbacks)]}
 
 
 def _random_state() -> Any:

@@ -1,6 +1,5 @@
 """Losses, loss weights and metrics of a model, derived from its tasks."""
 
-import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from kranking.features import Task
 from kranking.losses import BinaryCrossentropy
 from kranking.metrics import BinnedAUC, Calibration, NormalizedEntropy
 from kranking.models._batch_rows import RowWeights
+from kranking.models._task_metrics import metrics_by_task, takes_logits
 
 _METRICS: tuple[Any, ...] = (NormalizedEntropy, Calibration, BinnedAUC)
 
@@ -17,14 +17,14 @@ _METRICS: tuple[Any, ...] = (NormalizedEntropy, Calibration, BinnedAUC)
 def objectives_of(
     tasks: tuple[Task, ...], loss: Any, loss_weights: Any, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns losses, loss weights and weighted metrics for `compile`, by default from the tasks."""
-    losses = _losses(tasks, loss)
+    """Returns losses, loss weights and metrics for `compile`, by default from the tasks."""
+    losses, names = _losses(tasks, loss), [task.name for task in tasks]
+    weighted = given.get("weighted_metrics", _metrics(tasks))
     return {
         "loss": losses,
         "loss_weights": _weights(tasks, losses) if loss_weights is None else loss_weights,
-        "weighted_metrics": given["weighted_metrics"]
-        if "weighted_metrics" in given
-        else _metrics(tasks),
+        "metrics": metrics_by_task("metrics", given["metrics"], names),
+        "weighted_metrics": metrics_by_task("weighted_metrics", weighted, names),
     }
 
 
@@ -59,7 +59,8 @@ def _metrics(tasks: tuple[Task, ...]) -> dict[str, list[Any]]:
     # Keras prefixes metric names with the output name only if there are several outputs.
     prefix = f"{tasks[0].name}_" if len(tasks) == 1 else ""
     return {
-        task.name: [metric(name=prefix + metric().name) for metric in _METRICS] for task in tasks
+        task.name: [metric(name=prefix + metric().name, from_logits=True) for metric in _METRICS]
+        for task in tasks
     }
 
 
@@ -77,10 +78,4 @@ def build_trackers(compile_loss: Any, tasks: Iterable[Task]) -> RowWeights:
 def _takes_probabilities(loss: Any) -> bool:
     if isinstance(loss, str | dict):
         loss = keras.losses.get(loss)
-    if isinstance(loss, keras.losses.Loss):
-        return getattr(loss, "from_logits", True) is False
-    try:
-        parameter = inspect.signature(loss).parameters.get("from_logits")
-    except (TypeError, ValueError):
-        return False
-    return parameter is not None and parameter.default is False
+    return takes_logits(loss) is False

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from kranking.models._callbacks import checked_callbacks
+
 _LOSSES = ("loss", "val_loss")
 
 
@@ -47,5 +49,4 @@ def with_progress_line(method: Any, *args: Any, **kwargs: Any) -> dict[str, Any]
         callbacks, keras.callbacks.CallbackList
     ):
         return given
-    own = keras.tree.flatten(callbacks) if callbacks else []
-    return {**given, "callbacks": [*own, ProgressLine()]}
+    return {**given, "callbacks": [*checked_callbacks(callbacks), ProgressLine()]}

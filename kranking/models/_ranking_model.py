@@ -20,6 +20,7 @@ from kranking.models._objectives import build_trackers, objectives_of
 from kranking.models._probabilities import Probabilities
 from kranking.models._progress_line import with_progress_line
 from kranking.models._reader_errors import reader_errors
+from kranking.models._task_metrics import directions_of
 from kranking.models._training_data import TrainingData
 from kranking.models._walk import call_layers
 from kranking.models._weights import weights_enabled
@@ -35,8 +36,7 @@ class RankingModel(BlockModel):
     The model inserts adapters: the view that the first block needs (a flat vector, tokens, …), and
     flattening between tokens and a block on flat vectors. All of them are listed in `summary()`.
 
-    The outputs of the model are float32 logits, the inputs of losses and metrics; `predict` returns
-    probabilities.
+    The outputs of the model are float32 logits, the inputs of losses; `predict` returns probabilities.
 
     Args:
         features: Fitted feature declarations.
@@ -74,7 +74,7 @@ class RankingModel(BlockModel):
         self._tasks, self._preprocessor = actions, Preprocessor(declared)
         self._data = TrainingData(self._preprocessor, actions)
         self._auxiliary = Auxiliary(self._tasks, None)
-        self._row_weights = RowWeights(())
+        self._row_weights, self.log_directions = RowWeights(()), {}
         for block in blocks:
             self.add(block)
         if self.blocks and weights_enabled():
@@ -175,8 +175,9 @@ class RankingModel(BlockModel):
             loss: A loss on logits for all tasks, or a dict of them by task name. `None` means binary
                 cross-entropy.
             loss_weights: Loss weights by task name. `None` means the `weight` of each task.
-            metrics: Unweighted metrics. The metrics of the tasks (normalized entropy, calibration, binned
-                AUC) are weighted, so that rows in which an action was not observed are ignored.
+            metrics: Unweighted metrics, a list for all tasks or a dict by task; with `from_logits=True` on
+                logits, else on probabilities. `weighted_metrics` (default: normalized entropy, calibration,
+                binned AUC) ignore rows in which an action was not observed.
             **kwargs: Other arguments of `keras.Model.compile`. `jit_compile="auto"` compiles with XLA
                 except on TensorFlow without a GPU, where it would halve the speed.
 
@@ -186,13 +187,14 @@ class RankingModel(BlockModel):
         check_distributable(optimizer, kwargs)
         self._requested_jit = kwargs.get("jit_compile", "auto")
         kwargs["jit_compile"] = resolve_jit(self._requested_jit)
-        kwargs |= objectives_of(self._tasks, loss, loss_weights, kwargs)
+        kwargs |= objectives_of(self._tasks, loss, loss_weights, {**kwargs, "metrics": metrics})
         self.build()
-        super().compile(optimizer, metrics=metrics, **kwargs)
+        super().compile(optimizer, **kwargs)
         sum_repeated_ids(self.optimizer, bool(self.jit_compile))
         track_product(self.optimizer, self.trainable_variables)
         self._row_weights = build_trackers(self._compile_loss, self._tasks)
         self._auxiliary = Auxiliary(self._tasks, kwargs["loss_weights"])
+        self.log_directions = directions_of(self._tasks, kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Computes the weighted loss of the tasks and, in training, the auxiliary losses."""

@@ -38,7 +38,7 @@ def encoded_inputs(rows: Any, preprocessor: Preprocessor) -> Mapping[str, Any]:
         inputs = as_model_inputs({name: np.asarray(given[name]) for name in specs})
         for name, spec in specs.items():
             _check_input(name, inputs[name], spec)
-        return inputs
+        return {**given, **inputs}
     return preprocessor(given)
 
 
@@ -121,6 +121,8 @@ def _is_row_of_text(feature: Feature, tables: Mapping[str, Categorical]) -> bool
 
 def _is_changed(feature: Feature) -> bool:
     """Whether the transform of a feature changes values that have the dtype of its input."""
+    if feature.times is not None:
+        return True
     if isinstance(feature, Numeric):
         same = feature.transform == "none" or (
             feature.transform == "standardize" and feature.mean == 0 and feature.std in (0, 1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from kranking._core import check_positive_int
 from kranking._identity import fingerprint
-from kranking.data import LogFiles, read_parquet
+from kranking.data import LogFiles, read
 from kranking.metrics import HitAtK
 from kranking.models import RankingModel
 from kranking.search._objective import Objective
@@ -142,11 +142,11 @@ def fit_best(
         callbacks: Callbacks, instead of copies of those in `training` without TensorBoard.
     """
     start = time.perf_counter()
-    read: dict[str, Any] = {"model": model, "batch_size": batch_size}
+    common: dict[str, Any] = {"model": model, "batch_size": batch_size}
     whole = {"shuffle": True, "seed": seed, "drop_remainder": training.drops_remainder}
-    rows = read_parquet(log.train, **whole, **read)
+    rows = read(log.train, **whole, **common)
     metrics = ["auc", "ne", "logloss", training.hit]
-    valid = RankingEvaluation(read_parquet(log.valid, **read), log.session, metrics)
+    valid = RankingEvaluation(read(log.valid, **common), log.session, metrics)
     if callbacks is None:
         kept = [c for c in training.callbacks if not isinstance(c, keras.callbacks.TensorBoard)]
         callbacks = copy.deepcopy(kept)

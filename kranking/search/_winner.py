@@ -6,7 +6,7 @@ from typing import Any
 
 from kranking._core import finite
 from kranking._files import write_json
-from kranking.data import read_parquet
+from kranking.data import read
 from kranking.search._training import fit_best, reset_session
 from kranking.training import RankingEvaluation
 
@@ -21,7 +21,7 @@ def retrain_winner(result: Any, folder: Path, export: bool) -> Any:
         model = space(hp)
     options = {"batch_size": space.batch_size, "seed": result.seed}
     valid = fit_best(model, log, training, result.objective, **options)
-    rows = read_parquet(log.test, model=model, batch_size=space.batch_size)
+    rows = read(log.test, model=model, batch_size=space.batch_size)
     evaluation = RankingEvaluation(rows, log.session, ["auc", "ne", training.hit], prefix="test_")
     test = evaluation.evaluate(model)
     folder.mkdir(parents=True, exist_ok=True)

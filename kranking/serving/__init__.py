@@ -1,5 +1,6 @@
 """Serving of bundles: model repositories of servers, scoring of logs, and latency measurements."""
 
+from kranking.serving._evaluate_scores import evaluate_scores as evaluate_scores
 from kranking.serving._latency_in_turns import Latencies as Latencies
 from kranking.serving._latency_in_turns import latency_in_turns as latency_in_turns
 from kranking.serving._measure_serving import serving_latency as serving_latency
@@ -13,6 +14,7 @@ __all__ = [
     "Latencies",
     "Scores",
     "ServingLatency",
+    "evaluate_scores",
     "latency_in_turns",
     "score_parquet",
     "serving_latency",

@@ -18,7 +18,7 @@ from kranking._rows import Origin, Source
 from kranking.export import Bundle, load_bundle
 from kranking.export.internal import SERVE, LogRows, open_log
 from kranking.features import RawColumns
-from kranking.serving._score_parts import Block, blocks_of, claim
+from kranking.serving._score_parts import Block, blocks_of, claim, probability_column
 
 # Rows per forward pass, which bound the memory whatever the size of a block. Batches start at the first
 # row of a block, so that its bytes do not depend on where a run started.
@@ -61,8 +61,9 @@ def score_parquet(
     """Computes the probabilities of all tasks for each row of a log, with the signature `serve`.
 
     The result is a folder of Parquet files, one per block of rows in the order of the log, which
-    `pyarrow.dataset` and similar readers treat as one table. It has the kept columns and one float32
-    column per task. The log is read in batches and is never completely in memory.
+    `pyarrow.dataset` and similar readers treat as one table. It has the kept columns under their names,
+    labels among them, and a float32 column `<task>_probability` per task. The log is read in batches and is
+    never completely in memory.
 
     Each part is written atomically. If a run is interrupted, another call with the same arguments writes
     the missing parts, with the same bytes as an uninterrupted run. `_scores.json` in the folder contains
@@ -73,7 +74,8 @@ def score_parquet(
         bundle: Folder that `export_model` wrote with the signature `serve` and the format `"onnx"`.
         log: Rows of any kind that `features.fit` accepts, such as a folder of Parquet files.
         directory: Output folder. It must be new, empty, or from an earlier call with the same arguments.
-        keep: Columns of the log to copy to the result, such as keys.
+        keep: Columns of the log to copy to the result, such as keys, sessions and labels, with which
+            `evaluate_scores` computes metrics.
         block_rows: Rows per part; the last part of each file may have fewer.
         threads: Number of threads of ONNX Runtime; `None` uses its default.
 
@@ -115,7 +117,8 @@ def _parts(
 ) -> Iterator[tuple[Block, pa.Table]]:
     """Yields each block with its part, and calls `advance` with the number of rows per batch."""
     encode = RawColumns(bundle.features())
-    kept = [name for name in schema.names if name not in bundle.manifest["tasks"]]
+    probabilities = {probability_column(task): task for task in bundle.manifest["tasks"]}
+    kept = [name for name in schema.names if name not in probabilities]
     columns = list(dict.fromkeys([c for f in encode.features for c in f.columns] + kept))
     for file, of_file in itertools.groupby(todo, key=lambda block: block.file):
         blocks = list(of_file)
@@ -129,7 +132,7 @@ def _parts(
                 origin = Origin(file, block.first + first)
                 scores = bundle.run(SERVE, encode(given, origin))
                 found = {name: given[name] for name in kept}
-                found |= {task: p[:, 0] for task, p in scores.items()}
+                found |= {name: scores[task][:, 0] for name, task in probabilities.items()}
                 made.append(pa.table(found, schema=schema))
                 advance(table.num_rows)
             yield block, pa.concat_tables(made)
@@ -142,10 +145,12 @@ def _check_served(bundle: Bundle, keep: Sequence[str], tasks: Sequence[str]) -> 
             f"`bundle` must have the signature {SERVE!r}, which reads raw columns. Export the model with "
             f"this signature. Received: a bundle with the signatures {sorted(described)}"
         )
-    if set(keep) & set(tasks) or len(set(keep)) < len(keep):
+    taken = [name for name in map(probability_column, tasks) if name in keep]
+    if taken or len(set(keep)) < len(keep):
         raise ValueError(
-            "`keep` must contain each column once, and no column named like a task, because columns of "
-            f"scores are named after the tasks. Received: keep={list(keep)}, tasks={list(tasks)}"
+            "`keep` must contain each column once, and none of the columns of probabilities. Rename the "
+            f"column of the log. Received: keep={list(keep)}"
+            + (f", of which {taken} are probabilities" if taken else "")
         )
 
 
@@ -160,7 +165,8 @@ def _schema(source: Source, keep: Sequence[str], tasks: Sequence[str]) -> pa.Sch
                 f"{', '.join(f'{kind} in {file}' for kind, file in kinds.items())}"
             )
     kept = [pa.field(name, schemas[0].field(name).type) for name in keep]
-    return pa.schema([*kept, *(pa.field(task, pa.float32()) for task in tasks)])
+    scored = [pa.field(probability_column(task), pa.float32()) for task in tasks]
+    return pa.schema([*kept, *scored])
 
 
 @contextlib.contextmanager

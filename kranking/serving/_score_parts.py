@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from kranking._files import create_text, is_temporary, remove_abandoned
-from kranking._rows import Source
+from kranking._rows import Source, folder_keys
 from kranking.export import Bundle
 
 # Dataset readers ignore names that begin with an underscore.
 SCORES_FILE = "_scores.json"
-FORMAT, FORMAT_VERSION = "kranking scores", 1
+FORMAT, FORMAT_VERSION = "kranking scores", 2
+
+
+def probability_column(task: str) -> str:
+    """Returns the name of the column with the probabilities of a task; its labels have the task's name."""
+    return f"{task}_probability"
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def claim(
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "bundle": _digest(bundle.manifest),
-        "log": [{"file": Path(file).name, "sha256": source.sha256(file)} for file in source.files],
+        "log": [_identity(source, file) for file in source.files],
         **how,
         "parts": len(blocks),
         "rows": sum(block.rows for block in blocks),
@@ -82,6 +87,11 @@ def claim(
     directory.mkdir(parents=True, exist_ok=True)
     if not create_text(path, json.dumps(noted, indent=2, ensure_ascii=False) + "\n"):
         _check_same(path, noted)  # of a run that began at the same time
+
+
+def _identity(source: Source, file: str) -> dict[str, Any]:
+    stated = folder_keys(getattr(source, "log_files", {}).get(file))
+    return {"file": Path(file).name, "sha256": source.sha256(file), **stated}
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:

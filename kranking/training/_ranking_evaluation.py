@@ -1,9 +1,7 @@
 """Exact ranking metrics of a whole dataset at the end of each epoch."""
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,25 +9,12 @@ import keras
 import numpy as np
 
 from kranking._core import check_positive_int
-from kranking.metrics import (
-    HitAtK,
-    auc,
-    calibration,
-    group_index,
-    grouped_auc,
-    log_loss,
-    normalized_entropy,
-)
+from kranking.metrics import HitAtK, group_index
+from kranking.metrics.internal import EvaluationMetrics
+from kranking.models import RankingModel
 
 # A call of the model has the overhead of several batches; this many batches are joined per call.
 _BATCHES_AT_ONCE = 16
-
-_POINTWISE = {
-    "auc": auc,
-    "ne": normalized_entropy,
-    "logloss": log_loss,
-    "calibration": calibration,
-}
 
 
 class RankingEvaluation(keras.callbacks.Callback):
@@ -37,8 +22,8 @@ class RankingEvaluation(keras.callbacks.Callback):
 
     The model scores `data` once; then `logs[prefix + task + "_" + metric]` is computed for every
     task over its rows with nonzero weight. In `fit`, place it *before* the callbacks that read these
-    logs (`EarlyStopping`, `ModelCheckpoint`), and set their `mode="max"`. Outside `fit`, use
-    `evaluate(model)`.
+    logs (`EarlyStopping`, `ModelCheckpoint`); `fit` of a `RankingModel` tells their `mode="auto"` which
+    direction is better. Outside `fit`, use `evaluate(model)`.
 
     - `"auc"`: weighted area under the ROC curve over all rows.
     - `"gauc"`: mean AUC over groups, weighted by impressions.
@@ -46,8 +31,8 @@ class RankingEvaluation(keras.callbacks.Callback):
       variant, pass a `kranking.metrics.HitAtK` instead of a name.
     - `"ne"`, `"logloss"`, `"calibration"`: as the Keras metrics, in float64.
 
-    Scores are the outputs of `model(x)`, which are logits for a `kranking.RankingModel`. An undefined
-    value, such as the AUC of a task with a single class, is NaN.
+    Scores are the outputs of `model(x)`. An undefined value, such as the AUC of a task with a single class,
+    is NaN.
 
     Args:
         data: A reader, or any iterable that yields the same `(x, y)` or `(x, y, sample_weight)`
@@ -60,6 +45,8 @@ class RankingEvaluation(keras.callbacks.Callback):
             `None` uses the sessions.
         prefix: Prefix of every name.
         batch_size: Number of rows per batch when `data` is a tuple of arrays.
+        from_logits: Whether the outputs of the model are logits; those of a `RankingModel` are. Required
+            for `"ne"`, `"logloss"` and `"calibration"` of other models.
 
     >>> inputs = keras.Input((1,))
     >>> model = keras.Model(inputs, {"save": keras.layers.Dense(1, kernel_initializer="ones")(inputs)})
@@ -79,6 +66,7 @@ class RankingEvaluation(keras.callbacks.Callback):
         group: np.ndarray | str | None = None,
         prefix: str = "val_",
         batch_size: int = 4096,
+        from_logits: bool | None = None,
     ):
         check_positive_int("batch_size", batch_size)
         if isinstance(data, Iterator) or getattr(data, "shuffled", False) is True:
@@ -92,9 +80,10 @@ class RankingEvaluation(keras.callbacks.Callback):
         self.metrics = tuple(metrics)
         self.prefix = prefix
         self.batch_size = batch_size
+        self.from_logits = from_logits
         self.session = _column(data, "session", session)
         self.group = _column(data, "group", group)
-        self._functions = self._resolve()
+        self._metrics = EvaluationMetrics(self.metrics, self.session, self.group, prefix)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Computes the metrics and adds them to `logs`."""
@@ -104,12 +93,11 @@ class RankingEvaluation(keras.callbacks.Callback):
 
     def evaluate(self, model: keras.Model) -> dict[str, float]:
         """Returns the metrics under the same names as in the logs."""
-        values = {}
-        for task, (y, score, weight) in self.collect(model).items():
-            start = f"{self.prefix}{task}_" if task else self.prefix
-            for name, function in self._functions.items():
-                values[start + name] = function(y, score, weight)
-        return values
+        return self._metrics(self.collect(model), from_logits=self._from_logits(model))
+
+    def directions(self, tasks: Sequence[str]) -> dict[str, str | None]:
+        """Returns whether each log of these tasks is better `"up"` or `"down"`, or `None` for neither."""
+        return self._metrics.directions(tasks)
 
     def collect(self, model: keras.Model) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Returns label, score and weight per task, arrays `(rows,)` in row order.
@@ -136,51 +124,15 @@ class RankingEvaluation(keras.callbacks.Callback):
             )
         return {task: (y, scores[task], weights[task]) for task, y in labels.items()}
 
-    def _resolve(self) -> dict[str, Callable[..., float]]:
-        functions = {}
-        for metric in self.metrics:
-            name, function, by = self._lookup(metric)
-            if name in functions:
-                raise ValueError(f"`metrics` must not contain duplicates. Received twice: {name!r}")
-            if by is not None and getattr(self, by) is None:
-                raise ValueError(f"`{by}` is required by metric {name!r}. Received: {by}=None")
-            functions[name] = function
-        return functions
-
-    def _lookup(self, metric):
-        """Returns the name of a metric, its function of (y, score, weight), and its grouping argument."""
-        if isinstance(metric, str) and re.fullmatch(r"hit@[1-9][0-9]*", metric):
-            metric = HitAtK(int(metric.removeprefix("hit@")))
-        if isinstance(metric, HitAtK):
-            return metric.name, partial(_hits, metric, self.session), "session"
-        if metric == "gauc":
-            by = "session" if self.group is None else "group"
-            return metric, partial(_grouped, by, getattr(self, by)), by
-        if metric in _POINTWISE:
-            return metric, _POINTWISE[metric], None
-        raise ValueError(
-            f"`metrics` must be names in {[*_POINTWISE, 'gauc', 'hit@3']}, with any number for 3, or "
-            f"HitAtK objects. Received: {metric!r}"
-        )
-
-
-def _hits(metric: HitAtK, session, y, score, weight):
-    _check_length("session", session, len(y))
-    kept = weight != 0
-    return metric(y[kept], score[kept], session[kept])
-
-
-def _grouped(argument, group, y, score, weight):
-    _check_length(argument, group, len(y))
-    return grouped_auc(y, score, group, weight)
-
-
-def _check_length(name, values, rows):
-    if len(values) != rows:
-        raise ValueError(
-            f"`{name}` must have one value for each of the {rows} rows of `data`. "
-            f"Received: {len(values)} values"
-        )
+    def _from_logits(self, model: keras.Model) -> bool:
+        """Whether scores are logits, which the user must state for metrics that need to know."""
+        stated = True if isinstance(model, RankingModel) else self.from_logits
+        if stated is None and self._metrics.on_probabilities:
+            raise ValueError(
+                "`from_logits` must state whether a model that is no RankingModel has logits as outputs, "
+                f"for the metrics {self._metrics.on_probabilities}. Received: from_logits=None"
+            )
+        return bool(stated)
 
 
 def _column(data, argument, value):

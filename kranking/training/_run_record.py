@@ -14,7 +14,7 @@ import numpy as np
 
 from kranking._core import check_positive_int, versions
 from kranking._files import write_json
-from kranking._rows import CSV, PARQUET, file_contents
+from kranking._rows import file_contents
 from kranking.features import schema_hash
 from kranking.models import RankingModel
 from kranking.models.internal import model_config
@@ -36,8 +36,8 @@ class RunRecord(keras.callbacks.Callback):
 
     Args:
         path: The file. Its folder is created if needed; an existing file is replaced.
-        data: The training data: a reader, whose files are hashed, or paths of files. `None` records no
-            data.
+        data: The training data: a reader, whose files are hashed, or rows of any kind that
+            `kranking.data.read` accepts. `None` records no data.
         seed: The seed to record. `None` records the last one passed to `set_seed`, if any.
         costs: Costs of the model, a JSON-serializable mapping.
         notes: Anything else, a JSON-serializable mapping.
@@ -125,7 +125,8 @@ def describe_data(data: Any) -> dict[str, Any]:
     if data is None:
         return {}
     try:
-        rows = file_contents(getattr(data, "files", data), (*PARQUET, *CSV))
+        known = hasattr(data, "contents")
+        rows = data.contents() if known else file_contents(getattr(data, "files", data))
     except (ValueError, OSError) as error:
         raise ValueError(
             "`data` must be a reader with `files` or a list of paths of files. "
@@ -148,8 +149,6 @@ def _describe_model(model: Any) -> dict[str, Any]:
     if isinstance(model, RankingModel):
         out["schema_hash"] = schema_hash(model.features)
         out["tasks"] = [task.name for task in model.tasks]
-        rules = {task.name: task.when for task in model.tasks if task.when is not None}
-        out |= {"rules": rules} if rules else {}
         out["blocks"] = [type(block).__name__ for block in model.blocks]
     return out
 

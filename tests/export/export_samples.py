@@ -9,11 +9,13 @@ from keras import ops
 
 from kranking.export import export_model
 from kranking.features import (
+    Age,
     Categorical,
     Embedding,
     Numeric,
     Sequence,
     Task,
+    TimePart,
     TransAct,
     as_model_inputs,
 )
@@ -21,6 +23,9 @@ from kranking.layers import MLP, CrossNetwork, ParallelMaskNet
 from kranking.models import RankingModel
 
 AWKWARD_TASKS = ["save it/é", "lambda", "MatMul:0"]
+
+
+AGES = {"transform": "log", "mean": 12.0, "std": 2.0, "nulls": "mean"}
 
 
 def awkward_features():
@@ -80,6 +85,8 @@ def sided_model():
         Categorical("pin", side="item", vocabulary=("a", "b", "c")),
         Numeric("price", side="item", transform="log", mean=1.0, std=1.0, nulls="mean"),
         Embedding("cover", dim=3, side="item", nulls="zeros"),
+        Categorical("weekday", column=TimePart("time", "weekday", zoned=True)),
+        Numeric("pin_age", side="item", column=Age("made", at="time", zoned=True), **AGES),
         Sequence("seen", of="pin", max_length=3, side="user"),
         Sequence("fused", of="pin", column="again", max_length=3, side="item", candidate="pin"),
     ]

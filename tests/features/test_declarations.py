@@ -22,6 +22,7 @@ from kranking.features import (
     schema_hash,
     to_json,
 )
+from kranking.features._tables import plan_tables
 from kranking.features.internal import check_features, check_tasks, from_config, to_config
 
 EVERY = [
@@ -285,6 +286,64 @@ def test_rejects_encoders():
         TransAct(dropout=2.0)
 
 
+BOUNDS = {
+    "max_length": 100_000,
+    "hash_buckets": 10**9,
+    "embedding_dim": 65_536,
+    "dim": 65_536,
+    "project_to": 65_536,
+    "action_dim": 65_536,
+    "first_k": 65_536,
+    "feedforward_dim": 65_536,
+}
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda **a: Categorical("c", **a), ["max_length", "hash_buckets", "embedding_dim"]),
+        (lambda **a: Numeric("n", **a), ["embedding_dim"]),
+        (lambda **a: Embedding("e", **{"dim": 2, **a}), ["dim", "project_to"]),
+        (lambda **a: Sequence("s", of="c", **{"max_length": 2, **a}), ["max_length", "action_dim"]),
+        (TransAct, ["first_k", "feedforward_dim"]),
+    ],
+)
+def test_sizes_are_bounded(make, names):
+    for name in names:
+        assert getattr(make(**{name: BOUNDS[name]}), name) == BOUNDS[name]
+        message = rf"`{name}` must be .*integer, at most {BOUNDS[name]:,}.*Received: {name}="
+        for value in (BOUNDS[name] + 1, 10**18):
+            with pytest.raises(ValueError, match=message):
+                make(**{name: value})
+            if name == "max_length":
+                config = {**to_config(make()), name: value}
+                with pytest.raises(ValueError, match=message):
+                    from_config(config)
+
+
+def test_the_size_of_a_row_is_bounded():
+    """Inputs and vectors of 4 + 1 + (2 + 16) times 100,000, and 7,000² for the attention."""
+    table = Categorical("c", hash_buckets=3, embedding_dim=4)
+    events = Sequence("s", of="c", max_length=100_000, action="a", action_dim=16)
+    attention = Sequence("t", of="c", max_length=7_000, encoder=TransAct())
+    check_features([table, events])
+    check_features([table, attention])
+    received = (
+        r"Received: 51,235,005 values, of which 't' has 49,035,000, 's' has 2,200,000, 'c' has 5"
+    )
+    with pytest.raises(ValueError, match=rf"at most 50,000,000 values.*{received}"):
+        check_features([table, events, attention])
+    with pytest.raises(ValueError, match=r"'l' has 6,553,700,000"):
+        check_features([Categorical("l", hash_buckets=3, max_length=100_000, embedding_dim=65_536)])
+
+
+def test_tables_of_one_width_are_bounded():
+    tables = [Categorical(n, hash_buckets=10**9, embedding_dim=4) for n in "abc"]
+    plan_tables([*tables[:2], replace(tables[2], embedding_dim=8)])
+    with pytest.raises(ValueError, match=r"fewer than 2³¹ rows together.*3,000,000,003 rows of w"):
+        plan_tables(tables)
+
+
 def test_rules_between_declarations():
     table = Categorical("c", hash_buckets=3)
     lists = Categorical("l", hash_buckets=3, max_length=2)
@@ -343,7 +402,7 @@ def test_sides_and_columns():
     feature = EVERY[9]
     assert feature.columns == ("t", "act", "times", "now")
     assert EVERY[0].columns == ("col",)
-    assert (EVERY[10].columns, Task("save").columns) == (("col",), ("save",))
+    assert (EVERY[10].column, Task("save").column) == ("col", "save")
 
 
 def test_a_sequence_with_a_candidate_is_not_the_users():

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kranking.features import Categorical, Embedding, Numeric, Sequence, fit, infer
+from kranking.features import Categorical, Embedding, Numeric, Sequence, TimePart, fit, infer
 
 
 @pytest.fixture
@@ -79,3 +79,39 @@ def test_log_without_rows_is_refused(tmp_path):
     pq.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "empty.parquet")
     with pytest.raises(ValueError, match="`rows` must not be empty"):
         infer(tmp_path)
+
+
+def test_times_become_the_parts_of_them_that_vary():
+    hours = np.datetime64("2026-01-05T00:00:00") + np.arange(48).astype("timedelta64[h]")
+    epoch = hours.astype(np.int64)
+    log = {
+        "time": hours,
+        "item_made_on": hours.astype("datetime64[D]"),
+        "text": [str(h) + "Z" for h in hours],
+        "ts": epoch * 1_000,
+        "bought": hours[:24].tolist() * 2,  # a single day
+        "bought_hour": np.arange(48) % 5,
+        "once": hours[:1].tolist() * 48,
+        "date": [20260105, 20260106] * 24,
+        "late": [str(h) for h in hours[:47]] + ["later"],
+        "length": pa.array(np.arange(48), pa.duration("s")),
+    }
+    draft = infer(log)
+    assert {f.name: f.column for f in draft if f.times} == {
+        "time_hour": TimePart("time", "hour"),
+        "time_weekday": TimePart("time", "weekday"),
+        "item_made_on_weekday": TimePart("item_made_on", "weekday"),
+        "text_hour": TimePart("text", "hour"),
+        "text_weekday": TimePart("text", "weekday"),
+        "ts_hour": TimePart("ts", "hour", unit="ms"),
+        "ts_weekday": TimePart("ts", "weekday", unit="ms"),
+        "bought_hour_": TimePart("bought", "hour"),
+    }
+    assert {f.name for f in draft if not f.times} == {"bought_hour", "late"}
+    assert draft.skipped == {
+        "once": "times (timestamp[us]) of one hour and weekday",
+        "date": "a date written as a number, which later rows exceed",
+        "length": "there is no feature of type duration[s]",
+    }
+    assert {f.side for f in draft if f.name.startswith("item")} == {"item"}
+    assert all(f.fitted for f in fit(draft, log))

@@ -1,7 +1,9 @@
 """The NumPy metrics, against scikit-learn, brute force and the data's own reference figures."""
 
+import functools
 import itertools
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,14 @@ from kranking import metrics as km
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
 roc_auc_score, sklearn_log_loss = sklearn_metrics.roc_auc_score, sklearn_metrics.log_loss
 
-ALL = [km.auc, km.log_loss, km.normalized_entropy, km.calibration, km.expected_calibration_error]
+POINTWISE = [
+    km.log_loss, km.normalized_entropy, km.calibration, km.expected_calibration_error,
+]  # fmt: skip
+log_loss, normalized_entropy, calibration, expected_calibration_error = (
+    functools.partial(metric, from_logits=True) for metric in POINTWISE
+)
+
+ALL = [km.auc, log_loss, normalized_entropy, calibration, expected_calibration_error]
 
 
 def rows(n=400, seed=0, levels=None):
@@ -109,11 +118,11 @@ def test_log_loss_ne_and_calibration():
     p = sigmoid(z)
     loss = sklearn_log_loss(y, p, sample_weight=w)
     base = np.average(y, weights=w)
-    np.testing.assert_allclose(km.log_loss(y, z, w), loss)
+    np.testing.assert_allclose(log_loss(y, z, w), loss)
     entropy = -(base * np.log(base) + (1 - base) * np.log(1 - base))
-    np.testing.assert_allclose(km.normalized_entropy(y, z, w), loss / entropy)
-    np.testing.assert_allclose(km.calibration(y, z, w), np.sum(w * p) / np.sum(w * y))
-    np.testing.assert_allclose(km.log_loss(y, z), sklearn_log_loss(y, p))
+    np.testing.assert_allclose(normalized_entropy(y, z, w), loss / entropy)
+    np.testing.assert_allclose(calibration(y, z, w), np.sum(w * p) / np.sum(w * y))
+    np.testing.assert_allclose(log_loss(y, z), sklearn_log_loss(y, p))
 
 
 @pytest.mark.parametrize("base", [1e-6, 0.02, 0.5])
@@ -121,10 +130,41 @@ def test_constant_predictor(base):
     y = np.r_[1.0, 0.0]
     w = np.r_[base, 1 - base]
     z = np.full(2, np.log(base / (1 - base)))
-    assert abs(km.normalized_entropy(y, z, w) - 1) < 1e-12
-    assert abs(km.calibration(y, z, w) - 1) < 1e-9
-    assert km.expected_calibration_error(y, z, w) < 1e-12
+    assert abs(normalized_entropy(y, z, w) - 1) < 1e-12
+    assert abs(calibration(y, z, w) - 1) < 1e-9
+    assert expected_calibration_error(y, z, w) < 1e-12
     assert km.auc(y, z, w) == 0.5
+
+
+@pytest.mark.parametrize("metric", POINTWISE)
+def test_probabilities_are_as_good_as_logits(metric):
+    y, z, _, w = rows()
+    p = sigmoid(z)
+    np.testing.assert_allclose(metric(y, p, w), metric(y, z, w, from_logits=True), rtol=1e-12)
+    with pytest.raises(ValueError, match=r"must be probabilities in \[0, 1\].*from_logits=True"):
+        metric(y, z, w)
+    outside = np.where(w > 0, p, 7.0)  # in rows that do not count
+    assert metric(y, outside, w) == metric(y, p, w)
+    with pytest.raises(ValueError, match="`from_logits` must be one of"):
+        metric(y, p, from_logits="no")
+
+
+def test_impossible_rows_have_an_infinite_loss():
+    certain = np.array([1.0, 0.0])
+    assert km.log_loss([1, 0], certain) == km.normalized_entropy([1, 0], certain) == 0
+    assert km.log_loss([0, 0], certain) == km.normalized_entropy([0, 1], certain) == np.inf
+    assert np.isnan(km.log_loss([0, 1], [0.5, np.nan]))
+
+
+@pytest.mark.parametrize("metric", POINTWISE)
+def test_probabilities_called_logits_are_noticed(metric):
+    y, z, _, w = rows()
+    with pytest.warns(UserWarning, match="All 299 scores .* fit the labels better as probabil"):
+        metric(y, sigmoid(z), w, from_logits=True)
+    often = np.random.default_rng(0).random(400) < 0.65  # logits that are all in [0, 1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        metric(often, np.full(400, 0.62), from_logits=True)
 
 
 def test_expected_calibration_error():
@@ -134,12 +174,12 @@ def test_expected_calibration_error():
     expected = np.mean(
         [abs(np.mean(sigmoid(z[part]) - y[part])) for part in np.split(order, 8)]
     )  # fmt: skip
-    value = km.expected_calibration_error(y, z, num_bins=8)
+    value = expected_calibration_error(y, z, num_bins=8)
     np.testing.assert_allclose(value, expected)
     shuffled = np.random.default_rng(2).permutation(len(y))
-    again = km.expected_calibration_error(y[shuffled], z[shuffled], num_bins=8)
+    again = expected_calibration_error(y[shuffled], z[shuffled], num_bins=8)
     np.testing.assert_allclose(again, value)
-    one = km.expected_calibration_error(y, z, num_bins=1)
+    one = expected_calibration_error(y, z, num_bins=1)
     np.testing.assert_allclose(one, abs(np.mean(sigmoid(z)) - np.mean(y)))
 
 
@@ -170,7 +210,7 @@ def test_undefined(metric):
     z = np.array([1.0, 2.0, np.nan])
     assert np.isnan(metric(np.array([0, 1, 1]), z))
     one_class = metric(np.zeros(3), np.arange(3.0))
-    defined = metric in (km.log_loss, km.expected_calibration_error)
+    defined = metric in (log_loss, expected_calibration_error)
     assert np.isfinite(one_class) == defined
 
 
@@ -287,10 +327,10 @@ def test_hit_undefined(reduce):
 def test_infinite_logits():
     """Probabilities of exactly 0 or 1 become infinite logits: right costs 0, wrong everything."""
     y, right = np.array([1, 0]), np.array([np.inf, -np.inf])
-    assert km.log_loss(y, right) == km.normalized_entropy(y, right) == 0
-    assert km.log_loss(y, -right) == np.inf
-    assert km.calibration(y, right) == km.auc(y, right) == 1
-    assert km.expected_calibration_error(y, right) == 0
+    assert log_loss(y, right) == normalized_entropy(y, right) == 0
+    assert log_loss(y, -right) == np.inf
+    assert calibration(y, right) == km.auc(y, right) == 1
+    assert expected_calibration_error(y, right) == 0
 
 
 def test_hit_names():

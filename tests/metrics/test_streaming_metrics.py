@@ -1,10 +1,9 @@
-"""The Keras metrics on logits, against scikit-learn and against their exact twins."""
+"""The Keras metrics, against scikit-learn and against their exact twins."""
 
 import keras
 import numpy as np
 import pytest
 
-import kranking as kr
 from kranking import metrics as km
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
@@ -51,7 +50,7 @@ def test_against_oracle(cls, weighted, label_shape):
     y, z, w = rows()
     w = w if weighted else np.ones_like(w)
     args = (y.reshape(label_shape), z) + ((w.reshape(label_shape),) if weighted else ())
-    metric = cls()
+    metric = cls(from_logits=True)
     tolerance = 2e-6
     value = value_of(metric, *args)
     if cls is km.BinnedAUC:
@@ -60,41 +59,69 @@ def test_against_oracle(cls, weighted, label_shape):
     assert abs(value - oracle(cls, y, z, w)) <= tolerance * max(1, value)
 
 
+@pytest.mark.parametrize("cls", CLASSES)
+def test_probabilities_are_as_good_as_logits(cls):
+    y, z, w = rows()
+    p = sigmoid(z).astype("float32")[:, None]
+    value = value_of(cls(), y, p, w)
+    np.testing.assert_allclose(value, value_of(cls(from_logits=True), y, z, w), rtol=1e-5)
+    with pytest.raises(ValueError, match=r"must be probabilities in \[0, 1\].*from_logits=True"):
+        cls().update_state(y, z, w)
+    outside = keras.ops.convert_to_tensor(np.where(w[:, None] > 0, p, 7.0))  # these do not count
+    np.testing.assert_allclose(value_of(cls(), y, outside, w), value, rtol=1e-6)
+    assert np.isnan(value_of(cls(), y, keras.ops.convert_to_tensor(z), w))  # a graph cannot raise
+
+
+def test_impossible_rows_have_an_infinite_loss():
+    p = np.array([[0.0], [0.5]], "float32")
+    assert value_of(km.LogLoss(), np.array([1.0, 0.0]), p) == np.inf
+    assert value_of(km.LogLoss(), np.array([0.0, 1.0]), p) == pytest.approx(np.log(2) / 2)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_metrics_of_older_files_take_logits(cls):
+    config = cls().get_config()
+    assert config.pop("from_logits") is False
+    assert cls.from_config(config).from_logits is True
+
+
 @pytest.mark.parametrize("dtype", ["bool", "int32", "float64"])
 @pytest.mark.parametrize("cls", CLASSES)
 def test_label_dtypes(cls, dtype):
     y, z, w = rows()
-    assert value_of(cls(), y.astype(dtype), z, w) == value_of(cls(), y, z, w)
+    assert value_of(cls(from_logits=True), y.astype(dtype), z, w) == value_of(
+        cls(from_logits=True), y, z, w
+    )
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_batches_equal_the_whole(cls):
     y, z, w = rows()
-    metric = cls()
+    metric = cls(from_logits=True)
     for part in np.split(np.arange(1000), [1, 7, 500, 993]):
         metric.update_state(y[part], z[part], w[part])
-    np.testing.assert_allclose(metric.result(), value_of(cls(), y, z, w), rtol=1e-6)
+    np.testing.assert_allclose(metric.result(), value_of(cls(from_logits=True), y, z, w), rtol=1e-6)
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -1.0])
 @pytest.mark.parametrize("cls", CLASSES)
 def test_masked_rows_add_nothing(cls, poison):
     y, z, w = rows()
-    clean = value_of(cls(), y[w > 0], z[w > 0], w[w > 0])
+    clean = value_of(cls(from_logits=True), y[w > 0], z[w > 0], w[w > 0])
     y, z = np.where(w > 0, y, poison), np.where(w[:, None] > 0, z, poison)
-    np.testing.assert_allclose(value_of(cls(), y, z, w), clean, rtol=1e-6)
+    np.testing.assert_allclose(value_of(cls(from_logits=True), y, z, w), clean, rtol=1e-6)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_nan_logit_shows(cls):
     y, z, _ = rows(100)
     z[3] = np.nan
-    assert np.isnan(value_of(cls(), y, z))
+    assert np.isnan(value_of(cls(from_logits=True), y, z))
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_undefined(cls):
-    metric = cls()
+    metric = cls(from_logits=True)
     assert np.isnan(float(metric.result()))
     y, z, w = rows(100)
     assert np.isnan(value_of(metric, y, z, np.zeros_like(w)))
@@ -111,7 +138,7 @@ def test_constant_predictor_has_ne_one(rate):
     y = np.zeros(20_000, "float32")
     y[: round(rate * 20_000)] = 1
     z = np.full((20_000, 1), np.log(rate / (1 - rate)), "float32")
-    metric = km.NormalizedEntropy()
+    metric = km.NormalizedEntropy(from_logits=True)
     for part in np.split(np.random.default_rng(0).permutation(20_000), 5):
         metric.update_state(y[part], z[part])
     np.testing.assert_allclose(metric.result(), 1.0, atol=1e-6)
@@ -119,9 +146,11 @@ def test_constant_predictor_has_ne_one(rate):
 
 def test_saturated_logits_keep_their_loss():
     z = np.array([[200.0], [-200.0]], "float32")
-    assert value_of(km.LogLoss(), np.array([0.0, 1.0]), z) == 200.0
+    assert value_of(km.LogLoss(from_logits=True), np.array([0.0, 1.0]), z) == 200.0
     # The small losses of a good model, too: `softplus(z) - y z` in float32 would give 0 here.
-    value = value_of(km.LogLoss(), np.array([1.0, 0.0]), np.array([[20.0], [-20.0]], "float32"))
+    value = value_of(
+        km.LogLoss(from_logits=True), np.array([1.0, 0.0]), np.array([[20.0], [-20.0]], "float32")
+    )
     np.testing.assert_allclose(value, np.log1p(np.exp(-20.0)), rtol=1e-6)
 
 
@@ -129,7 +158,7 @@ def test_saturated_logits_keep_their_loss():
 def test_binned_auc_stays_inside_its_bound(num_bins):
     y, z, w = rows(rate=0.01, n=5000)
     z[:5] = 1000 * np.sign(z[:5])  # beyond the histogram on both sides
-    metric = km.BinnedAUC(num_bins)
+    metric = km.BinnedAUC(num_bins, from_logits=True)
     value = value_of(metric, y, z, w)
     bound = float(metric.error_bound())
     assert abs(value - roc_auc_score(y, z[:, 0], sample_weight=w)) <= bound + 1e-6
@@ -138,7 +167,7 @@ def test_binned_auc_stays_inside_its_bound(num_bins):
 
 def test_binned_auc_counts_ties_as_half():
     z = np.array([[1.0], [1.0], [1.0], [-2.0]], "float32")
-    assert abs(value_of(km.BinnedAUC(), np.array([1, 0, 1, 0]), z) - 0.75) < 1e-6
+    assert abs(value_of(km.BinnedAUC(from_logits=True), np.array([1, 0, 1, 0]), z) - 0.75) < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -148,18 +177,18 @@ def test_binned_auc_counts_ties_as_half():
 def test_thirty_bins_are_one_logit_wide(negative, positive, expected):
     """The bins cover [-15, 15]; rows in one bin, such as all beyond, are a tie."""
     z = np.array([[negative], [positive]], "float32")
-    assert abs(value_of(km.BinnedAUC(30), np.array([0, 1]), z) - expected) < 1e-6
+    assert abs(value_of(km.BinnedAUC(30, from_logits=True), np.array([0, 1]), z) - expected) < 1e-6
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_mismatch_is_refused_not_broadcast(cls):
     with pytest.raises(Exception, match=r"(?i)shape|size|values"):
-        cls().update_state(np.ones(1), np.zeros((4, 1)))
+        cls(from_logits=True).update_state(np.ones(1), np.zeros((4, 1)))
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_config_round_trip(cls):
-    metric = cls(name="own", **({"num_bins": 7} if cls is km.BinnedAUC else {}))
+    metric = cls(name="own", from_logits=True, **({"num_bins": 7} if cls is km.BinnedAUC else {}))
     text = keras.saving.serialize_keras_object(metric)
     assert text["registered_name"] == f"kranking>{cls.__name__}"
     copy = keras.saving.deserialize_keras_object(text)
@@ -177,13 +206,13 @@ def test_rejects(value):
 @pytest.mark.parametrize("cls", CLASSES)
 def test_stateless_use_leaves_the_metric_alone(cls):
     y, z, w = rows()
-    metric = cls()
+    metric = cls(from_logits=True)
     before = [np.array(v) for v in metric.variables]
     state = metric.stateless_reset_state()
     state = metric.stateless_update_state(state, y[:400], z[:400], w[:400])
     state = metric.stateless_update_state(state, y[400:], z[400:], w[400:])
     value = float(metric.stateless_result(state))
-    np.testing.assert_allclose(value, value_of(cls(), y, z, w), rtol=1e-6)
+    np.testing.assert_allclose(value, value_of(cls(from_logits=True), y, z, w), rtol=1e-6)
     for variable, old in zip(metric.variables, before, strict=True):
         np.testing.assert_array_equal(np.array(variable), old)
 
@@ -206,7 +235,7 @@ def test_long_epochs_do_not_stall(cls):
     """A float32 sum that has reached 10**9 ignores rows of weight 1; the metric must not."""
     y, z = np.array([1.0, 0.0, 0.0], "float32"), np.array([[1.0], [0.3], [2.0]], "float32")
     heavy, light = np.full(3, 1e9, "float32"), np.array([5.0, 1.0, 2.0], "float32")
-    metric = cls()
+    metric = cls(from_logits=True)
     update = compiled(lambda state, *args: metric.stateless_update_state(state, *args))
     state = update([np.array(v) for v in metric.variables], y, z, heavy)
     start = [np.array(v, np.float64) for v in state]
@@ -224,13 +253,13 @@ def test_hundred_million_rows():
     y, z, _ = rows(4096)
     weight = np.full(4096, 125.0, "float32")  # 200 batches of 4,096 rows and 125 copies: 1e8
     for cls in CLASSES:
-        metric = cls()
+        metric = cls(from_logits=True)
         update = compiled(lambda state, *args, m=metric: m.stateless_update_state(state, *args))
         state = [np.array(v) for v in metric.variables]
         for _ in range(200):
             state = update(state, y, z, weight)
         value = float(metric.stateless_result(state))
-        np.testing.assert_allclose(value, value_of(cls(), y, z), rtol=3e-7)
+        np.testing.assert_allclose(value, value_of(cls(from_logits=True), y, z), rtol=3e-7)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
@@ -244,7 +273,7 @@ def test_inside_fit_and_evaluate(jit_compile):
     model.compile(
         keras.optimizers.SGD(0.0),
         dict.fromkeys(logits, "mse"),
-        weighted_metrics={name: [cls() for cls in CLASSES] for name in logits},
+        weighted_metrics={name: [cls(from_logits=True) for cls in CLASSES] for name in logits},
         jit_compile=jit_compile,
     )
     data = {
@@ -256,19 +285,7 @@ def test_inside_fit_and_evaluate(jit_compile):
     scores = model.evaluate(**data, batch_size=64, verbose=0, return_dict=True)
     predicted = model.predict(z, verbose=0)["save"]
     for cls in CLASSES:
-        value = value_of(cls(), y, predicted, w)
+        value = value_of(cls(from_logits=True), y, predicted, w)
         name = f"save_{cls().name}"
         np.testing.assert_allclose([scores[name], fitted[name][0]], value, rtol=1e-5)
         assert np.isnan(scores[f"hide_{cls().name}"])
-
-
-@pytest.mark.parametrize("metric", ["save_binned_auc", "save_ne"])
-def test_callbacks_know_the_better_direction(metric):
-    age = kr.features.Numeric("age", mean=0.0, std=1.0)
-    model = kr.RankingModel([age], [], [kr.Task("save")])
-    model.compile("sgd")
-    x, y = {"age": np.arange(4, dtype="float32")}, {"save": np.array([0, 1, 0, 1])}
-    stop = keras.callbacks.EarlyStopping(f"val_{metric}", mode="auto")
-    model.fit(x, y, validation_data=(x, y), callbacks=[stop], verbose=0)
-    better = keras.ops.greater if metric.endswith("auc") else keras.ops.less
-    assert stop.monitor_op == better

@@ -47,7 +47,7 @@ def test_evaluate_prints_them_too(capsys):
 
 
 def test_entropy_stands_in_for_the_auc_and_everything_for_both(capsys):
-    entropies = {task: [NormalizedEntropy(name="ne")] for task in Y}
+    entropies = {task: [NormalizedEntropy(name="ne", from_logits=True)] for task in Y}
     network(weighted_metrics=entropies).fit(X, Y)
     network(weighted_metrics=None).fit(X, Y)
     first, second = lines(capsys)

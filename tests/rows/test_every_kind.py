@@ -1,5 +1,6 @@
 """The same log as every kind of rows, in every call: the same answer; what is no rows, by name."""
 
+import datetime
 import gzip
 import pickle
 import types
@@ -15,9 +16,19 @@ import pytest
 import kranking as kr
 from kranking._rows import first_rows
 from kranking.export.internal import open_log
-from kranking.features import Categorical, Numeric, Preprocessor, RawColumns, fit, infer
+from kranking.features import (
+    Age,
+    Categorical,
+    Numeric,
+    Preprocessor,
+    RawColumns,
+    TimePart,
+    fit,
+    infer,
+)
 
 pytestmark = pytest.mark.once
+MADE = datetime.datetime(1969, 12, 31, 20, 30)
 TABLE = pa.table(
     {
         "country": ["DE", "DE", "DE", "FR", "FR", "FR"],
@@ -26,6 +37,8 @@ TABLE = pa.table(
         "age": [1.5, 2.0, 2.5, 5.5, 6.0, 6.5],
         "save": [0, 1, 0, 1, 1, 0],
         "time": [1, 2, 3, 4, 5, 6],
+        "made": [MADE, MADE, None, *(MADE + i * datetime.timedelta(hours=6) for i in (1, 2, 3))],
+        "shown": [MADE + datetime.timedelta(days=9)] * 6,
     }
 )
 FEATURES = [
@@ -33,6 +46,8 @@ FEATURES = [
     Categorical("user", side="user", hash_buckets=20),
     Categorical("item", side="item"),
     Numeric("age", side="item"),
+    Categorical("hour", column=TimePart("made", "hour"), side="item"),
+    Numeric("old", column=Age("made", at="shown"), side="item", nulls="mean"),
 ]
 
 
@@ -150,6 +165,7 @@ def scored(rows, bundle, tmp_path):
     return pq.read_table(tmp_path / "out").to_pydict()
 
 
+READ = ["country", "user", "item", "age", "made", "shown"]
 CALLS = {
     "fit": lambda rows, bundle, _: kr.features.to_json(fit(FEATURES, rows)),
     "infer": lambda rows, bundle, _: sorted(map(repr, infer(rows, exclude=["save", "time"]))),
@@ -161,7 +177,7 @@ CALLS = {
     "rank": lambda rows, bundle, _: bundle.rank(TABLE.slice(0, 1), rows),
     "user_tower": lambda rows, bundle, _: {"user": bundle.user_tower(rows)},
     "rows of verify_bundle": lambda rows, bundle, _: Preprocessor(bundle.features())(
-        first_rows(open_log(rows, bundle.features()), ["country", "user", "item", "age"], 6)
+        first_rows(open_log(rows, bundle.features()), READ, 6)
     ),
     "split_by_time": split(kr.data.split_by_time),
     "split_by_session": split(kr.data.split_by_session),
@@ -179,7 +195,15 @@ def answers(bundle, tmp_path_factory):
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind, marks=[pytest.mark.extra] if kind.startswith(("pandas", "polars")) else []
+        )
+        for kind in KINDS
+    ],
+)
 def test_every_kind_of_rows_has_the_same_answer(kind, call, folder, bundle, answers, tmp_path):
     answer = CALLS[call](KINDS[kind](folder), bundle, tmp_path)
     if isinstance(answer, dict):

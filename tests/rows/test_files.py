@@ -1,5 +1,6 @@
 """Files of a log: which are read, with which columns, and what is refused."""
 
+import datetime
 import gzip
 import os
 import types
@@ -88,10 +89,57 @@ def test_relative_paths_and_links(folder, tmp_path, monkeypatch):
     assert find_files("link") == ["link/i.parquet"]
 
 
-def test_a_folder_that_links_to_one_above_is_refused(folder):
-    os.symlink(folder, folder / "sub" / "loop")
-    with pytest.raises(ValueError, match=r"must not link to a folder above.*sub/loop'"):
-        fit([Categorical("c")], folder)
+@pytest.mark.parametrize("pattern", ["", "/**", "/**/*.parquet", "/*"])
+@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
+@pytest.mark.parametrize("links", [{"sub/loop": ""}, {"one/two": "sub", "sub/one": "one"}])
+def test_folders_that_link_to_one_above_are_refused(folder, links, scheme, pattern):
+    (folder / "one").mkdir()
+    for link, target in links.items():
+        os.symlink(folder / target, folder / link)
+    expected = rf"same rows twice. Received: .*({'|'.join(links)}).*are both '{folder}"
+    with pytest.raises(ValueError, match=expected):
+        fit([Categorical("c")], f"{scheme}{folder}{pattern}")
+
+
+@pytest.mark.parametrize("pattern", ["", "/*", "/**/*.parquet", "/*/*.parquet"])
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [("latest", "sub"), ("sub/j.parquet", "sub/i.parquet"), ("new/j.parquet", "sub/i.parquet")],
+)
+def test_rows_are_not_read_twice_through_a_link(folder, link, target, pattern):
+    (folder / "new").mkdir()
+    os.symlink(folder / target, folder / link)
+    with pytest.raises(ValueError, match=rf"same rows twice.*are both '{folder}/{target}"):
+        find_files(f"{folder}{pattern}")
+    os.remove(folder / link)
+    assert f"{folder}/sub/i.parquet" in find_files(f"{folder}{pattern}")
+
+
+def test_many_links_end(tmp_path):
+    for level in range(30):  # 2^30 paths
+        (tmp_path / f"_{level}").mkdir()
+        for name in "ab":
+            os.symlink(tmp_path / f"_{level + 1}", tmp_path / f"_{level}" / name)
+    with pytest.raises(ValueError, match="same rows twice"):
+        find_files(tmp_path / "_0/**/*.parquet")
+
+
+def test_links_into_a_store_are_followed(folder, tmp_path):
+    log = tmp_path / "_log"
+    log.mkdir()
+    write(tmp_path / "_store" / "5ad1", c=["y"])
+    for name in ("0.parquet", "1.parquet"):  # files of equal contents
+        os.symlink("../_store/5ad1", log / name)
+    os.symlink("../sub", log / "2")
+    os.symlink("..", log / "_hidden")
+    expected = [f"{log}/{name}.parquet" for name in ("0", "1", "2/i")]
+    for pattern in ("", "/**/*.parquet", "/*"):
+        assert find_files(f"{log}{pattern}") == expected
+    assert fit([Categorical("c")], log)[0].observed["rows"] == 3
+    os.remove(tmp_path / "_store" / "5ad1")
+    for pattern in ("", "/*"):
+        with pytest.raises(ValueError, match=r"0.parquet'.* (leads to nothing|No such file)"):
+            fit([Categorical("c")], f"{log}{pattern}")
 
 
 def test_only_hidden_files_are_none(tmp_path):
@@ -153,8 +201,16 @@ def test_format_of_a_file_without_a_suffix(tmp_path):
 @pytest.mark.parametrize(
     ("values", "vocabulary"),
     [
-        (("1", "02"), (1, 2)),
+        (("1", "-2"), (-2, 1)),
+        (("01",), ("01",)),
+        (("1", "02"), ("02", "1")),
         (("7", "x"), ("7", "x")),
+        (("+1", "2"), ("+1", "2")),
+        (("-0", "1e3"), ("-0", "1e3")),
+        (("0x1", "true"), ("0x1", "true")),
+        (("nan", "1.0"), ("1.0", "nan")),
+        (("2026-01-02",), ("2026-01-02",)),
+        (("1000000000000000000",), ("1000000000000000000",)),
         (("DE", "__HIVE_DEFAULT_PARTITION__"), ("DE",)),
         (("3", "__HIVE_DEFAULT_PARTITION__"), (3,)),
         (("a%20b", "c"), ("a b", "c")),
@@ -166,8 +222,44 @@ def test_columns_of_folders(tmp_path, values, vocabulary):
         write(tmp_path / f"k={value}" / "0.parquet", c=[number])
     features, columns = read(tmp_path, Categorical("k"), Categorical("c"))
     assert features[0].vocabulary == vocabulary
-    assert len(columns["k"]) == 2
-    assert infer(tmp_path, exclude=["c"])
+    assert len(columns["k"]) == len(values)
+    draft = infer(tmp_path, exclude=["c"])
+    assert [f.vocabulary for f in (fit(draft, tmp_path) if draft else [])] in ([], [vocabulary])
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_only_columns_of_folders_are_read(tmp_path, suffix):
+    for value in ("7", "8"):
+        path = write(tmp_path / f"k={value}" / "0.parquet", a=[1, 2], b=["x", "y"])
+        if suffix == "csv":
+            os.remove(path)
+            text(path.with_suffix(".csv"), "a,b\n1,x\n2,y\n")
+    model = types.SimpleNamespace(features=[Categorical("k", vocabulary=(8, 7))], tasks=[])
+    reader = kr.data.read(tmp_path, model, labels=False)
+    assert reader.column("k").tolist() == [7, 7, 8, 8]
+    assert [x["k"].tolist() for (x,) in reader] == [[2, 2, 1, 1]]
+    assert fit([Categorical("k")], tmp_path)[0].vocabulary == (7, 8)
+
+
+def test_columns_of_folders_that_are_declared_as_numbers(tmp_path):
+    for value in ("01", "2", "1e1"):
+        write(tmp_path / f"k={value}" / "0.parquet", c=[1])
+    assert read(tmp_path, Numeric("k", transform="none"))[1]["k"] == [1.0, 10.0, 2.0]
+    write(tmp_path / "k=x" / "0.parquet", c=[1])
+    with pytest.raises(ValueError, match=r"Column 'k'.* Expected: numbers\. Received: string"):
+        fit([Numeric("k")], tmp_path)
+
+
+def test_another_kind_of_id_in_a_folder_is_refused(tmp_path):
+    write(tmp_path / "train" / "zip=12" / "0.parquet", c=[1])
+    write(tmp_path / "test" / "zip=01" / "0.parquet", c=[1])
+    [feature] = fit([Categorical("zip")], tmp_path / "train")
+    assert feature.vocabulary == (12,)
+    with pytest.raises(ValueError, match="'01'"):
+        Preprocessor([feature])(tmp_path / "test")
+    [feature] = fit([Categorical("zip")], tmp_path / "test")
+    assert feature.vocabulary == ("01",)
+    assert Preprocessor([feature])(tmp_path / "train")["zip"].tolist() == [0]
 
 
 def test_nested_folders_and_csv(tmp_path):
@@ -419,12 +511,27 @@ def test_columns_of_folders_have_one_type_in_all_paths(tmp_path):
         (tmp_path / name).mkdir(parents=True)
         pq.write_table(pa.table({"s": [1]}), tmp_path / name / "0.parquet")
     a, b, c, d = (str(tmp_path / name) for name in "abcd")
-    for paths, days in (([a, b], [1, 2]), ([a, b, c], ["01", "2", "x"]), ([a, d], ["01", "1"])):
+    for paths, days in (
+        ([a, b], ["01", "2"]),
+        ([b, d], [2, 1]),
+        ([a, b, c], ["01", "2", "x"]),
+        ([a, d], ["01", "1"]),
+    ):
         assert [f.keys["day"].as_py() for f in find_log_files(paths, PARQUET)] == days
 
 
 @pytest.mark.parametrize(
-    ("folder", "value"), [("true", True), ("01", "01"), ("3", 3.0), ("x", "x")]
+    ("folder", "value"),
+    [
+        ("true", True),
+        ("01", "01"),
+        ("01", 1),
+        ("1", "01"),
+        ("3", 3.0),
+        ("1e3", 1000.0),
+        ("x", "x"),
+        ("2026-01-02", datetime.date(2026, 1, 2)),
+    ],
 )
 def test_a_column_of_folder_and_file_is_compared_by_value(tmp_path, folder, value):
     (tmp_path / f"k={folder}").mkdir()
@@ -432,3 +539,14 @@ def test_a_column_of_folder_and_file_is_compared_by_value(tmp_path, folder, valu
     source = open_rows(str(tmp_path))
     [(batch, _)] = source.read(source.units[0], ["k"], 1)
     assert batch["k"].to_pylist() == [value]
+
+
+@pytest.mark.parametrize(
+    ("folder", "value"), [("true", False), ("01", 2), ("01", "1x"), ("x", 1.0), ("1", None)]
+)
+def test_a_column_with_another_value_than_its_folder_is_refused(tmp_path, folder, value):
+    (tmp_path / f"k={folder}").mkdir()
+    pq.write_table(pa.table({"k": [value]}), tmp_path / f"k={folder}/0.parquet")
+    source = open_rows(str(tmp_path))
+    with pytest.raises(ValueError, match=f"{value!r} in the file"):
+        list(source.read(source.units[0], ["k"], 1))

@@ -61,10 +61,11 @@ def test_scores_are_the_bundles(awkward, table, whole):
     expected = load_bundle(awkward.folder, threads=1).score(
         {name: table[name] for name in table.column_names}
     )
-    assert found.column_names == ["row", "t", *expected]
+    assert found.column_names == ["row", "t", *(f"{task}_probability" for task in expected)]
     for task, p in expected.items():
-        assert found[task].type == pa.float32()
-        np.testing.assert_allclose(found[task].to_numpy(), p[:, 0], rtol=0, atol=1e-6)
+        column = found[f"{task}_probability"]
+        assert column.type == pa.float32()
+        np.testing.assert_allclose(column.to_numpy(), p[:, 0], rtol=0, atol=1e-6)
 
 
 KILLED = """
@@ -112,7 +113,10 @@ def test_an_empty_log_gives_columns_without_rows(awkward, table, tmp_path):
     scores = score_parquet(awkward.folder, tmp_path / "log.parquet", tmp_path / "out", keep=["row"])
     found = ds.dataset(scores.directory).to_table()
     assert found.num_rows == scores.rows == 0
-    assert found.column_names == ["row", *awkward.report.manifest["tasks"]]
+    assert found.column_names == [
+        "row",
+        *(f"{task}_probability" for task in awkward.report.manifest["tasks"]),
+    ]
 
 
 def test_a_missing_column_is_named(awkward, table, tmp_path):
@@ -145,7 +149,7 @@ def test_parts_of_another_call_are_refused(awkward, log, table, whole, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"keep": ["lambda"]}, r"no column named like a task.*Received: keep=\['lambda'\]"),
+        ({"keep": ["lambda_probability"]}, r"of which \['lambda_probability'\] are probabilities"),
         ({"keep": ["row", "row"]}, "each column once"),
         ({"block_rows": 0}, "`block_rows` must be a positive integer"),
     ],

@@ -70,7 +70,7 @@ def expected(model, arrays, session, user):
         values |= {
             f"val_{task}_auc": km.auc(label, score, w),
             f"val_{task}_gauc": km.grouped_auc(label, score, user, w),
-            f"val_{task}_ne": km.normalized_entropy(label, score, w),
+            f"val_{task}_ne": km.normalized_entropy(label, score, w, from_logits=True),
             f"val_{task}_hit@3": km.HitAtK(3)(label[kept], score[kept], session[kept]),
             f"val_{task}_hit_any@2": km.HitAtK(2, "any", 4)(
                 label[kept], score[kept], session[kept]
@@ -93,9 +93,11 @@ def test_reader_and_arrays_agree_with_predictions(batch_size):
     model = network()
     reader = Reader(arrays, batch_size, session=session, user=user)
     wanted = expected(model, arrays, session, user)
-    by_name = RankingEvaluation(reader, "session", METRICS, group="user")
+    by_name = RankingEvaluation(reader, "session", METRICS, group="user", from_logits=True)
     assert_close(by_name.evaluate(model), wanted)
-    whole = RankingEvaluation(arrays, session, METRICS, group=user, batch_size=batch_size)
+    whole = RankingEvaluation(
+        arrays, session, METRICS, group=user, from_logits=True, batch_size=batch_size
+    )
     assert_close(whole.evaluate(model), wanted)
 
 
@@ -108,7 +110,7 @@ def test_in_fit_sees_the_weights_of_the_epoch():
         on_epoch_end=lambda *_: kept.append([np.array(w) for w in model.get_weights()])
     )
     reader = Reader(held_out, session=session, user=user)
-    evaluation = RankingEvaluation(reader, "session", METRICS, group="user")
+    evaluation = RankingEvaluation(reader, "session", METRICS, group="user", from_logits=True)
     history = model.fit(
         *arrays[:2], sample_weight=arrays[2], epochs=3, verbose=0, callbacks=[evaluation, keep]
     ).history
@@ -187,7 +189,7 @@ def test_masked_rows_do_not_count():
     poisoned = x, {**y, "save": np.where(weight["save"] > 0, y["save"], np.nan)}, weight
     model = network()
     values = [
-        RankingEvaluation(data, session, METRICS, group=user).evaluate(model)
+        RankingEvaluation(data, session, METRICS, group=user, from_logits=True).evaluate(model)
         for data in (arrays, poisoned)
     ]
     assert values[0] == values[1]
@@ -240,6 +242,18 @@ def test_plain_model_with_one_output():
         values = RankingEvaluation((x["a"], labels), session, prefix="test_").evaluate(model)
         assert list(values) == ["test_auc", "test_gauc", "test_hit@3"]
         assert values["test_auc"] == km.auc(y["save"], model.predict(x["a"], verbose=0))
+
+
+def test_a_plain_model_states_whether_its_outputs_are_logits():
+    (x, y, _), _, _ = log()
+    inputs = keras.Input((3,))
+    probability = keras.layers.Dense(1, "sigmoid")(inputs)
+    model, data = keras.Model(inputs, probability), (x["a"], y["save"])
+    with pytest.raises(ValueError, match=r"`from_logits` must state .* metrics \['ne'\]"):
+        RankingEvaluation(data, metrics=["auc", "ne"]).evaluate(model)
+    values = RankingEvaluation(data, metrics=["ne"], from_logits=False).evaluate(model)
+    expected = km.normalized_entropy(y["save"], model.predict(x["a"], verbose=0))
+    assert values == {"val_ne": pytest.approx(expected)}
 
 
 def test_collect_gives_rows_in_order():

@@ -119,7 +119,7 @@ def _scores(y, logits, session):
     hit = HitAtK(3)
     return {
         "auc": auc(y, logits),
-        "ne": normalized_entropy(y, logits),
+        "ne": normalized_entropy(y, logits, from_logits=True),
         "hit@3": hit(y, logits, session),
         "hit@3 random": hit.expected_random(y, session),
     }

@@ -15,8 +15,8 @@ from kranking.export.formats._sessions import SessionSettings, keep_forever
 from kranking.export.formats._weights_file import WEIGHTS_FILE
 from kranking.export.functions._cases import random_rows
 from kranking.export.functions._check_rows import check_rows
-from kranking.export.functions._requests import request_tensors
-from kranking.export.functions._served_function import IDS, RANK, SERVE, TOWER, USER, rank_parts
+from kranking.export.functions._requests import rank_tensors, request_tensors
+from kranking.export.functions._served_function import IDS, RANK, SERVE, TOWER, USER
 from kranking.export.functions._signature import Signature
 
 
@@ -86,17 +86,14 @@ class Bundle:
         Args:
             request: One row with the columns of the user and the context, of any kind that
                 `features.fit` accepts.
-            items: The same of the candidates, one row each; there may be none.
+            items: The same of the candidates, one row each; there may be none. A column that features of
+                items read, such as the time of the request in an `Age`, is taken from the request if the
+                candidates do not have it.
 
         Raises:
             ValueError: If the bundle has no signature `rank`, or a column is missing or invalid.
         """
-        once, each = (part.columns for part in rank_parts(self._declared))
-        if (
-            isinstance(items, list | tuple) and not items
-        ):  # a list of dicts without any has no columns
-            items = {column: [] for f in each.features for column in f.columns}
-        return self.run(RANK, {**once(request), **each(items)})
+        return self.run(RANK, rank_tensors(self._declared, request, items))
 
     def user_tower(self, rows: Any) -> np.ndarray:
         """Computes the concatenated fields of users, `(rows, width)`, from their columns.

@@ -200,17 +200,17 @@ def _measure(
     tasks = {}
     for task, parts in kept.items():
         y, weight, *scores = (np.concatenate([p[i] for p in parts]) for i in range(4))
-        logits = [_logits(p) for p in scores]
+        scores = [_uncertain(p) for p in scores]
         tasks[task] = {
-            "auc": tuple(auc(y, z, weight) for z in logits),
-            "normalized_entropy": tuple(normalized_entropy(y, z, weight) for z in logits),
+            "auc": tuple(auc(y, p, weight) for p in scores),
+            "normalized_entropy": tuple(normalized_entropy(y, p, weight) for p in scores),
         }
     return tasks, rows, moved
 
 
-def _logits(p: np.ndarray) -> np.ndarray:
-    p = np.clip(p.astype(np.float64), 1e-12, 1 - 1e-12)
-    return np.log(p) - np.log1p(-p)
+def _uncertain(p: np.ndarray) -> np.ndarray:
+    """Returns probabilities without 0 and 1, which float32 rounds to, for finite losses."""
+    return np.clip(p.astype(np.float64), 1e-12, 1 - 1e-12)
 
 
 def _refuse(made: Compression, max_auc_loss: float, max_ne_rise: float) -> None:

@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kranking.export._rows import Case
+from kranking.export.functions._random_numbers import random_numbers
 from kranking.export.functions._served_function import ServedFunction
+from kranking.export.functions._time_columns import time_columns
 from kranking.features import Categorical, Embedding, Feature, Numeric, Preprocessor
 from kranking.features import Sequence as History
 
@@ -75,12 +77,14 @@ def log_columns(features: Sequence[Feature], size: int, rng: Any) -> dict[str, p
     kinds: Any = (History, Categorical, Embedding, Numeric)
     longest = max((f.max_length for f in features if isinstance(f, History)), default=0)
     lengths = _lengths(size, longest, rng)
-    columns: dict[str, pa.Array] = {}
+    columns = time_columns(features, size, rng)
     for feature in (f for kind in kinds for f in features if isinstance(f, kind)):
-        made = _columns(feature, tables, lengths, rng)
-        columns = made | columns
+        if feature.times is None:
+            columns = _columns(feature, tables, lengths, rng) | columns
         if isinstance(feature, Numeric) and feature.nulls == "refuse" and not feature.bucketized:
-            columns[feature.source] = pc.fill_null(columns[feature.source], 0)  # pyright: ignore
+            for name in feature.columns:
+                zero = pa.scalar(0, columns[name].type)
+                columns[name] = pc.fill_null(columns[name], zero)  # pyright: ignore
     return columns
 
 
@@ -89,7 +93,7 @@ def _columns(
 ) -> dict[str, Any]:
     size = len(histories)
     if isinstance(feature, Numeric):
-        return {feature.source: _numbers(feature, size, rng)}
+        return {feature.source: random_numbers(feature, size, rng)}
     if isinstance(feature, Embedding):
         rows = list(rng.standard_normal((size, feature.dim)))
         if feature.nulls == "zeros":
@@ -131,22 +135,6 @@ def _vocabulary(feature: Categorical) -> Any:
     """Returns values of the kind of the feature; `None` for integers of all magnitudes."""
     hashes_integers = feature.hash_buckets is not None and feature.id_dtype != "string"
     return None if hashes_integers else feature.vocabulary or ("a",)
-
-
-def _numbers(feature: Numeric, size: int, rng: Any) -> pa.Array:
-    low, high = feature.bounds or (None, None)
-    centre, spread = feature.mean or 0.0, feature.std or 1.0
-    if feature.boundaries:
-        centre, spread = np.mean(feature.boundaries), np.std(feature.boundaries) + 1.0
-    elif low is not None and high is not None:
-        centre, spread = (low + high) / 2, high - low
-    values = centre + spread * rng.standard_normal(size)
-    if feature.transform == "log":
-        values = np.sign(values) * np.expm1(np.abs(values))
-    missing = rng.random(size) < 0.1
-    if feature.nulls == "refuse" and not feature.bucketized:
-        missing[:] = False
-    return pa.array(values, mask=missing)
 
 
 def _ids(vocabulary: Any, size: int, rng: Any) -> pa.Array:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kranking._rows import as_arrow
 from kranking.export.functions._raw_rows import log_columns
 from kranking.export.functions._served_function import (
     SERVE,
@@ -44,3 +45,22 @@ def request_tensors(features: Sequence[Feature], name: str, rows: Any) -> dict[s
     if not all(map(len, request.values())):
         raise ValueError("`rows` must have at least one row for `rank`. Received: 0 rows")
     return {**request, **each(columns)}
+
+
+def rank_tensors(features: Sequence[Feature], request: Any, items: Any) -> dict[str, np.ndarray]:
+    """Returns the input tensors of `rank` for one row of a request and the rows of its candidates.
+
+    Features of items may read columns of the request, which are repeated for each candidate.
+    """
+    once, each = (part.columns for part in rank_parts(features))
+    names = dict.fromkeys(column for f in each.features for column in f.columns)
+    if isinstance(items, list | tuple) and not items:  # a list of dicts without any has no columns
+        items = {column: [] for column in names}
+    given = dict(read_columns(items, each.features, each.tables.values()))
+    of_request = read_columns(request, features)
+    count = next((len(as_arrow(given[name], name)) for name in names if name in given), None)
+    for name in names:
+        if count is not None and name not in given and name in of_request:
+            value = as_arrow(of_request[name], name)[:1]
+            given[name] = value.take(pa.array(np.zeros(count if len(value) else 0, np.int64)))
+    return {**once(of_request), **each(given)}

@@ -1,6 +1,7 @@
 """Splits, readers in other processes, deployments at once, metrics."""
 
 import filecmp
+import inspect
 import itertools
 import math
 import os
@@ -203,7 +204,10 @@ def metric_call(draw: Draw) -> Call:
     def run():
         if function is None:
             raise NotThereError(name)
-        return function(np.array(given["y"]), np.array(given["z"]), np.array(given["w"]))
+        # Before there was the argument, all of these took logits.
+        takes = "from_logits" in inspect.signature(function).parameters
+        arrays = (np.array(given[part]) for part in "yzw")
+        return function(*arrays, **({"from_logits": True} if takes else {}))
 
     def right(found: float) -> str | None:
         if odd == "nan" and math.isnan(found):

@@ -276,10 +276,10 @@ def test_damaged_declarations_are_refused(copy, text):
 
 
 def test_declarations_that_do_not_fit_the_graphs_are_refused(copy):
-    """Whatever the manifest says of them: a history of a billion events would take all memory."""
+    """Whatever the manifest says of them."""
     declared = json.loads((copy / "features.json").read_text("utf-8"))
     long = next(d for d in declared if d["kind"] == "Sequence")
-    long["max_length"] = 10**9
+    long["max_length"] = 50
     text = json.dumps(declared)
     rewrite(copy, "features.json", text.encode())
     with pytest.raises(ValueError, match=r"manifest\.json must have the hash .*`schema_hash`"):
@@ -293,6 +293,22 @@ def test_declarations_that_do_not_fit_the_graphs_are_refused(copy):
     ]
     edit(copy, lambda m: m["signature"].update(inputs=shapes))
     with pytest.raises(ValueError, match=r"model\.onnx must have the inputs .*Received"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        ("Sequence", {"max_length": 10**9}, "`max_length` must be .* at most 100,000"),
+        ("Embedding", {"dim": 10**9}, "`dim` must be .* at most 65,536"),
+        ("Categorical", {"max_length": 10**5, "embedding_dim": 2**16}, "at most 50,000,000 values"),
+    ],
+)
+def test_declarations_that_would_take_all_memory_are_refused(copy, kind, changes, message):
+    declared = json.loads((copy / "features.json").read_text("utf-8"))
+    next(d for d in declared if d["kind"] == kind).update(changes)
+    rewrite(copy, "features.json", json.dumps(declared).encode())
+    with pytest.raises(ValueError, match=rf"features\.json must have the declarations.*{message}"):
         load_bundle(copy)
 
 

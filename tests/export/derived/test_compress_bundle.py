@@ -10,7 +10,7 @@ import pytest
 import kranking as kr
 from kranking.export import ExportError, compress_bundle, export_model, load_bundle, verify_bundle
 from kranking.export.__main__ import main
-from kranking.export.derived._compress_bundle import _logits
+from kranking.export.derived._compress_bundle import _uncertain
 from kranking.export.rewrites._small_weights import with_small_weights
 
 pytestmark = pytest.mark.once
@@ -307,7 +307,8 @@ def test_constants_that_a_branch_or_a_caller_reads_stay():
         np.testing.assert_array_equal(same, kernel)
 
 
-def test_certain_probabilities_have_finite_logits():
-    limit = 12 * np.log(10)  # float32 itself has 1e-12, so that only 0 and 1 are moved
-    logits = _logits(np.array([0.0, 1e-12, 0.25, 1.0], "float32"))
-    np.testing.assert_allclose(logits, [-limit, -limit, -np.log(3), limit], rtol=1e-5)
+def test_certain_probabilities_have_finite_losses():
+    # float32 itself has 1e-12, so that only 0 and 1 are moved
+    p = _uncertain(np.array([0.0, 1e-12, 0.25, 1.0], "float32"))
+    np.testing.assert_allclose(p, [1e-12, 1e-12, 0.25, 1 - 1e-12], rtol=1e-7)
+    np.testing.assert_allclose(1 - p[3], 1e-12, rtol=1e-3)

@@ -23,6 +23,7 @@ from kranking.export.formats._sessions import open_session
 from kranking.serving import score_parquet, serving_latency, write_triton
 
 pytestmark = pytest.mark.once
+HOUR = kr.features.TimePart("now", "hour", unit="s", zoned=True)
 SIGNATURES = ("serve_ids", "serve", "rank", "user_tower")
 
 
@@ -37,6 +38,7 @@ def served(tmp_path_factory):
             "seen", of="pin", max_length=3, side="user", time="t", request_time="now"
         ),  # without an encoder that knows times, the graph declares what it does not read
         kr.features.Numeric("age", side="user", mean=40.0, std=10.0, nulls="mean"),
+        kr.features.Categorical("hour", column=HOUR, embedding_dim=8),
     ]
     keras.utils.set_random_seed(0)
     blocks = [kr.layers.CrossNetwork(1), kr.layers.MLP([8])]
@@ -76,7 +78,9 @@ def test_answers_are_the_same_bits(served):
 def test_large_tables_are_in_no_graph_and_once_on_disk(served):
     tables = sorted((served / "apart" / "tables").iterdir())
     shapes = [np.load(path, allow_pickle=False).shape for path in tables]
-    assert shapes == [(501 + 701, 8)]  # of one width: one table, the users' rows and the pins'
+    assert shapes == [
+        (501 + 701 + 25, 8)
+    ]  # of one width: one table of the users, the pins and the hours
     for path in (served / "apart").glob("*.onnx"):
         graph = onnx.load(path).graph
         assert all(max(c.dims, default=0) < 500 for c in graph.initializer), path.name
@@ -157,7 +161,7 @@ def test_a_log_is_scored_and_latency_measured(served, tmp_path):
         score_parquet(served / name, tmp_path / "log.parquet", tmp_path / name)
         for name in ("whole", "apart")
     ]
-    one, other = (pq.read_table(s.directory).column("save").to_numpy() for s in scores)
+    one, other = (pq.read_table(s.directory).column("save_probability").to_numpy() for s in scores)
     np.testing.assert_array_equal(one, other)
     found = serving_latency(served / "apart", batches=[1], candidates=5, rounds=2)
     assert "rank" in str(found)
@@ -167,7 +171,8 @@ def test_triton_takes_the_rows(served, tmp_path):
     version = write_triton(served / "apart", tmp_path, name="ranker", signature="serve")
     config = (tmp_path / "ranker" / "config.pbtxt").read_text()
     shapes = re.findall(r'"table_\d_rows" data_type: TYPE_FP32 dims: \[([^]]*)\]', config)
-    assert sorted(shapes) == ["3, 8", "8", "8"]  # three seen, a user and a pin
+    assert sorted(shapes) == ["3, 8", "8", "8", "8"]  # three seen, a user, a pin and an hour
+    assert '"now.us" data_type: TYPE_INT64' not in config  # read by the graph of indices alone
     assert "dynamic_batching" in config
     session = open_session(version / "model.onnx")
     tensors = load_bundle(served / "apart").tensors("serve", columns(3))
@@ -257,4 +262,4 @@ def test_command(served, tmp_path, capsys):
     assert main([*arguments, "--min-bytes", "2000"]) == 0
     printed = capsys.readouterr()
     assert "error: `source` must have an embedding table" in printed.err
-    assert "tables/0.npy  1,202 × 8" in printed.out
+    assert "tables/0.npy  1,227 × 8" in printed.out

@@ -6,13 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from encoders_in_graphs import run_onnx, run_tensorflow
 
 from kranking.export import export_model, load_bundle, verify_bundle
-from kranking.export.formats._prepend import prepend
-from kranking.export.formats._tensorflow_ops import TensorFlowOps, constant_of
 from kranking.export.functions._raw_rows import log_columns
 from kranking.features import Categorical, Embedding, Numeric, Preprocessor, RawColumns, Sequence
-from kranking.features.internal import encode_raw
 
 pytestmark = pytest.mark.once  # what other backends hand over, test_export_model.py exports
 FEATURES = [
@@ -68,42 +66,6 @@ COLUMNS = {
 @pytest.fixture(scope="module")
 def raw():
     return RawColumns(FEATURES)
-
-
-def run_tensorflow(raw):
-    import tensorflow as tf
-
-    operations = TensorFlowOps()
-    encode = tf.function(lambda tensors: encode_raw(operations, raw, tensors))
-
-    def run(tensors):
-        made = encode({name: constant_of(x) for name, x in tensors.items()})
-        return {name: x.numpy() for name, x in made.items()}
-
-    return run
-
-
-def run_onnx(raw):
-    onnx, ort = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
-    helper = onnx.helper
-    specs = Preprocessor(raw.features).inputs
-    kinds = {name: helper.np_dtype_to_tensor_dtype(np.dtype(s.dtype)) for name, s in specs.items()}
-
-    def values(prefix):
-        return [
-            helper.make_tensor_value_info(prefix + n, kinds[n], ["batch", *s.shape])
-            for n, s in specs.items()
-        ]
-
-    # A model that gives its inputs back.
-    nodes = [helper.make_node("Identity", [name], ["=" + name]) for name in specs]
-    graph = helper.make_graph(nodes, "same", values(""), values("="))
-    same = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    inputs = [(name, s.dtype, s.shape, "batch") for name, s in raw.inputs.items()]
-    model = prepend(same, [(lambda ops, given: encode_raw(ops, raw, given), inputs)])
-    onnx.checker.check_model(model, full_check=True)
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return lambda tensors: dict(zip(specs, session.run(["=" + n for n in specs], tensors)))
 
 
 @pytest.fixture(scope="module", params=[run_tensorflow, run_onnx], ids=["tensorflow", "onnx"])
@@ -192,7 +154,7 @@ def test_bundle_scores_columns(model, bundle, columns):
 
 
 def test_bundle_ranks_candidates_for_one_user(model, bundle, columns):
-    of_items = {c for f in model.features if f.side == "item" for c in f.columns}
+    of_items = {c for f in model.features if f.side == "item" for c in f.columns} - {"time"}
     one = {name: x.slice(3, 1) for name, x in columns.items() if name not in of_items}
     items = {name: x for name, x in columns.items() if name in of_items}
     every = {**items, **{name: pa.concat_arrays([x] * 9) for name, x in one.items()}}

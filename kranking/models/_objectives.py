@@ -1,10 +1,11 @@
 """Losses, loss weights and metrics of a model, derived from its tasks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 
+from kranking._core import check_number
 from kranking.features import Task
 from kranking.losses import BinaryCrossentropy
 from kranking.metrics import BinnedAUC, Calibration, NormalizedEntropy
@@ -18,40 +19,72 @@ def objectives_of(
     tasks: tuple[Task, ...], loss: Any, loss_weights: Any, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns losses, loss weights and metrics for `compile`, by default from the tasks."""
-    losses, names = _losses(tasks, loss), [task.name for task in tasks]
+    names = [task.name for task in tasks]
     weighted = given.get("weighted_metrics", _metrics(tasks))
     return {
-        "loss": losses,
-        "loss_weights": _weights(tasks, losses) if loss_weights is None else loss_weights,
+        "loss": _losses(tasks, loss),
+        "loss_weights": _weights(tasks, loss_weights),
         "metrics": metrics_by_task("metrics", given["metrics"], names),
         "weighted_metrics": metrics_by_task("weighted_metrics", weighted, names),
     }
 
 
-def _losses(tasks: Iterable[Task], loss: Any) -> Any:
+def _losses(tasks: Sequence[Task], loss: Any) -> dict[str, Any]:
     """Returns a loss for each task; a single loss is used for all, `None` is binary cross-entropy.
 
     Raises:
-        ValueError: If a loss expects probabilities, since the outputs of the model are logits.
+        ValueError: If there is no such loss or task, or a loss expects probabilities, since the outputs
+            of the model are logits.
     """
     if loss is None:
         return {task.name: BinaryCrossentropy() for task in tasks}
-    given = list(loss.values()) if isinstance(loss, Mapping) else loss
-    for one in given if isinstance(given, list | tuple) else [given]:
-        if _takes_probabilities(one):
-            raise ValueError(
-                "`loss` must accept logits, the outputs of the model. Use "
-                "kranking.losses.BinaryCrossentropy() or a loss with from_logits=True. "
-                f"Received: loss={one if isinstance(one, str) else type(one).__name__!r}"
-            )
-    if isinstance(loss, Mapping | list | tuple):
-        return loss
-    return {task.name: loss for task in tasks}
+    losses = _by_task("loss", loss, tasks)
+    for one in losses.values():
+        _check_loss(one)
+    return losses
 
 
-def _weights(tasks: Iterable[Task], losses: Any) -> Any:
-    """Returns the weight of each task."""
-    return {task.name: task.weight for task in tasks} if isinstance(losses, Mapping) else None
+def _check_loss(loss: Any) -> None:
+    try:
+        function = None if isinstance(loss, type) else keras.losses.get(loss)
+    except (ValueError, TypeError, KeyError):
+        function = None
+    if function is None and loss is not None:
+        raise ValueError(
+            "`loss` must be objects of keras.losses, their names, or functions of labels and logits. "
+            f"Received: loss={loss!r}"
+        )
+    if takes_logits(function) is False:
+        raise ValueError(
+            "`loss` must accept logits, the outputs of the model. Use "
+            "kranking.losses.BinaryCrossentropy() or a loss with from_logits=True. "
+            f"Received: loss={loss if isinstance(loss, str) else type(loss).__name__!r}"
+        )
+
+
+def _weights(tasks: Sequence[Task], given: Any) -> dict[str, float]:
+    """Returns the weight of each task in the loss."""
+    weights = {task.name: task.weight for task in tasks}
+    if given is not None:
+        weights |= _by_task("loss_weights", given, tasks)
+        for weight in weights.values():
+            check_number("loss_weights", weight, low=0.0)
+    return weights
+
+
+def _by_task(argument: str, given: Any, tasks: Sequence[Task]) -> dict[str, Any]:
+    """Returns values by task, given by task, in the order of the tasks, or one for all."""
+    names = [task.name for task in tasks]
+    if isinstance(given, list | tuple) and len(given) == len(names):
+        return dict(zip(names, given))
+    if isinstance(given, Mapping) and set(given) <= set(names):
+        return dict(given)
+    if isinstance(given, list | tuple) or (isinstance(given, Mapping) and "config" not in given):
+        raise ValueError(
+            f"`{argument}` must be one value, a list in the order of the tasks, or a dict by task, of "
+            f"{names}. Received: {argument}={given!r}"
+        )
+    return dict.fromkeys(names, given)
 
 
 def _metrics(tasks: tuple[Task, ...]) -> dict[str, list[Any]]:
@@ -73,9 +106,3 @@ def build_trackers(compile_loss: Any, tasks: Iterable[Task]) -> RowWeights:
     outputs = {task.name: keras.KerasTensor((None, 1), "float32") for task in tasks}
     compile_loss.build(outputs, outputs)
     return RowWeights(compile_loss.metrics)
-
-
-def _takes_probabilities(loss: Any) -> bool:
-    if isinstance(loss, str | dict):
-        loss = keras.losses.get(loss)
-    return takes_logits(loss) is False

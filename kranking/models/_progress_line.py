@@ -1,11 +1,11 @@
 """Progress of `fit` and `evaluate` in one readable line."""
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
+from kranking.models._call_arguments import call_arguments
 from kranking.models._callbacks import checked_callbacks
 
 _LOSSES = ("loss", "val_loss")
@@ -42,8 +42,7 @@ def short(logs: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_progress_line(method: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """Returns the arguments of `fit` or `evaluate`, with a `ProgressLine` if `verbose` is "auto"."""
-    named = inspect.signature(method).bind(*args, **kwargs).arguments
-    given = {**named.pop("kwargs", {}), **named}
+    given = call_arguments(method, *args, **kwargs)
     callbacks = given.get("callbacks")
     if given.get("verbose", "auto") != "auto" or isinstance(
         callbacks, keras.callbacks.CallbackList

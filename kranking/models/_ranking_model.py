@@ -13,7 +13,8 @@ from kranking.models._arguments import as_features, as_heads, as_keras_path, as_
 from kranking.models._auxiliary import Auxiliary
 from kranking.models._batch_rows import RowWeights, weigh_replica
 from kranking.models._block_model import BlockModel
-from kranking.models._distribution import check_distributable, first_batch_divides, resolve_jit
+from kranking.models._call_arguments import call_arguments, compile_arguments
+from kranking.models._distribution import first_batch_divides
 from kranking.models._fit_start import with_fit_start
 from kranking.models._inputs import declared_inputs, input_specs
 from kranking.models._objectives import build_trackers, objectives_of
@@ -146,8 +147,9 @@ class RankingModel(BlockModel):
 
     def predict(self, x, *args, **kwargs) -> dict[str, Any]:
         """Returns probabilities, a dict of float32 arrays `(rows, 1)` by task name."""
+        given = call_arguments(super().predict, x, *args, **kwargs)
         with reader_errors(self, x, self._data.unlabeled):
-            logits = super().predict(self._data.inputs(x), *args, **kwargs)
+            logits = super().predict(**{**given, "x": self._data.inputs(x)})
         return {k: ops.convert_to_numpy(p) for k, p in self.probabilities(logits).items()}
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
@@ -182,14 +184,13 @@ class RankingModel(BlockModel):
                 except on TensorFlow without a GPU, where it would halve the speed.
 
         Raises:
-            ValueError: If a loss expects probabilities, or an option does not work under tf.distribute.
+            ValueError: If an argument is wrong, such as a loss that expects probabilities.
         """
-        check_distributable(optimizer, kwargs)
         self._requested_jit = kwargs.get("jit_compile", "auto")
-        kwargs["jit_compile"] = resolve_jit(self._requested_jit)
+        kwargs = compile_arguments(optimizer, kwargs)
         kwargs |= objectives_of(self._tasks, loss, loss_weights, {**kwargs, "metrics": metrics})
         self.build()
-        super().compile(optimizer, **kwargs)
+        super().compile(**kwargs)
         sum_repeated_ids(self.optimizer, bool(self.jit_compile))
         track_product(self.optimizer, self.trainable_variables)
         self._row_weights = build_trackers(self._compile_loss, self._tasks)
@@ -225,8 +226,7 @@ class RankingModel(BlockModel):
     def compile_from_config(self, config):
         """Compiles the model as it was saved, and creates the slots of the optimizer."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.optimizer is not None:
-            self.optimizer.build(self.trainable_variables)
+        self.optimizer.build(self.trainable_variables)
 
     def get_config(self):
         return {

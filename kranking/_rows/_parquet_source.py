@@ -66,7 +66,11 @@ def open_parquet(file: LogFile, **options: Any) -> pq.ParquetFile:
     """Opens a Parquet file; raises `ValueError` with its name if it is damaged or truncated."""
     try:
         return pq.ParquetFile(
-            file.path, filesystem=file.filesystem, page_checksum_verification=True, **options
+            file.path,
+            filesystem=file.filesystem,
+            page_checksum_verification=True,
+            coerce_int96_timestamp_unit="us",  # in nanoseconds, the year 9999 becomes 1816
+            **options,
         )
     except (pa.ArrowException, OSError) as error:
         size = file.filesystem.get_file_info(file.path).size or 0

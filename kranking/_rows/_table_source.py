@@ -12,6 +12,7 @@ from kranking._rows._column import as_arrow
 from kranking._rows._in_memory import check_names
 from kranking._rows._origin import Origin
 from kranking._rows._unit import Unit, rows_of
+from kranking._rows._zones import check_zones, stored_schemas
 
 _ROWS = 65_536
 _PARQUET = pads.ParquetFileFragment
@@ -74,7 +75,8 @@ class DatasetSource:
         dataset: The dataset. If it has a filter, its rows are read as one stream.
 
     Raises:
-        ValueError: If the dataset has a column twice.
+        ValueError: If the dataset has a column twice, or a column of times that have a zone in some files
+            only.
     """
 
     def __init__(self, dataset: pads.Dataset):
@@ -85,12 +87,14 @@ class DatasetSource:
         except ValueError:  # with a filter
             parts = [dataset]
         self._parts, self.units, self.schemas = [], [], {}
+        zones: dict[str, Any] = {}
         for part in parts:
             name = getattr(part, "path", "the given dataset")
             try:
                 known = _names(part)
                 groups = part.split_by_row_group() if isinstance(part, _PARQUET) else [part]
                 self._add(name, [(group, _count(group)) for group in groups])
+                check_zones(stored_schemas(part), zones)
             except (pa.ArrowException, OSError) as error:
                 raise ValueError(f"{name!r} cannot be read. Arrow says: {error}") from error
             self.schemas[name] = pa.schema([f for f in dataset.schema if f.name in known])

@@ -63,7 +63,12 @@ class Feature:
     def __repr__(self):
         # Only arguments that differ from their defaults, shortened: vocabularies can have a million values.
         said = ((f.name, getattr(self, f.name), f.default) for f in fields(self) if f.repr)
-        parts = [f"{name}={_short(value)}" for name, value, default in said if value != default]
+        obvious = getattr(self.times, "values", None)  # the vocabulary of a part of times
+        parts = [
+            f"{name}={_short(value)}"
+            for name, value, default in said
+            if value not in (default, obvious)
+        ]
         return f"{type(self).__name__}({', '.join([repr(self.name), *parts[1:]])})"
 
     @property

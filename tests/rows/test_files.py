@@ -502,8 +502,9 @@ def test_values_after_the_first_block_name_column_and_file(tmp_path):
 def test_draft_of_csv(tmp_path):
     rows = "user_id,day,at,x\n1,2024-01-01,10:00:00,1.5\n2,2024-01-02,11:00:00,2.5\n"
     draft = infer(text(tmp_path / "0.csv", rows))
-    assert draft == [Categorical("user_id", side="user"), Numeric("x")]
-    assert list(draft.skipped) == ["day", "at"]
+    day = Categorical("day_weekday", column=kr.features.TimePart("day", "weekday"))
+    assert draft == [Categorical("user_id", side="user"), day, Numeric("x")]
+    assert list(draft.skipped) == ["at"]
 
 
 def test_columns_of_folders_have_one_type_in_all_paths(tmp_path):
@@ -550,3 +551,40 @@ def test_a_column_with_another_value_than_its_folder_is_refused(tmp_path, folder
     source = open_rows(str(tmp_path))
     with pytest.raises(ValueError, match=f"{value!r} in the file"):
         list(source.read(source.units[0], ["k"], 1))
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.list_(pa.timestamp("us"))], ids=str)
+def test_a_dataset_does_not_take_times_without_a_zone_for_utc(tmp_path, kind):
+    """Arrow casts the files of a dataset to the schema of the first one."""
+    zoned = (
+        pa.timestamp("us", "UTC")
+        if pa.types.is_timestamp(kind)
+        else pa.list_(pa.timestamp("us", "UTC"))
+    )
+    for name, one in (("a", kind), ("b", kind), ("c", zoned)):
+        pq.write_table(pa.table({"t": pa.nulls(1, one), "n": [1]}), tmp_path / f"{name}.parquet")
+    filtered = ds.dataset(tmp_path).filter(ds.field("n") > 0)
+    union = ds.dataset([ds.dataset(tmp_path / "a.parquet"), ds.dataset(tmp_path / "b.parquet")])
+    for dataset in (ds.dataset(tmp_path), filtered):
+        with pytest.raises(
+            ValueError, match=r"'t' must have .* time zone .* without in .*with in .*c.parquet"
+        ):
+            open_rows(dataset)
+    assert len(open_rows(union).units) == 2
+
+
+def test_far_times_of_old_parquet_files_are_read_as_written(tmp_path):
+    """In nanoseconds, as Arrow reads INT96 otherwise, 9999 is 1816."""
+    times = [datetime.datetime(9999, 12, 31, 13), datetime.datetime(1, 1, 1, 5), None]
+    table = pa.table({"t": pa.array(times, pa.timestamp("us"))})
+    pq.write_table(table, tmp_path / "log.parquet", use_deprecated_int96_timestamps=True)
+    hour = Categorical("hour", column=kr.features.TimePart("t", "hour"))
+    assert Preprocessor(fit([hour], tmp_path))(tmp_path)["hour"].tolist() == [14, 6, 0]
+
+
+def test_folders_state_dates(tmp_path):
+    for day in ("2026-01-05", "2026-01-11"):
+        (tmp_path / f"day={day}").mkdir()
+        pq.write_table(pa.table({"n": [1, 2]}), tmp_path / f"day={day}" / "0.parquet")
+    weekday = Categorical("weekday", column=kr.features.TimePart("day", "weekday"))
+    assert Preprocessor(fit([weekday], tmp_path))(tmp_path)["weekday"].tolist() == [1, 1, 7, 7]

@@ -109,7 +109,11 @@ def serve(name: str, trained: Trained, out: Path, args: argparse.Namespace, log:
 def columns(log: logs.Log, model: kr.RankingModel, rows: int) -> dict[str, Any]:
     """Reads the first test rows, raw."""
     files = kr.features.find_files(log.test)
-    names = [*model.preprocessor.columns, log.session, *(task.column for task in log.tasks)]
+    names = [
+        *model.preprocessor.columns,
+        log.session,
+        *(name for task in log.tasks for name in task.columns),
+    ]
     batch = next(pq.ParquetFile(files[0]).iter_batches(rows, columns=list(dict.fromkeys(names))))
     return {name: batch.column(name) for name in batch.schema.names}
 
@@ -134,7 +138,10 @@ def answer_one_session(trained: Trained, log: logs.Log) -> None:
     x = trained.model.preprocess({name: column.take(rows) for name, column in raw.items()})
     answer = trained.bundle.predict(x)
     task = log.tasks[0]
-    scores, labels = np.asarray(answer[task.name]).ravel(), raw[task.column].take(rows).to_pylist()
+    scores, labels = (
+        np.asarray(answer[task.name]).ravel(),
+        raw[task.columns[0]].take(rows).to_pylist(),
+    )
     table = Table(title=f"Session {session[0]} through ONNX Runtime, ranked by {task.name}")
     for heading in ("rank", f"p({task.name})", "label"):
         table.add_column(heading, justify="right")

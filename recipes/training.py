@@ -129,7 +129,7 @@ class EpochSeconds(keras.callbacks.Callback):
 
 def random_hit(log: Log) -> float:
     """What a random ranking of the test sessions reaches, exactly."""
-    names = [log.session, log.tasks[0].column]
+    names = [log.session, *log.tasks[0].columns]
     tables = [pq.read_table(file, columns=names) for file in kr.features.find_files(log.test)]
     session, y = (np.concatenate([t[name].to_numpy() for t in tables]) for name in names)
     return log.protocol.hit.expected_random(y, session)

@@ -9,9 +9,11 @@ import pyarrow as pa
 from kranking._rows import Origin, as_arrow, plain_type
 from kranking.features import Embedding, Feature, Preprocessor, Task
 from kranking.features.internal import (
+    check_label_column,
     check_label_type,
-    check_no_label_is_read,
+    check_label_types,
     class_counts,
+    label_column,
     label_values,
     weight_values,
 )
@@ -38,8 +40,7 @@ class RowEncoder:
         self.tasks = tuple(tasks)
         self.sample_weight = sample_weight
         self.label_counts = {task.name: np.zeros(2, np.int64) for task in self.tasks}
-        check_no_label_is_read(self.preprocessor.columns, self.tasks)
-        labels = [task.column for task in self.tasks]
+        labels = [column for task in self.tasks for column in task.columns]
         extra = labels if sample_weight is None else [*labels, sample_weight]
         self.columns = tuple(dict.fromkeys([*self.preprocessor.columns, *extra]))
 
@@ -49,16 +50,13 @@ class RowEncoder:
         for feature in self.preprocessor.features:
             if isinstance(feature, Embedding):
                 _check_width(feature, plain_type(schema.field(feature.source).type), origin)
-        wanted = {f"Task {task.name!r}": task.column for task in self.tasks}
+        for task in self.tasks:
+            check_label_types(task, schema, origin)
         if self.sample_weight is not None:
-            wanted["`sample_weight`"] = self.sample_weight
-        for who, column in wanted.items():
-            if column not in schema.names:
-                raise ValueError(
-                    f"{who} needs column {column!r}, which {origin.file} does not have. "
-                    f"Received: {sorted(schema.names)}"
-                )
-            check_label_type(who, column, schema.field(column).type, origin)
+            who = "`sample_weight`"
+            check_label_column(who, self.sample_weight, schema.names, origin)
+            kind = schema.field(self.sample_weight).type
+            check_label_type(who, self.sample_weight, kind, origin)
 
     def __call__(self, batch: pa.RecordBatch, origin: Origin) -> Encoded:
         """Encodes a block of rows."""
@@ -68,7 +66,8 @@ class RowEncoder:
         if self.sample_weight is not None:
             weight = weight_values(columns[self.sample_weight], self.sample_weight, origin)
         for task in self.tasks:
-            label, observed = label_values(task, columns[task.column], origin)
+            labels = label_column(task, columns, origin)
+            label, observed = label_values(task, labels, origin)
             self.label_counts[task.name] += class_counts(label, observed)
             encoded["y", task.name] = label
             encoded["w", task.name] = (observed * weight).astype(np.float32)

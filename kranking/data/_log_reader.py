@@ -13,6 +13,7 @@ from kranking.data._passes import Passes
 from kranking.data._prefetcher import Prefetcher
 from kranking.data._stream import EpochStream
 from kranking.data._tf_dataset import tf_dataset
+from kranking.features.internal import check_no_label_is_read
 
 _PEEK = 64  # rows of each file that are encoded as a check before the first step
 
@@ -81,6 +82,7 @@ class LogReader(keras.utils.PyDataset):
         check_positive_int("seed", seed, minimum=0)
         tasks = tuple(model.tasks) if labels else ()
         encoder = RowEncoder(model.features, tasks, sample_weight if labels else None)
+        check_no_label_is_read(encoder.preprocessor.columns, tasks)
         self.files = list(source.files)
         self._source, self._units = source, shard_of(source.units, *_checked_shard(shard))
         rows = sum(unit.rows for unit in self._units)

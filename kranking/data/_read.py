@@ -207,4 +207,5 @@ def _reader(
 
 def _columns(features: Any, tasks: Sequence[Any], weight: str | None) -> list[str]:
     columns = [column for feature in features for column in feature.columns]
-    return [*columns, *(task.column for task in tasks), *([weight] if weight else [])]
+    labels = [column for task in tasks for column in task.columns]
+    return [*columns, *labels, *([weight] if weight else [])]

@@ -41,8 +41,11 @@ def column_types(
                 types[feature.time] = pa.list_(pa.float64())
         elif isinstance(feature, Categorical):
             types[feature.source] = _categorical(feature)
-    for name in [task.column for task in tasks] + ([sample_weight] if sample_weight else []):
-        types.setdefault(name, pa.float64())
+    for task in tasks:
+        labels = {task.columns[0]: pa.float64()} if task.rule is None else task.rule.column_types()
+        types = {**labels, **types}
+    if sample_weight:
+        types.setdefault(sample_weight, pa.float64())
     return types
 
 

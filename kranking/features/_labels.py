@@ -1,16 +1,68 @@
 """Labels and sample weights of rows, under the same rules in arrays, files and requests of training."""
 
 import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from kranking._rows import Origin, plain_type
+from kranking._rows import Origin, as_arrow, plain_type
 from kranking.features._columns import FLOAT32_MAX, is_number
 from kranking.features._task import Task
 
 # Optimizers accumulate squares of gradients, which must be finite in float32.
 _HEAVIEST = math.sqrt(FLOAT32_MAX)
+
+
+def label_column(task: Task, columns: Mapping[str, Any], origin: Origin) -> pa.Array:
+    """Returns the labels of a task from the columns of a log: its label column, or booleans of its rule.
+
+    Args:
+        task: The task.
+        columns: Columns by name, with those of the task.
+        origin: Origin of the rows, for error messages.
+
+    Raises:
+        ValueError: If the rule cannot compare a column, or is null in a row and `nulls="refuse"`.
+    """
+    given = {name: as_arrow(columns[name], name) for name in task.columns}
+    if task.rule is None:
+        return given[task.columns[0]]
+    lengths = {name: len(array) for name, array in given.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"Columns must have equal lengths. Received: {lengths}")
+    labels = task.rule(given, f"Task {task.name!r}", origin)
+    if task.nulls == "refuse" and labels.null_count:
+        row = int(np.argmax(labels.is_null().to_numpy(zero_copy_only=False)))
+        values = ", ".join(f"{name}={given[name][row].as_py()!r:.100}" for name in given)
+        raise ValueError(
+            f"Task {task.name!r} does not accept null. Received: null by the rule {task.when!r:.200} for "
+            f"{values}, {origin.at(row)}. Declare `nulls='mask'` if the action was not observed there, or "
+            "decide nulls in the rule by `is null`."
+        )
+    return labels
+
+
+def check_label_types(task: Task, schema: pa.Schema, origin: Origin) -> None:
+    """Raises `ValueError` unless columns with this schema can be the labels of a task."""
+    who = f"Task {task.name!r}"
+    for name in task.columns:
+        check_label_column(who, name, schema.names, origin)
+    if task.rule is None:
+        check_label_type(who, task.columns[0], schema.field(task.columns[0]).type, origin)
+        return
+    kinds = {name: plain_type(schema.field(name).type) for name in task.columns}
+    task.rule({name: pa.nulls(0, kind) for name, kind in kinds.items()}, who, origin)
+
+
+def check_label_column(who: str, column: str, names: Iterable[str], origin: Origin) -> None:
+    """Raises `ValueError` unless a column of labels or weights is among those of a file."""
+    if column not in names:
+        raise ValueError(
+            f"{who} needs column {column!r}, which {origin.file} does not have. "
+            f"Received: {sorted(names)}"
+        )
 
 
 def label_values(task: Task, array: pa.Array, origin: Origin) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +76,8 @@ def label_values(task: Task, array: pa.Array, origin: Origin) -> tuple[np.ndarra
     Raises:
         ValueError: If a label is outside of [0, 1], infinite or, unless masked, null or NaN.
     """
-    values, missing = _numbers(array, f"Task {task.name!r}", task.column, origin)
+    column = task.name if task.rule is not None else task.columns[0]
+    values, missing = _numbers(array, f"Task {task.name!r}", column, origin)
     if task.nulls == "mask":
         missing |= np.isnan(values)
     else:
@@ -36,7 +89,7 @@ def label_values(task: Task, array: pa.Array, origin: Origin) -> tuple[np.ndarra
         what = "null, NaN and infinity" if not np.isfinite(values[row]) else "labels outside [0, 1]"
         raise ValueError(
             f"Task {task.name!r} does not accept {what}. Received: {values[row]} in column "
-            f"{task.column!r}, {origin.at(row)}."
+            f"{column!r}, {origin.at(row)}."
             + (
                 " Declare `nulls='mask'` if the action was not observed there."
                 if null

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import fields
@@ -165,14 +166,31 @@ def check_tasks(tasks: SequenceOf[Task]) -> None:
 
 
 def check_no_label_is_read(columns: Iterable[str], tasks: Iterable[Task]) -> None:
-    """Raises `ValueError` if a feature reads the label of a task."""
+    """Raises `ValueError` if features read all columns that state the label of a task; warns of some.
+
+    Args:
+        columns: Columns that features read.
+        tasks: The tasks.
+    """
     columns = set(columns)
     for task in tasks:
-        if task.column in columns:
-            raise ValueError(
-                f"Column {task.column!r} is the label of task {task.name!r} and must not be a feature. "
-                f"Received: features that read {sorted(columns)}"
-            )
+        read = [name for name in task.columns if name in columns]
+        if len(read) < len(task.columns):
+            if read:
+                warnings.warn(
+                    f"Features read {read}, which the rule {task.when!r:.200} of task {task.name!r} reads, "
+                    "too. A column that is only known after the action contains the label, so that the "
+                    "model fails on rows that are not labeled yet.",
+                    stacklevel=3,
+                )
+            continue
+        what = (
+            f"Column {read[0]!r} is the label" if task.rule is None else f"{read} state the label"
+        )
+        raise ValueError(
+            f"{what} of task {task.name!r} and must not be a feature. "
+            f"Received: features that read {sorted(columns)}"
+        )
 
 
 def model_inputs(features: Iterable[Feature]) -> dict[str, InputSpec]:

@@ -9,8 +9,11 @@ from kranking.features._encode_raw import host_side as host_side
 from kranking.features._feature import InputSpec as InputSpec
 from kranking.features._hash import hash_integers as hash_integers
 from kranking.features._hash import hash_strings as hash_strings
+from kranking.features._labels import check_label_column as check_label_column
 from kranking.features._labels import check_label_type as check_label_type
+from kranking.features._labels import check_label_types as check_label_types
 from kranking.features._labels import class_counts as class_counts
+from kranking.features._labels import label_column as label_column
 from kranking.features._labels import label_values as label_values
 from kranking.features._labels import weight_values as weight_values
 from kranking.features._model_input import ModelInput as ModelInput
@@ -28,7 +31,9 @@ __all__ = [
     "ModelInput",
     "Origin",
     "check_features",
+    "check_label_column",
     "check_label_type",
+    "check_label_types",
     "check_no_label_is_read",
     "check_tasks",
     "class_counts",
@@ -38,6 +43,7 @@ __all__ = [
     "hash_integers",
     "hash_strings",
     "host_side",
+    "label_column",
     "label_values",
     "model_inputs",
     "read_columns",

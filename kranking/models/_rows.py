@@ -38,7 +38,7 @@ def encoded_inputs(rows: Any, preprocessor: Preprocessor) -> Mapping[str, Any]:
         inputs = as_model_inputs({name: np.asarray(given[name]) for name in specs})
         for name, spec in specs.items():
             _check_input(name, inputs[name], spec)
-        return {**given, **inputs}
+        return inputs
     return preprocessor(given)
 
 

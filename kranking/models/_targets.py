@@ -11,7 +11,7 @@ from kranking.features import Task
 from kranking.features.internal import class_counts, label_values, weight_values
 
 Arrays = dict[str, np.ndarray]
-_ROWS = Origin("the given rows")
+ROWS = Origin("the given rows")
 
 
 class Targets:
@@ -43,7 +43,7 @@ class Targets:
         observed = {}
         for task in tasks:
             labels = _column("y", given[task.name], task.name)
-            self.y[task.name], observed[task.name] = label_values(task, labels, _ROWS)
+            self.y[task.name], observed[task.name] = label_values(task, labels, ROWS)
         rows = _check_rows(self.y)
         weights = None if sample_weight is None else _by_task("sample_weight", sample_weight, tasks)
         if class_weight is not None:
@@ -139,7 +139,7 @@ def _weights(given: Any, name: str, observed: np.ndarray, rows: int) -> np.ndarr
     """Returns the float32 weights of a task; 0 where it was not observed."""
     weights: Any = 1.0
     if given is not None and given.get(name) is not None:
-        weights = weight_values(_column("sample_weight", given[name], name), name, _ROWS)
+        weights = weight_values(_column("sample_weight", given[name], name), name, ROWS)
         if len(weights) != rows:
             raise ValueError(
                 f"`sample_weight` of task {name!r} must have one weight for each of the {rows} labels. "

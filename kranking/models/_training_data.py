@@ -5,11 +5,16 @@ from typing import Any
 
 from kranking._rows import columns_of
 from kranking.features import Preprocessor, Task
-from kranking.features.internal import ModelInput, column_types
+from kranking.features.internal import (
+    ModelInput,
+    check_no_label_is_read,
+    column_types,
+    label_column,
+)
 from kranking.models._checked_batches import CheckBatch, checked_batches, is_dataset
 from kranking.models._rows import check_order, encoded_inputs, is_tensor
 from kranking.models._single_class import LabelsRead, warn_of_single_classes
-from kranking.models._targets import Targets
+from kranking.models._targets import ROWS, Targets
 
 
 class TrainingData:
@@ -101,7 +106,7 @@ class TrainingData:
         encoded = isinstance(rows, Mapping) and any(
             isinstance(values, ModelInput) or is_tensor(values) for values in rows.values()
         )
-        names = [task.column for task in self.tasks]
+        names = list(dict.fromkeys(name for task in self.tasks for name in task.columns))
         columns = {} if encoded else columns_of(rows, names, column_types((), self.tasks))
         missing = [name for name in names if name not in columns]
         if missing:
@@ -109,7 +114,13 @@ class TrainingData:
                 f"`y` must contain the labels of the tasks {[task.name for task in self.tasks]}, or the "
                 f"rows their columns. Received: y=None, and rows without {missing}"
             )
-        return {task.name: columns[task.column] for task in self.tasks}
+        check_no_label_is_read(self.preprocessor.columns, self.tasks)
+        return {
+            task.name: columns[task.columns[0]]
+            if task.rule is None
+            else label_column(task, columns, ROWS)
+            for task in self.tasks
+        }
 
 
 def _check_rows(inputs: Mapping[str, Any], targets: Targets) -> None:

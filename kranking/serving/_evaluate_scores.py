@@ -11,7 +11,14 @@ import pyarrow as pa
 
 from kranking._rows import Origin, Source, as_arrow, open_rows, plain_type
 from kranking.features import Task
-from kranking.features.internal import check_label_type, check_tasks, label_values, weight_values
+from kranking.features.internal import (
+    check_label_type,
+    check_label_types,
+    check_tasks,
+    label_column,
+    label_values,
+    weight_values,
+)
 from kranking.metrics import HitAtK, group_index
 from kranking.metrics.internal import EvaluationMetrics
 from kranking.serving._score_parquet import Scores
@@ -31,8 +38,9 @@ def evaluate_scores(
 ) -> dict[str, float]:
     """Computes the metrics of `kranking.training.RankingEvaluation` of rows that `score_parquet` scored.
 
-    The rows have the column `<task>_probability` and the labels of each task, which `score_parquet` copies
-    with `keep`. Only the columns that are needed are read, in batches.
+    The rows have the column `<task>_probability` and the labels of each task, or the columns of its rule,
+    which `score_parquet` copies with `keep=task.columns`. Only the columns that are needed are read, in
+    batches.
 
     Args:
         scores: Result or folder of `score_parquet`, or other rows with these columns.
@@ -89,11 +97,11 @@ class _Columns:
 
     def __init__(self, tasks: Sequence[Task], sample_weight: str | None, ids: Sequence[str]):
         self.tasks, self.sample_weight = tasks, sample_weight
-        pairs = [(task.column, probability_column(task.name)) for task in tasks]
+        read = itertools.chain(*((*task.columns, probability_column(task.name)) for task in tasks))
         weights = [] if sample_weight is None else [sample_weight]
-        self.numbers = list(dict.fromkeys([*itertools.chain(*pairs), *weights]))
+        self.numbers = [*(probability_column(task.name) for task in tasks), *weights]
         self.ids: dict[str, list[np.ndarray]] = {name: [] for name in ids}
-        self.names = list(dict.fromkeys([*self.numbers, *ids]))
+        self.names = list(dict.fromkeys([*read, *weights, *ids]))
         self.rows: dict[str, Any] = {task.name: ([], [], []) for task in tasks}
 
     def add(self, arrays: Mapping[str, pa.Array], origin: Origin) -> None:
@@ -102,7 +110,7 @@ class _Columns:
         if self.sample_weight is not None:
             weight = weight_values(arrays[self.sample_weight], self.sample_weight, origin)
         for task in self.tasks:
-            label, observed = label_values(task, arrays[task.column], origin)
+            label, observed = label_values(task, label_column(task, arrays, origin), origin)
             column = probability_column(task.name)
             found = label, _probabilities(arrays[column], column, origin), observed * weight
             for parts, values in zip(self.rows[task.name], found):
@@ -136,6 +144,8 @@ def _check_schemas(source: Source, columns: _Columns) -> None:
                 f"Scores must have the columns {columns.names}; `keep` of score_parquet copies those of "
                 f"the log. Received: {file} without {missing}, with {schema.names}"
             )
+        for task in columns.tasks:
+            check_label_types(task, schema, Origin(file))
         for name in columns.numbers:
             check_label_type("Evaluation", name, schema.field(name).type, Origin(file))
     for name in columns.ids:

@@ -149,6 +149,8 @@ def _describe_model(model: Any) -> dict[str, Any]:
     if isinstance(model, RankingModel):
         out["schema_hash"] = schema_hash(model.features)
         out["tasks"] = [task.name for task in model.tasks]
+        rules = {task.name: task.when for task in model.tasks if task.when is not None}
+        out |= {"rules": rules} if rules else {}
         out["blocks"] = [type(block).__name__ for block in model.blocks]
     return out
 

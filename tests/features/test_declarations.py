@@ -402,7 +402,7 @@ def test_sides_and_columns():
     feature = EVERY[9]
     assert feature.columns == ("t", "act", "times", "now")
     assert EVERY[0].columns == ("col",)
-    assert (EVERY[10].column, Task("save").column) == ("col", "save")
+    assert (EVERY[10].columns, Task("save").columns) == (("col",), ("save",))
 
 
 def test_a_sequence_with_a_candidate_is_not_the_users():

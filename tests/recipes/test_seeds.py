@@ -27,7 +27,7 @@ def test_kuairand_features_do_not_look_into_the_future(monkeypatch):
     columns = {column for feature in features for column in feature.columns}
     assert "duration_ms" in columns
     outcomes = {"play_time_ms", "profile_stay_time", "comment_stay_time", "long_view"}
-    assert not columns & (outcomes | {task.column for task in tasks})
+    assert not columns & (outcomes | {name for task in tasks for name in task.columns})
     assert not [c for c in columns if c.startswith(("stat_", "is_"))]
 
 

@@ -1,5 +1,7 @@
 """Metrics of a scored log are those of the model on the same rows."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pyarrow as pa
@@ -87,3 +89,37 @@ ROWS = {"save": [1, 0, 1], "save_probability": [0.9, 0.8, 0.3], "visit": [1, 1, 
 def test_wrong_rows_and_arguments_are_refused(change, arguments, match):
     with pytest.raises(ValueError, match=match):
         evaluate_scores(ROWS | change, **{"tasks": "save", "session": "visit"} | arguments)
+
+
+def test_labels_by_rule_are_those_of_the_kept_columns(bundle, tmp_path):
+    rated = table().append_column("rating", pa.array(np.arange(N) % 5 + 1))
+    good, best = (
+        kr.Task("save", when="rating >= 4"),
+        kr.Task("hide", when="rating == 5 or hidden > 0"),
+    )
+    keep = [*good.columns, *best.columns[1:], "visit"]
+    scores = kr.serving.score_parquet(bundle[1], rated, tmp_path / "out", keep=keep, threads=1)
+    found = evaluate_scores(scores, [good, replace(best, nulls="mask")], session="visit")
+    kept = pq.read_table(tmp_path / "out")
+    rating, hidden = kept["rating"].to_numpy(), kept["hidden"].to_numpy()
+    seen = (rating == 5) | ~np.isnan(hidden)
+    probability = kept["hide_probability"].to_numpy().astype(float)
+    expected = kr.metrics.auc((rating == 5) | (hidden > 0), probability, seen * 1.0)
+    assert found["hide_auc"] == pytest.approx(expected)
+    labels = {
+        "save": (rating >= 4) * 1,
+        "save_probability": kept["save_probability"],
+        "v": kept["visit"],
+    }
+    whole = evaluate_scores(labels, "save", session="v")
+    assert {k: found[k] for k in whole} == whole
+    with pytest.raises(
+        ValueError, match=r"Task 'save' does not accept null.* rating=None, row 0 of the"
+    ):
+        evaluate_scores(
+            {"rating": [None, 4], "save_probability": [0.5, 0.5]}, good, metrics=["auc"]
+        )
+    with pytest.raises(
+        ValueError, match="Task 'save' with the rule 'rating >= 4' cannot compare column"
+    ):
+        evaluate_scores({"rating": ["4"], "save_probability": [0.5]}, good, metrics=["auc"])

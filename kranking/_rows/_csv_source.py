@@ -1,12 +1,12 @@
 """CSV log files, with column types from declarations or inferred."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from kranking._rows._csv_errors import check_text, unreadable, value_error
 from kranking._rows._files import LogFile, sha256_of
 from kranking._rows._in_memory import check_names
 from kranking._rows._origin import Origin
@@ -98,19 +98,20 @@ class CsvSource:
                     if not pc.all(good).as_py():  # pyright: ignore
                         texts.add(name)
         except (pa.ArrowException, OSError) as error:
-            raise _unreadable(file, error) from error
+            raise unreadable(file, error) from error
         return rows, texts
 
     def _inferred(self, file: LogFile) -> dict[str, pa.DataType]:
         """Returns the names and types of the columns, inferred from the first block of a file."""
         try:
+            check_text(file)
             with (
                 file.filesystem.open_input_stream(file.path, compression="detect") as stream,
                 csv.open_csv(stream, parse_options=self._options(file)) as reader,
             ):
                 names, types = reader.schema.names, reader.schema.types
         except (pa.ArrowException, OSError) as error:
-            raise _unreadable(file, error) from error
+            raise unreadable(file, error) from error
         check_names(names, repr(file.name))
         return dict(zip(names, types))
 
@@ -127,7 +128,7 @@ class CsvSource:
             ):
                 yield from reader
         except pa.ArrowInvalid as error:
-            raise pa.ArrowInvalid(_with_name(str(error), self._names[file.name])) from error
+            raise value_error(str(error), self._names[file.name]) from error
 
     def _converted(self, batch: pa.RecordBatch, origin: Origin) -> pa.RecordBatch:
         columns = dict(zip(batch.schema.names, batch.columns))
@@ -150,14 +151,6 @@ class CsvSource:
                 f"Column {name!r} must hold lists of {self._lists[name].value_type}, separated "
                 f"by {self._separator!r}, from {origin.at(0)} on. Arrow says: {error}"
             ) from error
-
-
-def _with_name(message: str, names: Sequence[str]) -> str:
-    return re.sub(r"CSV column #(\d+)", lambda found: f"column {names[int(found[1])]!r}", message)
-
-
-def _unreadable(file: LogFile, error: Exception) -> ValueError:
-    return ValueError(f"{file.name!r} cannot be read as CSV in UTF-8. Arrow says: {error}")
 
 
 def _types(inferred, declared) -> dict[str, tuple[pa.DataType, pa.DataType]]:

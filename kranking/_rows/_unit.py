@@ -8,6 +8,10 @@ import pyarrow as pa
 from kranking._rows._origin import Origin
 
 
+class WrongValueError(Exception):
+    """A value of another type than its column: the column, the expected kind, and the value."""
+
+
 @dataclass(frozen=True)
 class Unit:
     """Consecutive rows of a file that are read as one stream.
@@ -60,6 +64,12 @@ def rows_of(
             position += batch.num_rows
             if position >= end:
                 return
+    except WrongValueError as error:
+        column, kind, value = error.args
+        raise ValueError(
+            f"Column {column!r} of {unit.file!r} must hold {kind}. Received: {value!r}, after row "
+            f"{unit.first_row + position}"
+        ) from error
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
             f"{unit.file!r} cannot be read after row {unit.first_row + position}: it is damaged, has "

@@ -1,3 +1,4 @@
+import gzip
 import types
 
 import numpy as np
@@ -78,7 +79,7 @@ def test_delimiter(tmp_path):
         ("price,", "prize,", r"Feature 'price' needs column 'price', which is missing in .*1.csv"),
         ("45.5 -1", "45.5 x", r"Column 'cover' must hold lists of float.*row 0 of .*1.csv"),
         ("45.5 -1", "45.5", r"Feature 'cover' needs vectors of width 2.*row 15 of .*1.csv"),
-        ("\n45,", "\nx,", r"1.csv' cannot be read.*conversion error to double: invalid value 'x'"),
+        ("\n45,", "\nx,", r"Column 'row' of .*1.csv' must hold numbers.*Received: 'x', after row"),
         (
             "\n45,",
             "\nnan,",
@@ -108,4 +109,38 @@ def test_no_file_and_no_rows(tmp_path):
         read_csv(tmp_path, MODEL)
     (tmp_path / "a.csv").write_text(HEADER)
     with pytest.raises(ValueError, match=r"must contain at least 1 rows.*a.csv"):
+        read_csv(tmp_path, MODEL)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("age,save\n1,yes\n2,no\n", r"Column 'save' of .* labels 0 or 1. Received: 'yes', after row 0"),
+        ('age,save\n1,"1,5"\n', r"Column 'save' of .* must hold numbers such as 1.5.*'1,5'"),
+        ("age,save\n1,1,5\n", "Expected 2 columns, got 3.*must be quoted; `delimiter` states another"),
+        ("age;save\n1;1,5\n", "Expected 1 columns, got 2.*must be quoted; `delimiter` states another"),
+    ],
+)  # fmt: skip
+def test_values_that_are_no_numbers_are_named(tmp_path, text, match):
+    (tmp_path / "a.csv").write_text(text)
+    model = types.SimpleNamespace(
+        features=[Numeric("age", mean=0.0, std=1.0)], tasks=[Task("save")]
+    )
+    with pytest.raises(ValueError, match=match):
+        list(read_csv(tmp_path, model))
+
+
+@pytest.mark.parametrize(
+    ("contents", "match"),
+    [
+        (HEADER.encode("utf-16"), "UTF-16; save it in UTF-8"),
+        (HEADER.encode("utf-16-be"), "UTF-16; save it in UTF-8"),
+        (gzip.compress(HEADER.encode()), "gzip; name the file .csv.gz"),
+        (b"PK\x03\x04", "a ZIP archive or a spreadsheet; export it as CSV"),
+        (b"PAR1", "Parquet; name the file .parquet"),
+    ],
+)
+def test_other_formats_called_csv_are_named(tmp_path, contents, match):
+    (tmp_path / "a.csv").write_bytes(contents)
+    with pytest.raises(ValueError, match=rf"a.csv' must be CSV in UTF-8. Received: {match}"):
         read_csv(tmp_path, MODEL)

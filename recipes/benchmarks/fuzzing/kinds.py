@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fuzzing import bundles, encode, files, labels, others, served, states, steps
+from fuzzing import bundles, encode, files, labels, others, served, states, steps, times
 from fuzzing.draw import Draw
 from fuzzing.judge import Call
 
@@ -24,6 +24,7 @@ ON_ROWS: dict[str, tuple[int, Callable[[Draw], Call]]] = {
     "splits": (30, others.split_call),
     "processes": (6, others.process_call),
     "metrics": (40, others.metric_call),
+    "times": (60, times.times_call),
 }
 ON_BUNDLES: dict[str, tuple[int, Callable[[Draw, int, Path], Call]]] = {
     "requests": (180, served.request_call),

@@ -25,8 +25,10 @@ from kranking.comparison._trial import SESSION_METRICS, run_trial, sessions_of
 from kranking.comparison._variant import Variant, describe, resolve
 from kranking.data import LogFiles
 from kranking.training import Protocol
+from kranking.training.internal import keep_random_states
 
 
+@keep_random_states()
 def compare(
     variants: Mapping[str, Any],
     log: LogFiles,

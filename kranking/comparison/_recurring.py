@@ -18,8 +18,10 @@ from kranking.data import read
 from kranking.metrics import auc
 from kranking.models import RankingModel
 from kranking.training import Protocol, RankingEvaluation, load_state, save_state
+from kranking.training.internal import keep_random_states, reset_session
 
 
+@keep_random_states()
 def recurring_training(
     make: Callable[[], RankingModel],
     periods: Mapping[str, Any],
@@ -91,8 +93,7 @@ class _Run:
     def __init__(self, make, periods, session, protocol, folder, seed, verbose):
         self.periods, self.session, self.protocol = periods, session, protocol
         self.folder, self.seed, self.verbose = folder, seed, verbose
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(seed)
+        reset_session(seed)
         self.model = make()
         if self.model.compiled:
             raise ValueError(

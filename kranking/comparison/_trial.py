@@ -16,6 +16,7 @@ from kranking.comparison._variant import Variant
 from kranking.data import LogFiles, read
 from kranking.metrics import auc, normalized_entropy
 from kranking.training import Protocol, RankingEvaluation
+from kranking.training.internal import reset_session
 
 SESSION_METRICS = ("hit", "ne")  # of the main task, per session
 
@@ -30,8 +31,7 @@ def run_trial(
         if "failed" not in row:  # failures are retried, since the machine may have caused them
             return row
     path.parent.mkdir(parents=True, exist_ok=True)
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
+    reset_session(seed)
     row: dict[str, Any] = {
         "variant": variant.name,
         "seed": seed,

@@ -4,13 +4,13 @@ import codecs
 import json
 import marshal
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 
 from kranking._identity import fingerprint, short
+from kranking._process import no_warnings
 from kranking.features.internal import to_config
 
 
@@ -21,8 +21,7 @@ def model_config(model: Any) -> Any:
     without a configuration is described by its layers and the shapes of its weights.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras warns of lambdas, which are not loaded here
+        with no_warnings():  # Keras warns of lambdas, which are not loaded here
             config = keras.saving.serialize_keras_object(model)
     except Exception:  # a custom `get_config` may raise anything
         layers = {

@@ -16,7 +16,8 @@ from kranking.budget import Cost
 from kranking.data import LogFiles
 from kranking.search._objective import Objective
 from kranking.search._search_space import Configuration, SearchSpace, arguments_of
-from kranking.search._training import Training, fit_best, reset_session
+from kranking.search._training import Training, fit_best
+from kranking.training.internal import reset_session
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Constrained Bayesian optimization: proposing the next configuration within a budget."""
 
-import warnings
 from typing import Any
 
 import numpy as np
+
+from kranking._process import no_warnings
 
 _CANDIDATES = 1000  # random points from which the proposal is selected
 _REMEMBERED = 200  # latest rejections that the model of the constraint is fitted to
@@ -102,6 +103,5 @@ def _probability(oracle: Any, vectors: np.ndarray) -> np.ndarray:
 
 
 def _fit(process: Any, x: np.ndarray, y: np.ndarray) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # with few points, a length scale at its bound is expected
+    with no_warnings():  # with few points, a length scale at its bound is expected
         process.set_params(n_restarts_optimizer=1, random_state=0).fit(x, y)

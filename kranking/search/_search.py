@@ -16,10 +16,12 @@ from kranking.search._search_space import SearchSpace
 from kranking.search._settings import check_same_search, search_settings, write_settings
 from kranking.search._training import Training
 from kranking.search._tuner import is_worker, make_tuner
+from kranking.training.internal import keep_random_states
 
 _METHODS = ("random", "bayesian", "hyperband")
 
 
+@keep_random_states()
 def search(
     space: SearchSpace,
     log: LogFiles,

@@ -109,15 +109,6 @@ def _check_tensorboard() -> None:
         )
 
 
-def reset_session(seed: int) -> None:
-    """Clears the Keras session and sets the seeds; keeps the current `keras.distribution`."""
-    distribution = keras.distribution.distribution()
-    keras.backend.clear_session()
-    if distribution is not None:  # clearing the session resets it
-        keras.distribution.set_distribution(distribution)
-    keras.utils.set_random_seed(seed)
-
-
 def fit_best(
     model: RankingModel,
     log: LogFiles,

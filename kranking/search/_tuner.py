@@ -16,7 +16,8 @@ from kranking.search._chief import serve
 from kranking.search._objective import Objective
 from kranking.search._progress import Progress
 from kranking.search._search_space import SearchSpace
-from kranking.search._training import Training, fit_best, reset_session
+from kranking.search._training import Training, fit_best
+from kranking.training.internal import reset_session
 
 _PAUSE = 1.0  # seconds before an idle worker requests a trial again
 

@@ -7,10 +7,12 @@ from typing import Any
 from kranking._core import finite
 from kranking._files import write_json
 from kranking.data import read
-from kranking.search._training import fit_best, reset_session
+from kranking.search._training import fit_best
 from kranking.training import RankingEvaluation
+from kranking.training.internal import keep_random_states, reset_session
 
 
+@keep_random_states()
 def retrain_winner(result: Any, folder: Path, export: bool) -> Any:
     """Retrains the best configuration of a `SearchResult`; writes model, metrics and bundle."""
     best, space, log, training = result.best(), result.space, result.log, result.training

@@ -1,12 +1,13 @@
 """Messages of a worker to the chief beyond those of KerasTuner: heartbeats and failure reasons."""
 
-import io
 import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from typing import Any
+
+from kranking._process import no_output
 
 WORKER = "kranking-worker"  # metadata keys of a call
 MESSAGE = "kranking-message-bin"
@@ -87,5 +88,5 @@ def end_trial(client: Any, trial: Any) -> None:
 
 def as_proto(trial: Any) -> Any:
     """Converts a trial to a protocol buffer message."""
-    with redirect_stdout(io.StringIO()):  # KerasTuner 1.4.8 prints each condition of the space
+    with no_output():  # KerasTuner 1.4.8 prints each condition of the space
         return trial.to_proto()

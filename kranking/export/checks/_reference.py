@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kranking._process import Setting
 from kranking.export._error import ExportError
 from kranking.export._parity import TOLERANCE
 from kranking.export._rows import Case, Rows
@@ -106,14 +107,27 @@ def full_precision() -> Iterator[None]:
     elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        short = tf.config.experimental.tensor_float_32_execution_enabled()
-        tf.config.experimental.enable_tensor_float_32_execution(False)
-        try:
+        # A setting of the process; without an accelerator, it changes nothing and is left alone.
+        there = tf.config.list_physical_devices("GPU")
+        with _SHORT.held(False) if there else contextlib.nullcontext():
             yield
-        finally:
-            tf.config.experimental.enable_tensor_float_32_execution(short)
     else:  # the default of torch
         yield
+
+
+def _is_short() -> bool:
+    import tensorflow as tf
+
+    return tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+def _set_short(value: bool) -> None:
+    import tensorflow as tf
+
+    tf.config.experimental.enable_tensor_float_32_execution(value)
+
+
+_SHORT = Setting(_is_short, _set_short)
 
 
 def _predict(model: Any, batches: Sequence[Rows]) -> list[Rows]:

@@ -1,8 +1,6 @@
 """Conversion to ONNX files with exact names and one dynamic batch axis, and running them."""
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +58,6 @@ def convert(
         weights: The file for these variables.
     """
     import tensorflow as tf
-    import tf2onnx
 
     names = [value.name for value in signature.inputs]
 
@@ -77,17 +74,11 @@ def convert(
     ]
     given = {f"weight_{i:06d}": variable for i, variable in enumerate(outside)}
     specs += [tf.TensorSpec(v.shape, v.dtype, name=name) for name, v in given.items()]
-    made = {
-        "function": graph_of(positional, specs),
-        "input_signature": specs,
-        "opset": opset,
-        "custom_op_handlers": {"Erfc": (_write_erfc, []), "SelectV2": (_write_where, [])},
-    }
+    traced = graph_of(positional, specs).get_concrete_function(*specs)
     try:
-        with _passes_in_place():
-            model, _ = tf2onnx.convert.from_function(**made)
+        model = _converted(traced, opset, on_copies=False)
     except Exception:  # working on a copy, tf2onnx skips a pass that fails
-        model, _ = tf2onnx.convert.from_function(**made)
+        model = _converted(traced, opset, on_copies=True)
     if weights is not None:
         _put_outside(model.graph, given, weights)
     fuse(model, given)
@@ -128,22 +119,41 @@ def run_onnx(path: Path) -> Callable[[Rows], dict[str, np.ndarray]]:
     return run
 
 
-@contextlib.contextmanager
-def _passes_in_place() -> Iterator[None]:
-    """Avoids the copy of the whole graph before each pass of tf2onnx, half of the conversion time.
+def _converted(traced: Any, opset: int, on_copies: bool) -> Any:
+    """Converts a traced function in the steps of `tf2onnx.convert.from_function`.
 
-    tf2onnx 1.17 does not copy if this variable is set, whatever its value.
+    That copies the whole graph before each of its passes, half of the time, unless a variable is set in
+    the environment of the process, which all threads share.
+
+    Args:
+        traced: The concrete function.
+        opset: ONNX operator set.
+        on_copies: Whether each pass works on a copy, which is dropped if the pass fails.
     """
-    name = "TF2ONNX_CATCH_ERRORS"
-    before = os.environ.get(name)
-    os.environ[name] = "FALSE"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+    import tensorflow as tf
+    from tf2onnx import optimizer, tf_loader, tfonnx
+
+    tensors = [
+        [value.name for value in values if value.dtype != tf.resource]
+        for values in (traced.inputs, traced.outputs)
+    ]
+    specs = tf.nest.flatten(traced.structured_input_signature)
+    renamed = dict(zip(tensors[0], [s.name for s in specs if isinstance(s, tf.TensorSpec)]))
+    with tf.device("/cpu:0"):
+        frozen = tf_loader.from_function(traced, *tensors)
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(frozen, name="")
+            converted = tfonnx.process_tf_graph(
+                graph,
+                continue_on_error=True,
+                opset=opset,
+                custom_op_handlers={"Erfc": (_write_erfc, []), "SelectV2": (_write_where, [])},
+                input_names=tensors[0],
+                output_names=tensors[1],
+                tensors_to_rename=renamed,
+            )
+            better = optimizer.optimize_graph(converted, on_copies)
+            return better.make_model(f"converted from {traced.name}")
 
 
 def _write_where(context: Any, node: Any, name: str, arguments: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kranking._process import Setting
 from kranking.export._rows import Rows
 from kranking.export.formats._graph import graph_of
 from kranking.export.formats._tensorflow_ops import constant_of
@@ -16,6 +17,8 @@ from kranking.export.functions._signature import Signature
 
 SAVED_MODEL = "saved_model"
 DEFAULT = "serving_default"
+_ABSL = logging.getLogger("absl")
+_ABSL_LEVEL = Setting(lambda: _ABSL.level, _ABSL.setLevel)
 Functions = Mapping[str, tuple[Callable, Signature]]
 
 
@@ -52,7 +55,8 @@ def write_saved_model(
         )
     module.tables = list(tables.values())
     first = next(iter(functions))
-    tf.saved_model.save(module, str(folder), signatures={**traced, DEFAULT: traced[first]})
+    with _ABSL_LEVEL.held(logging.WARNING):  # as TensorFlow leaves it
+        tf.saved_model.save(module, str(folder), signatures={**traced, DEFAULT: traced[first]})
     _rename(folder, {**renamed, DEFAULT: renamed[first]})
 
 
@@ -111,12 +115,11 @@ def _exact_names_expected() -> Iterator[None]:
     def needed(record: logging.LogRecord) -> bool:
         return "not a valid tf.function parameter name" not in record.getMessage()
 
-    logger = logging.getLogger("absl")
-    logger.addFilter(needed)
+    _ABSL.addFilter(needed)
     try:
         yield
     finally:
-        logger.removeFilter(needed)
+        _ABSL.removeFilter(needed)
 
 
 def callable_by_keyword(names: list[str]) -> bool:

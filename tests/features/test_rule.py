@@ -194,8 +194,9 @@ SYNTAX = {
     "a > 1e999": "beyond 1e100",
     "a > 1e-999": "below 1e-100",
     "a > 1e80 * 1e80 * b": "beyond 1e100",
-    "not " * 2000 + "a": "nested too deeply",
-    "a" + " + a" * 2000 + " > 3": "nested too deeply",
+    "not " * 2000 + "a": "nested more than 100 deep",
+    "not " * 200 + "a": "nested more than 100 deep",
+    "a" + " + a" * 2000 + " > 3": "nested more than 100 deep",
     "(" * 300 + "a" + ")" * 300: "no rule",
     "": "must be a rule such as",
     "a" * 10_001: "at most 10,000 characters",
@@ -213,6 +214,13 @@ def test_what_is_no_rule_is_refused_with_its_place(rule):
 
 def test_a_backslash_in_a_text_is_itself():
     assert labels(r"a == 'C:\new'", a=["C:\\new", "C:\new"]) == [True, False]
+
+
+def test_long_rules():
+    rule = " or ".join(f"a == {i}" for i in range(700))
+    assert labels(rule, a=[3, 699, 700]) == [True, True, False]
+    assert labels(" + ".join(["a"] * 90) + " > 180", a=[2, 3]) == [False, True]
+    assert labels("not " * 90 + "a", a=[True]) == [True]
 
 
 def test_declarations():

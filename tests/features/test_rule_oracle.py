@@ -1,6 +1,7 @@
 """Label rules against a slow reading of each row in fractions, over random rules and columns."""
 
 import random
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -71,10 +72,59 @@ def total(terms, row, given):
     return None if any(value is None for _, value in parts) else sum(f * v for f, v in parts)
 
 
-def condition(rng, depth):
+def other_columns(rng):
+    moments = [
+        datetime(2026, 1, 31),
+        datetime(2026, 1, 31, 12, 0, 0, 500_000),
+        datetime(1969, 12, 31),
+    ]
+    kind = rng.choice([pa.timestamp("us"), pa.timestamp("ns"), pa.date32(), pa.string()])
+    times = [rng.choice([*moments, None]) for _ in range(ROWS)]
+    stamps = times
+    if kind == pa.date32():
+        times = [time and datetime(time.year, time.month, time.day) for time in times]
+        stamps = [time and time.date() for time in times]
+    if kind == pa.string():
+        stamps = [time and time.isoformat(sep=rng.choice(" T")) for time in times]
+    texts = [rng.choice(["like", "hide", "", None]) for _ in range(ROWS)]
+    flags = [rng.choice([True, False, None]) for _ in range(ROWS)]
+    plain = {"t": times, "s": texts, "b": flags}
+    coded = pa.array(texts).dictionary_encode().dictionary_decode()
+    return plain, {"t": pa.array(stamps, kind), "s": coded, "b": pa.array(flags)}
+
+
+def other_condition(rng):
+    """A random condition on texts, booleans, times or nulls, and its value of a plain row."""
+    operator, moment = (
+        rng.choice(list(COMPARE)),
+        rng.choice(["2026-01-31", "2026-01-31 12:00:00.5"]),
+    )
+    time, text = datetime.fromisoformat(moment), rng.choice(["like", "hide", ""])
+    name = rng.choice("tsb")
+    cases = [
+        (f"t {operator} '{moment}'", lambda row: COMPARE[operator](row["t"], time), "t"),
+        (f"'{moment}' <= t", lambda row: time <= row["t"], "t"),
+        (
+            f"t in ('{moment}', '1969-12-31')",
+            lambda row: row["t"] in (time, datetime(1969, 12, 31)),
+            "t",
+        ),
+        (f"s != '{text}'", lambda row: row["s"] != text, "s"),
+        (f"s not in ('x', '{text}')", lambda row: row["s"] not in ("x", text), "s"),
+        ("b", lambda row: row["b"], "b"),
+        ("b == false", lambda row: not row["b"], "b"),
+        (f"{name} is null", lambda row: row[name] is None, None),
+        (f"{name} is not null", lambda row: row[name] is not None, None),
+    ]
+    rule, value, column = rng.choice(cases)
+    return rule, lambda row, _: None if column and row[column] is None else value(row)
+
+
+def condition(rng, depth, of=None):
     """A random condition as text, and its value in a row of columns."""
     if depth and rng.random() < 0.6:
-        (one, first), (other, second) = condition(rng, depth - 1), condition(rng, depth - 1)
+        one, first = condition(rng, depth - 1, of)
+        other, second = condition(rng, depth - 1, of)
         joined = rng.choice(["and", "or"])
         rank = {
             False: 0,
@@ -89,6 +139,8 @@ def condition(rng, depth):
         if rng.random() < 0.3:
             return f"not {text}", lambda *a: None if value(*a) is None else not value(*a)
         return text, value
+    if of is not None:
+        return of(rng)
     (left, terms), operator = form(rng), rng.choice(list(COMPARE))
     while not any(name for _, name in terms):
         left, terms = form(rng)
@@ -115,3 +167,14 @@ def test_every_row_is_what_fractions_say(seed):
         read = {name: given[name] for name in rule.columns}
         assert rule(read, "x", Origin()).to_pylist() == expected, text
     assert evaluated > 25
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_row_of_texts_times_booleans_and_nulls(seed):
+    rng = random.Random(seed)
+    for _ in range(50):
+        (plain, given), (text, value) = other_columns(rng), condition(rng, 3, other_condition)
+        rows = [{name: values[row] for name, values in plain.items()} for row in range(ROWS)]
+        rule = Rule(text)
+        read = {name: given[name] for name in rule.columns}
+        assert rule(read, "x", Origin()).to_pylist() == [value(row, None) for row in rows], text

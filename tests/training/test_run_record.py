@@ -67,6 +67,7 @@ def test_data_of_a_reader(tmp_path):
     log = tmp_path / "log"
     kr.data.write_homefeed(log, num_rows=300, num_users=20, num_pins=60, valid=0.0, test=0.0)
     features, tasks = kr.data.homefeed_declarations()
+    tasks = [*tasks, kr.Task("again", when="save == 1")]
     model = kr.RankingModel(kr.features.fit(features, log), [kr.layers.MLP([4])], tasks)
     model.compile("adam")
     reader = kr.data.read_parquet(log, model, batch_size=64)
@@ -84,6 +85,7 @@ def test_data_of_a_reader(tmp_path):
         for file in files
     ]
     assert written["epochs"][0]["samples_per_second"] > 0
+    assert written["model"]["rules"] == {"again": "save == 1"}
 
 
 @pytest.mark.once

@@ -103,10 +103,7 @@ def parse(text: str) -> Any:
     IsIn(column='event', values=('like', 'save'))
     """
     rule = RuleText(text)
-    try:
-        return _condition(rule, rule.node)
-    except RecursionError:
-        raise rule.too_deep() from None
+    return _condition(rule, rule.node)
 
 
 def leaves(condition: Any) -> list[Any]:

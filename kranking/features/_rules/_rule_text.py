@@ -4,7 +4,7 @@ import ast
 import re
 from typing import Any
 
-_MAX_LENGTH = 10_000
+_MAX_LENGTH, _MAX_DEPTH = 10_000, 100  # a rule may come from a file
 _QUOTED = re.compile(
     r"""(?P<text>'[^'\n]*'|"[^"\n]*")|(?P<name>`[^`\n]+`)|"""
     r"""(?P<number>(?<![\w.])(?:\d|\.\d)[\w.]*(?:(?<=[eE])[+-]\w*)?)"""
@@ -50,7 +50,9 @@ class RuleText:
             place = len(text.rstrip()) if place < 0 else place + self._first
             raise self._error("which is no rule", place, GRAMMAR) from None
         except (RecursionError, MemoryError):
-            raise self.too_deep() from None
+            raise self._too_deep() from None
+        if _depth(self.node) > _MAX_DEPTH:
+            raise self._too_deep()
 
     def quoted(self, node: ast.AST) -> tuple[str, str] | None:
         """Returns `"text"` or `"name"`, and what stands in quotes or backticks; `None` for other nodes."""
@@ -64,9 +66,8 @@ class RuleText:
         """Returns the error about a node."""
         return self._error(what, self._span(node)[0], hint)
 
-    def too_deep(self) -> ValueError:
-        """Returns the error about a rule that is nested beyond Python's stack."""
-        return self._error("which is nested too deeply", self._first)
+    def _too_deep(self) -> ValueError:
+        return self._error(f"which is nested more than {_MAX_DEPTH} deep", self._first)
 
     def _mask(self) -> str:
         """Returns the text with words in place of what is quoted, and as long."""
@@ -98,3 +99,11 @@ class RuleText:
             f'`when` must be a rule such as "rating >= 4". Received: when={self._text!r:.200}, {what}, at '
             f"character {place + 1}{f', {rest!r}' if rest else ''}.{f' {hint}' if hint else ''}"
         )
+
+
+def _depth(node: ast.AST) -> int:
+    """Returns the number of nodes within each other, without recursion."""
+    depth, level = 0, [node]
+    while level:
+        depth, level = depth + 1, [part for one in level for part in ast.iter_child_nodes(one)]
+    return depth

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from kranking._paths import path_errors
+
 try:
     import fcntl
 except ImportError:  # Windows, where an open file can be neither renamed nor removed
@@ -41,7 +43,8 @@ def replaced(path: str | os.PathLike, *, fsync: bool = False) -> Iterator[Path]:
             shutil.copymode(path, temporary)
         if fsync:
             _sync(temporary)
-        os.replace(temporary, path)
+        with path_errors(path):
+            os.replace(temporary, path)
     if fsync:
         _sync(path.parent)
 
@@ -63,7 +66,8 @@ def temporary_beside(
     """
     start = path.name[:40]  # truncated, since file systems allow names of 255 bytes
     remove_abandoned(path.parent, start)
-    temporary, lock = _created(path.parent, start, folder, mode)
+    with path_errors(path):
+        temporary, lock = _created(path.parent, start, folder, mode)
     try:
         yield temporary
     finally:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kranking._files import abandoned, locked, temporary_beside, write_json
+from kranking._paths import make_folder
 
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
@@ -33,7 +34,7 @@ def replaced_folder(
         check: Called with `directory` before it is replaced; may raise an error.
     """
     directory = Path(os.path.realpath(directory))
-    directory.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(directory.parent)
     with temporary_beside(directory, folder=True) as staging:
         yield staging
         check(directory)
@@ -87,7 +88,7 @@ def new_folders(parent: Path, names: Sequence[str]) -> Iterator[Path]:
     Raises:
         ValueError: If one of them exists, at the beginning or at the end.
     """
-    parent.mkdir(parents=True, exist_ok=True)
+    make_folder(parent)
     with locked(parent):
         for left in abandoned(parent, _PARTS):
             _undo(left, parent)

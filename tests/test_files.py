@@ -139,7 +139,9 @@ def test_long_name(tmp_path):
 
 
 def test_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        ValueError, match=r"none/x' must be .* in an existing folder.*: No such file"
+    ):
         write_text(tmp_path / "none" / "x", "x")
 
 

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from kranking._files import write_json, write_text
+from kranking._paths import as_path, make_folder
 
 
 def write_files(folder: str | os.PathLike, files: Mapping[str, Any]) -> None:
@@ -21,8 +21,8 @@ def write_files(folder: str | os.PathLike, files: Mapping[str, Any]) -> None:
     ...     sorted(path.name for path in pathlib.Path(folder).iterdir())
     ['report.md', 'result.json']
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = as_path("folder", folder)
+    make_folder(folder)
     for name, content in files.items():
         if isinstance(content, str):
             write_text(folder / name, content)

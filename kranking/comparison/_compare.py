@@ -10,6 +10,7 @@ import numpy as np
 from kranking._core import check_positive_int, versions
 from kranking._files import write_json
 from kranking._identity import changed, plain_json, read_settings
+from kranking._paths import as_path, make_folder
 from kranking.budget import Budget, Cost, Figure
 from kranking.comparison._comparison import Comparison, Row
 from kranking.comparison._intervals import (
@@ -83,7 +84,7 @@ def compare(
         raise ValueError(
             f"`baseline` must be one of the variants {list(variants)}. Received: baseline={baseline!r}"
         )
-    protocol, out = protocol or Protocol(), Path(out)
+    protocol, out = protocol or Protocol(), as_path("out", out)
     resolved = [resolve(name, given, log) for name, given in variants.items()]
     _check_settings(out, resolved, log, protocol, baseline)
     trials: dict[str, list[dict[str, Any]]] = {variant.name: [] for variant in resolved}
@@ -128,7 +129,7 @@ def _check_settings(
                 f"Received: out={str(out)!r}, which differs in {differs}"
             )
         known = {**old, **known}
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     settings |= {"variants": known}
     write_json(path, plain_json(settings), fsync=True)
 

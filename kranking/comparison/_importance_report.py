@@ -4,10 +4,10 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from kranking._core import finite
+from kranking._paths import as_path
 from kranking._report import markdown_list, markdown_table, terminal_table, write_files
 from kranking.comparison._importance_plot import draw
 from kranking.comparison._intervals import Interval
@@ -162,7 +162,7 @@ class FeatureImportance:
 
     def write(self, out: str | os.PathLike) -> None:
         """Writes `importance.md`, `importance.json` and `importance.png` into a folder."""
-        out = Path(out)
+        out = as_path("out", out)
         files = {"importance.md": self.to_markdown(), "importance.json": self.to_json()}
         write_files(out, files)
         self.plot(out / "importance.png")

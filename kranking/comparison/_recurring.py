@@ -10,6 +10,7 @@ import numpy as np
 from kranking._core import check_positive_int, versions
 from kranking._files import replaced, write_json
 from kranking._identity import changed, plain_json, read_settings
+from kranking._paths import as_path, make_folder
 from kranking._rows import file_contents, repeatable
 from kranking.comparison._recurring_report import RecurringReport, period_of
 from kranking.comparison._session_values import calibration_by_session, entropy_by_session
@@ -75,7 +76,7 @@ def recurring_training(
     for name in periods:
         check_file_name("The name of a period", name)
     periods = {name: repeatable(rows) for name, rows in periods.items()}
-    protocol, out = protocol or Protocol(), Path(out)
+    protocol, out = protocol or Protocol(), as_path("out", out)
     _check_settings(out, make, periods, session, protocol)
     for seed in range(seeds):
         _Run(make, periods, session, protocol, out / f"seed{seed}", seed, verbose).finish()
@@ -175,7 +176,7 @@ def _check_settings(out: Path, make, periods, session: str, protocol: Protocol) 
                 "`out` must be a new folder or the folder of the same training; periods may be added. "
                 f"Received: out={str(out)!r}, which differs in {differs}"
             )
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_json(path, settings, fsync=True)
 
 

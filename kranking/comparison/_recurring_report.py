@@ -4,12 +4,12 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kranking._core import finite
+from kranking._paths import as_path
 from kranking._report import markdown_list, markdown_table, terminal_table, write_files
 from kranking.comparison._intervals import Interval, paired_difference, worth
 from kranking.comparison._recurring_plot import draw
@@ -155,7 +155,7 @@ class RecurringReport:
 
     def write(self, out: str | os.PathLike) -> None:
         """Writes `recurring.md`, `recurring.json` and `recurring.png` into a folder."""
-        out = Path(out)
+        out = as_path("out", out)
         tables = [f"## {task}\n\n{self.to_markdown(task)}" for task in self.tasks]
         files = {"recurring.md": "\n".join(tables), "recurring.json": self.to_json()}
         write_files(out, files)

@@ -9,6 +9,7 @@ import numpy as np
 
 from kranking._core import check_positive_int
 from kranking._files import write_json
+from kranking._paths import as_path, make_folder
 from kranking.budget import Figure
 from kranking.comparison._variant import check_file_name
 from kranking.export import export_model, load_bundle
@@ -54,8 +55,8 @@ def served_latencies(
         )
     for name in models:
         check_file_name("The name of a model", name)
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = as_path("out", out)
+    make_folder(out)
     path = out / f"latency-batch{batch}.json"
     kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     found: dict[str, dict[str, Figure] | str] = {}

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kranking._files import replaced, write_json
+from kranking._paths import make_folder
 from kranking.budget import analytic_cost
 from kranking.comparison._session_values import entropy_by_session
 from kranking.comparison._variant import Variant
@@ -30,7 +31,7 @@ def run_trial(
         row = json.loads(path.read_text("utf-8"))
         if "failed" not in row:  # failures are retried, since the machine may have caused them
             return row
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     reset_session(seed)
     row: dict[str, Any] = {
         "variant": variant.name,

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kranking._folders import new_folders
+from kranking._paths import as_path
 from kranking._rows import Origin, open_rows
 from kranking.data._one_schema import batches_of
 from kranking.data._progress import progress
@@ -76,7 +77,7 @@ def split_by_time(
         position += batch.num_rows
         return part[position - batch.num_rows : position]
 
-    return _write(source, list(shares), choose, Path(out), rows_per_file)
+    return _write(source, list(shares), choose, as_path("out", out), rows_per_file)
 
 
 def split_by_session(
@@ -119,7 +120,7 @@ def split_by_session(
         uniform = np.array([_uniform(seed, value) for value in ids.tolist()])
         return np.searchsorted(bounds, uniform, side="right")[index]
 
-    return _write(source, list(shares), choose, Path(out), rows_per_file)
+    return _write(source, list(shares), choose, as_path("out", out), rows_per_file)
 
 
 def _write(source, names, choose: Callable, out: Path, rows_per_file):

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from kranking._core import check_choice, check_positive_int
+from kranking._paths import as_path
 from kranking.export._export_report import ExportReport
 from kranking.export._finding import refuse_failed
 from kranking.export._write_artefacts import write_artefacts
@@ -110,7 +111,7 @@ def export_model(
     >>> report.reached["onnx"] < 1e-5
     True
     """
-    directory = Path(os.path.realpath(directory))
+    directory = Path(os.path.realpath(as_path("directory", directory)))
     _check_arguments(formats, opset, external_data, num_check_rows, modules)
     notes = {"seed": seed, "counts": dict(counts or {}), "metadata": dict(metadata or {})}
     _check_json(notes)

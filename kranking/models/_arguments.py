@@ -1,10 +1,12 @@
 """Arguments of a model: deserialization of declarations and checks of layers."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
 
+from kranking._paths import as_path
 from kranking.features import Feature, Task
 from kranking.features.internal import check_tasks, from_config
 from kranking.layers import SharedBottom
@@ -40,11 +42,12 @@ def check_block(block: Any, blocks: Iterable[keras.layers.Layer]) -> None:
         )
 
 
-def as_keras_path(filepath: Any) -> Any:
-    """Returns the path of a `.keras` file; raises `ValueError` for HDF5, which cannot be loaded again."""
-    if str(filepath).endswith((".h5", ".hdf5")):
+def as_keras_path(filepath: Any) -> Path:
+    """Returns the path of a `.keras` file; raises `ValueError` for others, which cannot be loaded again."""
+    path = as_path("filepath", filepath)
+    if path.suffix != ".keras":
         raise ValueError(
             "`filepath` must end in .keras. HDF5 does not hold the blocks of a model; for weights only, "
-            f"use `save_weights`. Received: filepath={str(filepath)!r}"
+            f"use `save_weights`, and `export` to serve it. Received: filepath={str(filepath)!r}"
         )
-    return filepath
+    return path

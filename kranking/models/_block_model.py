@@ -5,9 +5,10 @@ from typing import Any
 
 import keras
 
+from kranking._paths import as_path, path_errors
 from kranking.features import Feature, FieldEncoder
 from kranking.layers import Work, work_of
-from kranking.models._arguments import check_block
+from kranking.models._arguments import as_keras_path, check_block
 from kranking.models._stack import assemble
 from kranking.models._walk import build_layers, call_layers, walk
 from kranking.models._weights_file import (
@@ -135,7 +136,8 @@ class BlockModel(keras.Model):
         """
         self.build()
         self._identity_in_file = None
-        with unchanged_on_failure(self, filepath):
+        as_path("filepath", filepath)
+        with unchanged_on_failure(self, filepath), path_errors(filepath):
             failure = None
             try:
                 super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
@@ -145,6 +147,18 @@ class BlockModel(keras.Model):
                 check_identity(self, filepath, self._identity_in_file)
             if failure is not None:
                 raise failure
+
+    def save_weights(self, filepath, *args, **kwargs):
+        """Saves weights like `keras.Model.save_weights`, to a file `.weights.h5`."""
+        self.build()
+        with path_errors(as_path("filepath", filepath)):
+            super().save_weights(filepath, *args, **kwargs)
+
+    def save(self, filepath, *args, **kwargs):
+        """Saves like `keras.Model.save`; creates the weights first if they do not exist yet."""
+        self.build()
+        with path_errors(as_keras_path(filepath)):
+            super().save(filepath, *args, **kwargs)
 
     def save_own_variables(self, store):
         super().save_own_variables(store)

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from kranking._paths import as_path, path_errors
+
 
 class Probabilities(keras.Model):
     """The probabilities of a built model, a dict by task name.
@@ -16,6 +18,10 @@ class Probabilities(keras.Model):
         super().__init__(name=model.name)
         self.model = model
         self.built = True
+
+    def export(self, filepath, *args, **kwargs):
+        with path_errors(as_path("filepath", filepath)):
+            return super().export(filepath, *args, **kwargs)
 
     def call(self, inputs, training=None):
         return self.model.probabilities(self.model(inputs, training=training))

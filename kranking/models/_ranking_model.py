@@ -9,7 +9,7 @@ from keras import ops
 from kranking._core import serializable
 from kranking.features import Feature, Preprocessor, Task
 from kranking.features.internal import to_config
-from kranking.models._arguments import as_features, as_heads, as_keras_path, as_tasks
+from kranking.models._arguments import as_features, as_heads, as_tasks
 from kranking.models._auxiliary import Auxiliary
 from kranking.models._batch_rows import RowWeights, weigh_replica
 from kranking.models._block_model import BlockModel
@@ -105,6 +105,10 @@ class RankingModel(BlockModel):
         needed = self.stack[0].needs_fields
         fields = self.encoder(inputs, training=training) if needed else {}
         return self.logits_of(fields, inputs, training)
+
+    def hidden(self, inputs, training=None):
+        """Computes what the heads read: the last hidden vector `(batch, width)` of model inputs or rows."""
+        return super().hidden(self._data.arguments(inputs), training)
 
     def logits_of(self, fields: Mapping[str, Any], inputs: Mapping[str, Any], training=None):
         """Computes the logits from the fields that the encoder computed from these inputs."""
@@ -211,11 +215,6 @@ class RankingModel(BlockModel):
         """Returns the `compile` arguments; the use of XLA is decided on the machine that loads."""
         config = super().get_compile_config()
         return {**config, "jit_compile": self._requested_jit} if config else config
-
-    def save(self, filepath, *args, **kwargs):
-        """Saves like `keras.Model.save`; creates the weights first if they do not exist yet."""
-        self.build()
-        super().save(as_keras_path(filepath), *args, **kwargs)
 
     def export(self, filepath, *args, input_signature=None, **kwargs):
         """Exports probabilities like `keras.Model.export`; `kranking.export` also checks them."""

@@ -49,7 +49,7 @@ def unchanged_on_failure(model: Any, path: Any) -> Iterator[None]:
     except BaseException as error:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
-        if not isinstance(error, Exception) or isinstance(error, FileNotFoundError):
+        if not isinstance(error, Exception):
             raise
         if isinstance(error, ValueError) and repr(str(path)) in str(error):
             raise

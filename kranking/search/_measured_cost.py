@@ -14,6 +14,7 @@ import keras
 from kranking._child import ChildError
 from kranking._core import versions
 from kranking._files import write_json
+from kranking._paths import make_folder
 from kranking.budget import Budget, Cost, Figure, compiled_step, measured_step
 from kranking.comparison import served_latencies
 from kranking.models import without_weights
@@ -106,7 +107,7 @@ class MeasuredCost:
             if figure is None:
                 return None
             kept[name] = figure.to_json()
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             write_json(path, kept, indent=None)
         return Figure(**kept[name])
 

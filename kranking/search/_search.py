@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kranking._core import check_choice, check_positive_int
+from kranking._paths import as_path
 from kranking.budget import Budget, Figure
 from kranking.data import LogFiles
 from kranking.search._baseline import Baseline, train_baseline
@@ -72,7 +73,7 @@ def search(
     check_choice("method", method, _METHODS)
     check_positive_int("trials", trials)
     check_positive_int("seed", seed, minimum=0)
-    training, out = training or Training(), Path(out)
+    training, out = training or Training(), as_path("out", out)
     _check_arguments(space, log, budget, training, confirm)
     sought = Objective.of(objective, space.tasks, training.hit)
     base = None if baseline is None else Baseline.of(baseline, space)

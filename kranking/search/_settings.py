@@ -8,6 +8,7 @@ import keras
 from kranking._core import versions
 from kranking._files import write_json
 from kranking._identity import changed, fingerprint, plain_json, read_settings
+from kranking._paths import make_folder
 from kranking.budget import Budget
 from kranking.data import LogFiles
 from kranking.search._baseline import Baseline
@@ -74,5 +75,5 @@ def check_same_search(out: Path, settings: dict[str, Any]) -> None:
 
 def write_settings(out: Path, settings: dict[str, Any]) -> None:
     """Writes the settings atomically."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_json(out / _NAME, settings, fsync=True)

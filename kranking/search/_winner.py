@@ -6,6 +6,7 @@ from typing import Any
 
 from kranking._core import finite
 from kranking._files import write_json
+from kranking._paths import make_folder
 from kranking.data import read
 from kranking.search._training import fit_best
 from kranking.training import RankingEvaluation
@@ -26,7 +27,7 @@ def retrain_winner(result: Any, folder: Path, export: bool) -> Any:
     rows = read(log.test, model=model, batch_size=space.batch_size)
     evaluation = RankingEvaluation(rows, log.session, ["auc", "ne", training.hit], prefix="test_")
     test = evaluation.evaluate(model)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     model.save(folder / "winner.keras")
     cost = None if best.cost is None else best.cost.to_json()
     row = {"trial": best.name, "values": dict(best.values), "valid": valid, "test": test}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kranking._core import check_positive_int
+from kranking._paths import as_path
 from kranking.export import Bundle, load_bundle
 from kranking.export.internal import (
     IDS,
@@ -74,7 +75,7 @@ def serving_latency(
     """
     for name, value in (("candidates", candidates), ("threads", threads), *_rows_per_call(batches)):
         check_positive_int(name, value)
-    directory = Path(directory)
+    directory = as_path("directory", directory)
     bundle = load_bundle(directory, threads=threads)
     other = None if baseline is None else load_bundle(baseline, threads=threads)
     saved = _saved_model(bundle, threads)

@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from kranking._core import check_positive_int
 from kranking._files import replaced
+from kranking._paths import as_path
 from kranking._rows import Origin, Source
 from kranking.export import Bundle, load_bundle
 from kranking.export.internal import SERVE, LogRows, open_log
@@ -92,7 +93,11 @@ def score_parquet(
     ValueError: `directory` must contain a bundle with a manifest.json. Received: directory='nowhere'
     """
     check_positive_int("block_rows", block_rows)
-    loaded, directory, keep = load_bundle(bundle, threads=threads), Path(directory), list(keep)
+    loaded, directory, keep = (
+        load_bundle(bundle, threads=threads),
+        as_path("directory", directory),
+        list(keep),
+    )
     tasks = loaded.manifest["tasks"]
     _check_served(loaded, keep, tasks)
     source = open_log(log, loaded.features(), keep)

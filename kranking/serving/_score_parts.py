@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kranking._files import create_text, is_temporary, remove_abandoned
+from kranking._paths import make_folder
 from kranking._rows import Source, folder_keys
 from kranking.export import Bundle
 
@@ -84,7 +85,7 @@ def claim(
             f"`directory` must be a folder that is new, empty, or has a {SCORES_FILE} of an earlier call. "
             f"Received: directory={str(directory)!r}"
         )
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     if not create_text(path, json.dumps(noted, indent=2, ensure_ascii=False) + "\n"):
         _check_same(path, noted)  # of a run that began at the same time
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kranking._files import create_text, temporary_beside, write_text
+from kranking._paths import as_path, make_folder
 from kranking.export import ExportError
 from kranking.export.internal import SAVED_MODEL, check_file, check_files, read_manifest
 from kranking.serving._versions import add_version, check_name, next_version
@@ -54,7 +55,7 @@ def write_tf_serving(
     ValueError: `directory` must contain a bundle with a manifest.json. Received: directory='nowhere'
     """
     check_name(name)
-    bundle, directory = Path(bundle), Path(directory)
+    bundle, directory = as_path("bundle", bundle), as_path("directory", directory)
     manifest = read_manifest(bundle)
     check_files(bundle, manifest)
     if "saved_model" not in manifest["formats"]:
@@ -64,7 +65,7 @@ def write_tf_serving(
         )
     model = directory / name
     next_version(model, version)  # raises before anything is copied
-    model.mkdir(parents=True, exist_ok=True)
+    make_folder(model)
     with temporary_beside(model / "version", folder=True) as staging:
         shutil.copytree(bundle / SAVED_MODEL, staging, dirs_exist_ok=True)
         for file, expected in manifest["files"].items():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kranking._core import check_choice
 from kranking._files import create_text, temporary_beside
+from kranking._paths import as_path, make_folder
 from kranking.export import load_bundle
 from kranking.export.internal import (
     IDS,
@@ -84,10 +85,10 @@ digit, because it is used as a folder and in URLs. Received: name='../ranker'
     described = loaded.manifest["signatures"][signature]
     # With separate tables, the graph has their rows as inputs, so the interface is read from its file.
     interface = onnx_signature(read_onnx(loaded.directory / described["onnx"]))
-    folder = Path(repository) / name
+    folder = as_path("repository", repository) / name
     _check_config(folder / CONFIG, interface, backend)
     next_version(folder, version)  # raises before anything is copied
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with temporary_beside(folder / "version", folder=True) as staging:
         copies, files = (
             {described["onnx"]: ONNX_FILE, WEIGHTS_FILE: WEIGHTS_FILE},

@@ -6,7 +6,6 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,6 +13,7 @@ import numpy as np
 
 from kranking._core import check_positive_int, versions
 from kranking._files import write_json
+from kranking._paths import as_path, make_folder
 from kranking._rows import file_contents
 from kranking.features import schema_hash
 from kranking.models import RankingModel
@@ -70,7 +70,7 @@ class RunRecord(keras.callbacks.Callback):
                     f"`{name}` must be a JSON-serializable mapping or None. Received: {name}={mapping!r}"
                 )
         super().__init__()
-        self.path = Path(path)
+        self.path = as_path("path", path)
         self.data = data
         self.seed = seed
         self.costs = costs
@@ -115,7 +115,7 @@ class RunRecord(keras.callbacks.Callback):
         self._write()
 
     def _write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         options: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False}
         write_json(self.path, self.record, fsync=True, **options)
 

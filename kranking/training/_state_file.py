@@ -14,6 +14,7 @@ from keras import ops
 
 from kranking._files import replaced
 from kranking._identity import differences, plain_json
+from kranking._paths import as_path, make_folder
 from kranking.models.internal import model_identity, optimizer_identity
 from kranking.training._model_state import broken_layers, synchronize, variables_of
 from kranking.training._random_states import random_states, save_random_states
@@ -72,8 +73,8 @@ def save_state(model: Any, path: str | os.PathLike, notes: Mapping[str, Any] | N
     arrays: dict[str, Any] = {f"variable_{i}": _array(v) for i, v in enumerate(variables)}
     states, random_arrays = save_random_states()
     head, arrays = head | states, arrays | random_arrays
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = as_path("path", path)
+    make_folder(path.parent)
     with replaced(path, fsync=True) as temporary, temporary.open("wb") as file:
         np.savez(file, head=np.array(json.dumps(head, allow_nan=False)), **arrays)
 
@@ -99,11 +100,10 @@ def load_state(model: Any, path: str | os.PathLike) -> dict[str, Any]:
         The notes that were saved with the state.
 
     Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If the file is damaged, or was saved from another model, optimizer or backend, with the
-            name of the first difference. Model and generators are then unchanged.
+        ValueError: If the file does not exist, is damaged, or was saved from another model, optimizer or
+            backend, with the name of the first difference. Model and generators are then unchanged.
     """
-    path = Path(path)
+    path = as_path("path", path)
     head, arrays, restore_random = _read(path)
     _check_ready(model)
     _check_fits(path, head, model)
@@ -209,6 +209,10 @@ def _array(variable: Any) -> np.ndarray:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], Callable[[], None]]:
     """Returns head and arrays of a file, and a function that restores the random states in it."""
+    if not path.is_file():
+        raise ValueError(
+            f"`path` must be a file that save_state wrote. Received: {str(path)!r}, which is none"
+        )
     try:
         with path.open("rb") as opened, np.load(opened) as file:
             arrays = {name: file[name] for name in file.files}
@@ -220,8 +224,6 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], Callable[[
                 raise TypeError(f"wrong values of {wrong or 'learning_rate'}")
             own = head["backend"] == keras.backend.backend()
             return head, arrays, random_states(head, arrays) if own else _nothing
-    except FileNotFoundError:
-        raise
     except Exception as error:  # a damaged byte can lead to any error of NumPy, zipfile and json
         raise damaged(path, f"{type(error).__name__}: {error}") from error
     raise ValueError(

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from kranking._core import check_number, check_positive_int
 from kranking._files import replaced, write_json
+from kranking._paths import as_path, make_folder
 from kranking.data._progress import progress
 from kranking.data.homefeed._columns import record_batch
 from kranking.data.homefeed._population import HOMEFEED_VERSION, Population
@@ -80,7 +80,7 @@ class HomefeedLog:
         Raises:
             ValueError: If the folder contains another log.
         """
-        directory = Path(directory)
+        directory = as_path("directory", directory)
         if _holds(directory, self.hash):
             return self
         sizes = self._session_sizes
@@ -145,7 +145,7 @@ class HomefeedLog:
         return record_batch(self.truth.population, rows, outcomes)
 
     def _write_split(self, folder, first, last, rows_per_file, advance):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for stale in folder.glob(
             "*.parquet"
         ):  # left by a run that was killed before it wrote homefeed.json

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kranking._paths import as_path
 from kranking.export.bundle._bundle import Bundle
 from kranking.export.bundle._manifest import MANIFEST, check_files, files_in, read_manifest
 from kranking.export.bundle._sections import REQUIRED, check_sections, wrong_section
@@ -50,9 +51,10 @@ def load_bundle(
     ValueError: `directory` must contain a bundle with a manifest.json. Received: directory='nowhere'
     """
     settings = SessionSettings(threads, providers, session_options)
-    bundle = load_with(Path(directory), settings)
+    directory = as_path("directory", directory)
+    bundle = load_with(directory, settings)
     if features is not None:
-        _check_features(Path(directory), bundle.manifest, features)
+        _check_features(directory, bundle.manifest, features)
     return bundle
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kranking._core import check_positive_int
+from kranking._paths import as_path
 from kranking._rows import first_rows, rows_name
 from kranking.export._error import ExportError
 from kranking.export._finding import FAILED, OK, WARNING, Finding, find
@@ -71,7 +72,7 @@ def verify_bundle(
     """
     check_positive_int("num_log_rows", num_log_rows)
     check_positive_int("num_check_rows", num_check_rows)
-    folder, checks = Path(directory), _Checks()
+    folder, checks = as_path("directory", directory), _Checks()
     manifest = checks.do("manifest", MANIFEST, partial(read_whole_manifest, folder), _of_manifest)
     if manifest is None:
         return Verification(folder, tuple(checks.found))

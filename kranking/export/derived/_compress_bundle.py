@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kranking._core import check_choice, check_number, check_positive_int
+from kranking._paths import as_path
 from kranking._rows import first_rows
 from kranking.data import read
 from kranking.export._error import ExportError
@@ -96,7 +97,7 @@ def compress_bundle(
     check_number("max_auc_loss", max_auc_loss, low=0.0, high=1.0)
     check_number("max_ne_rise", max_ne_rise, low=0.0)
     check_positive_int("num_rows", num_rows)
-    before, directory = load_bundle(source), Path(directory).resolve()
+    before, directory = load_bundle(source), as_path("directory", directory).resolve()
     _check_source(before, directory)
     check_replaceable(directory)
     model = load_keras(before.directory, modules)

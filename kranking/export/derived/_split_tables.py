@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kranking._core import check_positive_int
+from kranking._paths import as_path
 from kranking.export._finding import Finding, refuse_failed
 from kranking.export.bundle._load_bundle import load_bundle
 from kranking.export.bundle._manifest import (
@@ -98,7 +99,7 @@ def split_tables(
     ValueError: `directory` must contain a bundle with a manifest.json. Received: directory='nowhere'
     """
     check_positive_int("min_bytes", min_bytes)
-    before, directory = load_bundle(source), Path(directory).resolve()
+    before, directory = load_bundle(source), as_path("directory", directory).resolve()
     if TABLES_FILE in before.manifest["files"]:
         raise ValueError(
             "`source` must be a bundle with its tables in the graphs. Received: "

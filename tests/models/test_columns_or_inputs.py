@@ -113,6 +113,26 @@ def test_integers_of_a_table_of_words_are_inputs():
     np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (logits, marked)))
 
 
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_seconds_are_no_parts_and_no_ages(dtype):
+    """Seconds since 1970 in the dtype of an input, in a column that is called like the feature."""
+    if dtype == "int32":
+        part = kr.features.TimePart("t", "hour", unit="s", zoned=True)
+        feature = kr.features.Categorical("t", column=part, embedding_dim=2)
+    else:
+        age = kr.features.Age("t", at="now", unit="s", zoned=True)
+        feature = kr.features.Numeric("t", column=age, transform="none")
+    model = kr.RankingModel([feature], [], [kr.Task("save")])
+    rows = {"t": np.array([7, 8], dtype), "now": np.array([9, 9])}
+    with pytest.raises(ValueError, match=r"have the dtypes of both.*as_model_inputs"):
+        model(rows)
+    logits = model({name: values.astype("int64") for name, values in rows.items()})["save"]
+    marked = model(model.preprocess({name: values.tolist() for name, values in rows.items()}))[
+        "save"
+    ]
+    np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (logits, marked)))
+
+
 class Batches(keras.utils.PyDataset):
     def __init__(self, x, y, **kwargs):
         super().__init__(**kwargs)

@@ -72,7 +72,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     args.seeds = args.seeds or (2 if args.smoke else 3)
     if args.smoke:
-        args.rows, args.scale, args.rounds = 5_000, 0.05, 20
+        args.rows, args.scale, args.rounds = 2_000, 0.05, 5
     return args
 
 

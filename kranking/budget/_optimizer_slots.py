@@ -1,5 +1,7 @@
 """Number of optimizer slots per parameter."""
 
+import functools
+import json
 from typing import Any
 
 import keras
@@ -22,7 +24,12 @@ def slots_per_parameter(optimizer: Any) -> float | None:
     (2.0, 1.0)
     """
     given = keras.optimizers.get(optimizer)
-    copy = type(given).from_config(given.get_config())
+    return _slots(type(given), json.dumps(given.get_config(), sort_keys=True))
+
+
+@functools.lru_cache(maxsize=64)  # a search asks for every configuration that it draws
+def _slots(kind: type, config: str) -> float | None:
+    copy = kind.from_config(json.loads(config))
     shapes = [(7, 11), (5,)]
     probes = [keras.Variable(keras.ops.zeros(s), name=f"probe_{i}") for i, s in enumerate(shapes)]
     copy.build(probes)

@@ -69,7 +69,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5, help="trainings of each choice")
     args = parser.parse_args()
     if args.smoke:
-        args.rows, args.trials, args.seeds = 2_000, [2, 1], 2
+        args.rows, args.trials, args.seeds = 1_000, [1, 1], 2
     return args
 
 

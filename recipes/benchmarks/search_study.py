@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         log = prepared(Path(folder), args.rows)
         space = SearchSpace(["masknet", "dcn_v2", "mlp"], log.features, log.tasks, batch_size=BATCH)
-        limit = limit_of(space)
+        limit = limit_of(space, args.draws)
         for seed in range(1, args.seeds + 1):  # KerasTuner takes 0 for "any"
             for arm, run in (("keras_tuner", plain), ("kranking", ours)):
                 if any((row["arm"], row["seed"]) == (arm, seed) for row in kept):
@@ -67,9 +67,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=200_000, help="rows of the synthetic log")
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--draws", type=int, default=200, help="configurations that set the limit")
     args = parser.parse_args()
     if args.smoke:
-        args.rows, args.trials, args.seeds = 2_000, 3, 1
+        args.rows, args.trials, args.seeds, args.draws = 1_000, 2, 1, 20
     return args
 
 
@@ -81,7 +82,7 @@ def prepared(folder: Path, num_rows: int) -> LogFiles:
     return LogFiles(*parts, features, tasks, "session_id")
 
 
-def limit_of(space: SearchSpace, draws: int = 200) -> int:
+def limit_of(space: SearchSpace, draws: int) -> int:
     """Returns the parameters that `SHARE` of random configurations keep to."""
     oracle = keras_tuner.oracles.RandomSearchOracle(
         "val_loss", max_trials=draws, hyperparameters=space.hyperparameters(), seed=1

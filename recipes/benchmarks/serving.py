@@ -87,10 +87,10 @@ def export(name: str, bundle: Path, scale: float) -> None:
     model.export(f"{bundle}.onnx", format="onnx", verbose=False)
 
 
-def build(name: str, folder: Path, scale: float) -> kr.RankingModel:
+def build(name: str, folder: Path, scale: float, num_rows: int = 20_000) -> kr.RankingModel:
     log = folder / "log"
     if not log.exists():
-        kr.data.write_homefeed(log, num_rows=20_000, seed=0)
+        kr.data.write_homefeed(log, num_rows=num_rows, seed=0)
     features, tasks = kr.data.homefeed_declarations()
     if name == "user_heavy":
         features = [long_history(f, scale) for f in features]

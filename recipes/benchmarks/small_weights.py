@@ -36,10 +36,11 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
     parser.add_argument("--rounds", type=int, default=50, help="measured calls of each size")
     parser.add_argument("--scale", type=float, default=1.0, help="times the published widths")
+    parser.add_argument("--rows", type=int, default=20_000, help="rows of the synthetic log")
     parser.add_argument("--rows-file", type=Path, default=Path("runs/small_weights.json"))
     args = parser.parse_args()
     if args.smoke:
-        args.rounds, args.scale = 5, 0.25
+        args.rounds, args.scale, args.rows = 5, 0.25, 2_000
     rows = json.loads(args.rows_file.read_text()) if args.rows_file.exists() else []
     done = {(row["model"], row["weights"]) for row in rows}
     args.rows_file.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +48,7 @@ def main() -> None:
         for name in args.models:
             wanted = [weights for weights in WEIGHTS if (name, weights) not in done]
             if wanted:
-                in_a_process(export, name, Path(folder), args.scale)
+                in_a_process(export, name, Path(folder), args.scale, args.rows)
             for weights in wanted:
                 given = (name, Path(folder), weights)
                 sizes = in_a_process(compress, *given)
@@ -57,8 +58,8 @@ def main() -> None:
     print(table(rows))
 
 
-def export(name: str, folder: Path, scale: float) -> None:
-    model = kr.models.perturbed(build(name, folder, scale))
+def export(name: str, folder: Path, scale: float, num_rows: int) -> None:
+    model = kr.models.perturbed(build(name, folder, scale, num_rows))
     kr.export.export_model(model, folder / name)
 
 

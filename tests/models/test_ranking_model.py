@@ -16,6 +16,8 @@ from kranking.layers import MLP, CrossNetwork, ParallelMaskNet, SharedBottom
 from kranking.losses import BinaryCrossentropy
 from kranking.models import RankingModel
 
+pytestmark = pytest.mark.usefixtures("eager_training")  # test_resume, test_rows and others trace
+
 FEATURES = [
     Categorical("c", vocabulary=("a", "b"), embedding_dim=4),
     Numeric("n", mean=0.0, std=1.0),

@@ -213,6 +213,7 @@ def test_a_search_in_which_every_trial_diverges_is_reported(log, tmp_path):
         result.best()
 
 
+@pytest.mark.slow
 def test_hyperband_trains_the_better_half_longer(space, log, tmp_path):
     training = Training(epochs=3, verbose=0)
     result = run(space, log, tmp_path, trials=5, training=training, method="hyperband")

@@ -1,4 +1,4 @@
-"""Trains a small ranking model from a seed, and prints a hash of all its weights and slots."""
+"""Trains a small ranking model from each seed, and prints a hash of all its weights and slots."""
 
 import hashlib
 import sys
@@ -30,4 +30,5 @@ def main(seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    for seed in sys.argv[1:]:
+        main(int(seed))

@@ -11,6 +11,7 @@ from typing import Any
 
 from kranking._files import write_json
 from kranking.export.bundle._sections import check_sections
+from kranking.export.formats._external_data import check_external_files
 
 MANIFEST, FEATURES_FILE = "manifest.json", "features.json"
 FORMAT = "kranking bundle"
@@ -78,9 +79,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Raises `ValueError` unless every listed file exists with its size and SHA-256."""
+    """Raises `ValueError` unless every listed file exists with its size and SHA-256, and reads no other."""
     for name, expected in manifest["files"].items():
         check_file(folder, name, expected)
+        if name.endswith(".onnx"):
+            check_external_files(folder / name)
     check_listed(folder, manifest)
     for name, described in manifest.get("signatures", {}).items():
         if "onnx" in described and described["onnx"] not in manifest["files"]:

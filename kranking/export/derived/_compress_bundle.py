@@ -34,6 +34,7 @@ from kranking.export.checks._tolerances import (
     with_tolerances,
 )
 from kranking.export.derived._compression import Compression
+from kranking.export.formats._external_data import unlinked_weights
 from kranking.export.formats._keras_file import KERAS_FILE, load_keras
 from kranking.export.formats._onnx import save
 from kranking.export.formats._weights_file import WEIGHTS_FILE, WeightsFile
@@ -161,7 +162,10 @@ def _write(source: Bundle, folder: Path, weights: str) -> dict[str, tuple[int, i
     shared = WEIGHTS_FILE in source.manifest["files"]
     for name in (ONNX_FILES[signature] for signature in source.manifest["signatures"]):
         old, new = source.directory / name, folder / name
-        small = with_small_weights(onnx.load(str(old)), weights)
+        model = onnx.load(str(old), load_external_data=False)
+        with unlinked_weights(source.directory) as real:
+            onnx.load_external_data_for_model(model, str(real))
+        small = with_small_weights(model, weights)
         if shared:
             weights_file.take_from(small.graph)
         save(small, new)

@@ -27,6 +27,7 @@ from kranking.export.checks._check_artefacts import check_onnx
 from kranking.export.checks._describe import describe_check
 from kranking.export.checks._expected_answers import ExpectedAnswers, expected_answers
 from kranking.export.checks._tolerances import read_tolerances, with_tolerances
+from kranking.export.formats._external_data import unlinked_weights
 from kranking.export.formats._keras_file import KERAS_FILE, load_keras
 from kranking.export.formats._onnx import save
 from kranking.export.formats._sessions import open_session
@@ -116,9 +117,10 @@ def split_tables(
     with publish(directory) as folder:
         for name in (KERAS_FILE, FEATURES_FILE):
             shutil.copyfile(before.directory / name, folder / name)
-        writer = _Writer(before.directory, folder, min_bytes)
-        for name, expected in expectations.items():
-            writer.write(name, expected)
+        with unlinked_weights(before.directory) as real:
+            writer = _Writer(before.directory, real, folder, min_bytes)
+            for name, expected in expectations.items():
+                writer.write(name, expected)
         writer.finish()
         found: list[Finding] = []
         for name, expected in expectations.items():
@@ -140,8 +142,8 @@ def split_tables(
 class _Writer:
     """Writes the files of one signature after another, and each distinct table once."""
 
-    def __init__(self, source: Path, folder: Path, least: int):
-        self.source, self.folder, self.least = source, folder, least
+    def __init__(self, source: Path, real: Path, folder: Path, least: int):
+        self.source, self.real, self.folder, self.least = source, real, folder, least
         self.tables: dict[str, tuple[int, ...]] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
         self.weights = WeightsFile(folder)
@@ -172,7 +174,7 @@ class _Writer:
 
     def _save(self, model: Any, path: Path) -> None:
         if (self.source / WEIGHTS_FILE).exists():
-            self.weights.take_from(model.graph, self.source)
+            self.weights.take_from(model.graph, self.real)
         save(model, path)
 
     def _cut(
@@ -184,7 +186,7 @@ class _Writer:
         constants = {c.name: c for c in model.graph.initializer}
         given, steps = {}, []
         for key, cut in cuts.items():
-            table = numpy_helper.to_array(constants[cut.table], str(self.source))
+            table = numpy_helper.to_array(constants[cut.table], str(self.real))
             kind = helper.np_dtype_to_tensor_dtype(table.dtype)
             shape = [*shapes[key], *table.shape[1:]]
             given[cut.rows] = helper.make_tensor_value_info(f"{key}_rows", kind, shape)

@@ -1,11 +1,12 @@
 """The inputs and outputs of an artefact, read from its file without running it."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from kranking.export._error import ExportError
-from kranking.export.formats._weights_file import WEIGHTS_FILE, places
+from kranking.export.formats._external_data import check_external_files, unlinked_weights
 from kranking.export.functions._signature import BATCH, Signature, Value
 
 
@@ -48,14 +49,13 @@ def read_onnx(path: Path) -> Any:
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
-    outside = sorted(places(model) - {WEIGHTS_FILE})
-    if outside:
-        raise ExportError(
-            f"{path.name} must store its weights inside, or in {WEIGHTS_FILE} in the same folder. "
-            f"Received: weights in {outside[:5]}"
-        )
+    check_external_files(path)
     try:
-        onnx.checker.check_model(str(path), full_check=True)
+        with unlinked_weights(path.parent) as folder:
+            file = folder / path.name
+            if folder != path.parent:
+                shutil.copyfile(path, file)
+            onnx.checker.check_model(str(file), full_check=True)
     except Exception as error:  # the exception classes of the checker are many and not public
         raise ExportError(
             f"{path.name} must be a valid ONNX model; an operation of a layer may not be available in "

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from kranking._core import check_positive_int
+from kranking.export.formats._external_data import linked_weights, with_weights_at
 
 CPU = "CPUExecutionProvider"
+_FOLDER = "session.model_external_initializers_file_folder_path"  # of a file given as bytes
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,13 @@ class SessionSettings:
                 options.inter_op_num_threads = 1
         providers = list(self.providers or [CPU])
         try:
+            content: Any = str(path)
+            weights = linked_weights(path)
+            if weights is not None:
+                content = with_weights_at(path, weights)
+                options.add_session_config_entry(_FOLDER, str(weights.parent))
             session = onnxruntime.InferenceSession(
-                str(path), sess_options=options, providers=providers
+                content, sess_options=options, providers=providers
             )
         except Exception as error:  # errors of ONNX Runtime have no common public class
             raise ValueError(

@@ -68,13 +68,3 @@ class WeightsFile:
             if constant.external_data or is_large(len(constant.raw_data), "uint8"):
                 array = numpy_helper.to_array(constant, str(folder or ""))
                 constant.CopyFrom(self.tensor(constant.name, array))
-
-
-def places(model: Any) -> set[str]:
-    """Returns the names of the external files that an ONNX model reads constants from."""
-    return {
-        entry.value
-        for constant in model.graph.initializer
-        for entry in constant.external_data
-        if entry.key == "location"
-    }

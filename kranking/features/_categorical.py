@@ -121,6 +121,12 @@ class Categorical(Feature):
             )
         if self.vocabulary is None:
             object.__setattr__(self, "vocabulary", times.values)
+        other = [value for value in self.vocabulary or () if value not in times.values]
+        if other:
+            raise ValueError(
+                f"`vocabulary` of feature {self.name!r} must contain values of {times.part!r}, "
+                f"{times.values[0]} to {times.values[-1]}. Received: {other[0]!r}"
+            )
 
     @property
     def id_dtype(self) -> str | None:

@@ -17,7 +17,7 @@ NULL_INTEGER = -(2**63)
 
 _DIGITS = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _HIGH = 2**63 - 1
-_EXACT = 2**53  # beyond it, a float64 stands for several integers
+_EXACT = {32: 2**24, 64: 2**53}  # by bits: from it on, a float stands for several integers
 
 
 def is_string(kind: pa.DataType) -> bool:
@@ -148,8 +148,10 @@ def whole_numbers(values: pa.Array, column: str, origin: Origin, refusal: Any) -
     if pa.types.is_floating(kind):
         values = _without_nan(values)
         given = values.fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64)
-        good = (np.trunc(given) == given) & (np.abs(given) <= _EXACT)
-        expected = "whole numbers up to 2^53, which floating point holds exactly"
+        most = _EXACT[kind.bit_width]
+        good = (np.trunc(given) == given) & (np.abs(given) < most)
+        power = most.bit_length() - 1
+        expected = f"whole numbers below 2^{power}, which floating point holds exactly"
     elif pa.types.is_decimal(kind):
         given = np.array(values.to_pylist(), object)
         good = np.array(

@@ -77,8 +77,9 @@ def to_instants(values: pa.Array, times: Times, column: str, origin: Origin) -> 
         zoned, unit, values = None, None, pa.nulls(len(values), pa.int64())
     else:
         unit, values = times.unit, whole_numbers(values, column, origin, _no_times)
-        zoned = None if values.null_count == len(values) else True
-    return Instants(_microseconds(values, str(unit), column, origin), zoned)
+        zoned = True
+    microseconds = _microseconds(values, str(unit), column, origin)
+    return Instants(microseconds, None if values.null_count == len(values) else zoned)
 
 
 def read_instants(
@@ -189,7 +190,7 @@ def _of_text(text: str, times: Times) -> tuple[int, bool]:
     if integer is not None:
         raise ValueError("of an integer, `unit` must say the unit")
     if text[4:5] + text[7:8] != "--" or text[10:11] not in ("", "T", " "):
-        raise ValueError("it does not begin with year-month-day")
+        raise ValueError("it is no date, and no date and time with T or a space between them")
     if times.needs_clock and len(text) == 10:
         raise ValueError("it has no time of day")
     time = datetime.fromisoformat(text)

@@ -98,7 +98,7 @@ class RawColumns:
     def _declare(self, feature: Any) -> dict[str, str]:
         if feature.times is not None:
             # A client that sent seconds to a tensor called `time` would be wrong without noticing.
-            way = feature.times.unit
+            way = ("times", feature.times.unit)
             names = [self._add(feature, f"{c}.us", (), INTEGERS, way) for c in feature.columns]
             return dict(zip(("value", "at"), names))
         if isinstance(feature, Numeric):

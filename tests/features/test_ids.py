@@ -68,7 +68,8 @@ def test_text_that_is_not_the_only_form_of_an_integer_is_refused_for_integers(va
     "values",
     [
         [7.5],
-        [2.0**53 + 2],
+        [2.0**53],  # of 2^53 + 1 too
+        np.array([-(2.0**24)], "float32"),
         [float("inf")],
         [decimal.Decimal("7.5")],
         pa.array([2**63], pa.uint64()),

@@ -147,6 +147,7 @@ def test_what_is_no_time_is_refused_by_name(values, message):
     ("unit", "values", "message"),
     [
         ("s", [0.5], "'time' in .* must contain times as whole numbers.*Received: 0.5"),
+        ("s", np.array([1_700_000_000], "float32"), "below 2\\^24.*Received: 1700000000.0 .float"),
         ("s", [1_700_000_000_000], "years 1 to 9999.*1700000000000 seconds since 1970"),
         ("ms", ["1700000000000000"], "'1700000000000000' in row 0.*years 1 to 9999"),
         ("s", pa.array([2**63], pa.uint64()), "'time' in .* below 2\\^63"),
@@ -168,7 +169,12 @@ def test_times_with_and_without_a_zone_are_not_mixed_up(learnt):
             ValueError, match=r"'time' of feature 'hour' must contain times with.*learnt"
         ):
             convert({"time": other})
-        convert({"time": [None, None]})
+        for nothing in (
+            [None, None],
+            pa.nulls(1, pa.timestamp("s")),
+            pa.nulls(1, stamps("s", "UTC").type),
+        ):
+            convert({"time": nothing})
         convert({"time": learnt})
     with pytest.raises(ValueError, match=r"like those of 'time'|like those of 'created'"):
         fit([AGE], {"time": learnt, "created": other})
@@ -266,6 +272,8 @@ def test_declarations_with_times_are_saved_and_differ():
         (lambda: Sequence("c", of="d", max_length=2, column=5), "the name of a column. Received"),
         (lambda: dataclasses.replace(HOUR, hash_buckets=9, vocabulary=None), "no 'hash_buckets'"),
         (lambda: dataclasses.replace(HOUR, max_length=2), "no 'max_length'"),
+        (lambda: dataclasses.replace(HOUR, vocabulary=("7",)), "0 to 23. Received: '7'"),
+        (lambda: dataclasses.replace(HOUR, vocabulary=(24, 7)), "0 to 23. Received: 24"),
         (lambda: dataclasses.replace(HOUR, dtype="string", vocabulary=None), "no 'dtype'"),
     ],
     ids=str,
@@ -318,3 +326,16 @@ def test_events_and_requests_with_and_without_a_zone_have_no_age(times, now):
             ValueError, match=r"'t' and 'now' of sequence 'seen' must both.*Received: 't' "
         ):
             convert({"item": [1], "seen": [[1, 2]], "t": times, "now": now})
+
+
+def test_a_column_that_is_called_like_a_tensor_of_times_has_one_of_its_own():
+    features = [
+        Categorical("hour", column=TimePart("time", "hour", zoned=True)),
+        Categorical("time.us", hash_buckets=9, dtype="int64"),
+        Numeric("age", column=Age("time", at="time.us", unit="ms", zoned=True), transform="none"),
+    ]
+    rows = {"time": [CLOCK.replace(tzinfo=UTC)], "time.us": [5]}
+    raw = RawColumns(features)
+    names = [raw.names["hour"]["value"], raw.names["time.us"]["value"], raw.names["age"]["at"]]
+    values = [(CLOCK - datetime.datetime(1970, 1, 1)) // timedelta(microseconds=1), 5, 5_000]
+    assert [raw(rows)[name].tolist() for name in names] == [[value] for value in values]

@@ -119,7 +119,7 @@ TYPES = {
     "number with a text": ("a == '4'", [4], "Received: int64 in log. Write numbers without"),
     "boolean with a number": ("a == 1", [True], "Received: bool in log. Write the name of the column"),
     "number as a condition": ("a", [1], "Expected: true and false. Received: int64 in log. Write `== 1`"),
-    "texts that are no times": ("a > '2026-01-31'", ["2026-01-31", None, "x"], "like the.*'x' in row 2"),
+    "texts that are no times": ("a > '2026-01-31'", ["2026-01-31", None, "x"], "as times.*'x' in row 2"),
     "texts with another zone": ("a in ('2026-01-31')", ["2026-01-31T00:00Z"], "00:00Z' in row 0"),
     "time with a text": ("a == 'x'", [NOON], "timestamp.us. in log. Compare with a time"),
     "number with a time": ("a >= '2026-01-31'", [4], "Expected: times. Received: int64"),

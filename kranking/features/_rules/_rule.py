@@ -22,7 +22,7 @@ from kranking.features._rules._conditions import (
 )
 from kranking.features._rules._exact_numbers import ExactNumbers
 from kranking.features._rules._linear_form import LinearForm
-from kranking.features._rules._times import EXPECTED, is_time, seconds
+from kranking.features._rules._times import EXPECTED, is_time, ticks, ticks_of_texts
 
 _COMPARED = {
     "<": np.less,
@@ -171,11 +171,14 @@ class _Rows:
 
     def _at_time(self, condition: CompareTime) -> pa.Array:
         name, array = condition.column, self._columns[condition.column]
-        if self._kinds[name] != _TEXTS:
+        if self._kinds[name] == _TEXTS:
+            what = f"{self._who} cannot read column {name!r}"
+            array, unit = ticks_of_texts(array, condition.zoned, what, self._origin)
+        else:
             self._require(name, _TIMES)
             if _is_zoned(array) != condition.zoned:
                 raise self._refused(name, EXPECTED[condition.zoned], EXPECTED[_is_zoned(array)])
-        array, unit = seconds(array, condition.zoned, name, self._origin)
+            array, unit = ticks(array)
         return self._signs(
             LinearForm({name: unit}, -condition.time), condition.operator, {name: array}
         )
@@ -195,7 +198,7 @@ class _Rows:
                 raise self._refused(
                     names[0], f"{names[1]!r} ({other.type})", "times with time zones"
                 )
-            times = {n: seconds(array, False, n, self._origin) for n, array in arrays.items()}
+            times = {n: ticks(array) for n, array in arrays.items()}
             factors = {n: condition.form.factors[n] * unit for n, (_, unit) in times.items()}
             arrays = {name: array for name, (array, _) in times.items()}
             return self._signs(LinearForm(factors), condition.operator, arrays)

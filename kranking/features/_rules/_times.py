@@ -51,25 +51,30 @@ def time_of(text: str, zoned: bool) -> Fraction | None:
     return passed.days * 86_400 + passed.seconds + Fraction(f"0.{digits or 0}")
 
 
-def seconds(array: pa.Array, zoned: bool, column: str, origin: Origin) -> tuple[pa.Array, Fraction]:
-    """Returns times as numbers, and the length of their unit in seconds.
-
-    Args:
-        array: Timestamps, dates or texts.
-        zoned: As for `time_of`, of texts.
-        column: Name of the column, for the message.
-        origin: Origin of the rows, for the message.
-
-    Raises:
-        ValueError: If a text is no time.
-    """
+def ticks(array: pa.Array) -> tuple[pa.Array, Fraction]:
+    """Returns timestamps or dates as integers, and the length of their unit in seconds."""
     kind = array.type
     if pa.types.is_timestamp(kind):
         return array.cast(pa.int64()), Fraction(1, _UNITS[kind.unit])
     if pa.types.is_date32(kind):
         return array.cast(pa.int32()), Fraction(86_400)
-    if pa.types.is_date64(kind):
-        return array.cast(pa.int64()), Fraction(1, 1000)
+    return array.cast(pa.int64()), Fraction(1, 1000)
+
+
+def ticks_of_texts(
+    array: pa.Array, zoned: bool, what: str, origin: Origin
+) -> tuple[pa.Array, Fraction]:
+    """Returns what `ticks` does, of texts.
+
+    Args:
+        array: Texts.
+        zoned: As for `time_of`.
+        what: Who reads which column, for the message.
+        origin: Origin of the rows, for the message.
+
+    Raises:
+        ValueError: If a text is no time.
+    """
     coded = array.dictionary_encode()
     times = []
     for code, text in enumerate(coded.dictionary.to_pylist()):
@@ -77,8 +82,7 @@ def seconds(array: pa.Array, zoned: bool, column: str, origin: Origin) -> tuple[
         if time is None:
             row = int(np.argmax(coded.indices.to_numpy(zero_copy_only=False) == code))
             raise ValueError(
-                f"Column {column!r} must contain {EXPECTED[zoned]}, like the rule. Received: "
-                f"{text!r} in {origin.at(row)}"
+                f"{what} as times. Expected: {EXPECTED[zoned]}. Received: {text!r} in {origin.at(row)}"
             )
         times.append(int(time * 10**9))
     known = pa.array(times, pa.decimal128(30, 0))  # nanoseconds of years far from 1970

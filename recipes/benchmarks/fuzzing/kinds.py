@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fuzzing import bundles, encode, files, labels, others, served, states, steps, times
+from fuzzing import bundles, encode, files, labels, others, rules, served, states, steps, times
 from fuzzing.draw import Draw
 from fuzzing.judge import Call
 
@@ -18,6 +18,7 @@ ON_ROWS: dict[str, tuple[int, Callable[[Draw], Call]]] = {
     "labels in rows": (40, labels.row_call),
     "arrays": (70, labels.array_call),
     "raw": (20, labels.raw_call),
+    "rules": (40, rules.rule_call),
     "states": (40, states.state_call),
     "resume": (2, states.resume_call),
     "steps": (30, steps.step_call),

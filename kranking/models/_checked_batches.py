@@ -1,10 +1,14 @@
 """Datasets of the user whose batches are encoded and checked like arrays."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
+
+from kranking.features import Task
+from kranking.models._checked_tensors import with_checked_labels
 
 Check = Callable[[Any], Any]
 
@@ -19,8 +23,8 @@ def is_dataset(x: Any) -> bool:
 def checked_batches(x: Any, check: "CheckBatch") -> Any:
     """Returns a dataset of the same kind that applies `check` to each of its batches on the host.
 
-    Readers are returned as they are, since they encode and check their rows themselves. So are datasets of
-    TensorFlow, which hold tensors: the dtypes of their inputs are checked.
+    Readers are returned as they are, since they encode and check their rows themselves. Of datasets of
+    TensorFlow, which hold tensors, the dtypes of the inputs are checked, and labels and weights per batch.
 
     Args:
         x: A reader, a `PyDataset`, a PyTorch `DataLoader`, a `tf.data.Dataset` or an iterator.
@@ -28,7 +32,7 @@ def checked_batches(x: Any, check: "CheckBatch") -> Any:
     """
     if hasattr(x, "element_spec"):
         check.check_spec(x.element_spec)
-        return x
+        return check.with_checked_labels(x)
     if hasattr(x, "epoch_batches"):
         return x
     if isinstance(x, keras.utils.PyDataset):
@@ -80,19 +84,32 @@ class CheckBatch:
     Args:
         encode: Function from rows or inputs to inputs.
         targets: Function from labels and weights to checked `Targets`.
+        tasks: The tasks.
         labeled: Whether batches have labels; otherwise they are `x` or `(x,)`.
 
     Attributes:
         error: The last error of a batch; TensorFlow raises one of its own types instead.
     """
 
-    def __init__(self, encode: Check, targets: Callable[[Any, Any], Any], labeled: bool):
-        self._encode, self._targets, self._labeled = encode, targets, labeled
+    def __init__(
+        self,
+        encode: Check,
+        targets: Callable[[Any, Any], Any],
+        tasks: Sequence[Task],
+        labeled: bool,
+    ):
+        self._encode, self._targets, self._tasks = encode, targets, tasks
+        self._labeled = labeled
         self.error: Exception | None = None
 
     def __call__(self, batch: Any) -> Any:
-        try:
+        with self._noted():
             return self._checked(*_parts(batch))
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
         except ValueError as error:
             self.error = error
             raise
@@ -102,15 +119,24 @@ class CheckBatch:
         if y is None or not self._labeled:
             return (x,)
         checked = self._targets(y, weight)
-        if checked.sample_weight is None:
+        if weight is None and not any(task.nulls == "mask" for task in self._tasks):
             return x, checked.y
-        return x, checked.y, checked.sample_weight
+        return x, checked.y, checked.weights()
 
     def check_spec(self, spec: Any) -> None:
         """Checks the dtypes of the inputs of a `tf.data.Dataset`."""
         x = spec[0] if isinstance(spec, tuple) else spec
         if isinstance(x, Mapping):
             self._encode(x)
+
+    def with_checked_labels(self, data: Any) -> Any:
+        """Returns a `tf.data.Dataset` whose labels and weights are checked."""
+
+        def targets(y: Any, weight: Any) -> Any:
+            with self._noted():
+                return self._targets(y, weight)
+
+        return with_checked_labels(data, self._tasks, targets) if self._labeled else data
 
 
 def _parts(batch: Any) -> tuple[Any, Any, Any]:

@@ -56,6 +56,11 @@ class Targets:
             name: class_counts(self.y[name], self._counted(name, observed[name])) for name in self.y
         }
 
+    def weights(self) -> Arrays:
+        """Returns the weights of all tasks, also if all are 1: batches of a dataset need equal parts."""
+        ones = {name: np.ones_like(values) for name, values in self.y.items()}
+        return ones if self.sample_weight is None else self.sample_weight
+
     def _counted(self, name: str, observed: np.ndarray) -> np.ndarray:
         return observed if self.sample_weight is None else self.sample_weight[name] > 0
 

@@ -31,8 +31,8 @@ class TrainingData:
 
     def __init__(self, preprocessor: Preprocessor, tasks: Sequence[Task]):
         self.preprocessor, self.tasks = preprocessor, tuple(tasks)
-        self.batches = CheckBatch(self.encode, self.targets, labeled=True)
-        self.unlabeled = CheckBatch(self.encode, self.targets, labeled=False)
+        self.batches = CheckBatch(self.encode, self.targets, self.tasks, labeled=True)
+        self.unlabeled = CheckBatch(self.encode, self.targets, self.tasks, labeled=False)
 
     def arguments(self, inputs: Any) -> Any:
         """Returns the argument of a call of the model: tensors as they are, other rows encoded."""

@@ -86,9 +86,8 @@ class Bundle:
         Args:
             request: One row with the columns of the user and the context, of any kind that
                 `features.fit` accepts.
-            items: The same of the candidates, one row each; there may be none. A column that features of
-                items read, such as the time of the request in an `Age`, is taken from the request if the
-                candidates do not have it.
+            items: The same of the candidates, one row each; there may be none. The time of the request, at
+                which an `Age` of items is measured, is that of `request` if they do not have it.
 
         Raises:
             ValueError: If the bundle has no signature `rank`, or a column is missing or invalid.

@@ -8,6 +8,11 @@ import pyarrow as pa
 from kranking.features import Numeric
 
 
+def refuses_nulls(feature: Any) -> bool:
+    """Whether a feature is a number that must not be null."""
+    return isinstance(feature, Numeric) and feature.nulls == "refuse" and not feature.bucketized
+
+
 def random_numbers(feature: Numeric, size: int, rng: Any) -> pa.Array:
     """Returns random numbers, some of them null if the feature takes nulls."""
     low, high = feature.bounds or (None, None)
@@ -20,6 +25,6 @@ def random_numbers(feature: Numeric, size: int, rng: Any) -> pa.Array:
     if feature.transform == "log":
         values = np.sign(values) * np.expm1(np.abs(values))
     missing = rng.random(size) < 0.1
-    if feature.nulls == "refuse" and not feature.bucketized:
+    if refuses_nulls(feature):
         missing[:] = False
     return pa.array(values, mask=missing)

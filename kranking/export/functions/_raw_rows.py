@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kranking.export._rows import Case
-from kranking.export.functions._random_numbers import random_numbers
+from kranking.export.functions._random_numbers import random_numbers, refuses_nulls
 from kranking.export.functions._served_function import ServedFunction
 from kranking.export.functions._time_columns import time_columns
 from kranking.features import Categorical, Embedding, Feature, Numeric, Preprocessor
@@ -78,13 +78,10 @@ def log_columns(features: Sequence[Feature], size: int, rng: Any) -> dict[str, p
     longest = max((f.max_length for f in features if isinstance(f, History)), default=0)
     lengths = _lengths(size, longest, rng)
     columns = time_columns(features, size, rng)
-    for feature in (f for kind in kinds for f in features if isinstance(f, kind)):
-        if feature.times is None:
-            columns = _columns(feature, tables, lengths, rng) | columns
-        if isinstance(feature, Numeric) and feature.nulls == "refuse" and not feature.bucketized:
-            for name in feature.columns:
-                zero = pa.scalar(0, columns[name].type)
-                columns[name] = pc.fill_null(columns[name], zero)  # pyright: ignore
+    for feature in (f for kind in kinds for f in features if isinstance(f, kind) and not f.times):
+        columns = _columns(feature, tables, lengths, rng) | columns
+        if refuses_nulls(feature):
+            columns[feature.source] = pc.fill_null(columns[feature.source], 0)  # pyright: ignore
     return columns
 
 

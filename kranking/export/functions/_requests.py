@@ -16,7 +16,8 @@ from kranking.export.functions._served_function import (
     rank_parts,
     tower_part,
 )
-from kranking.features import Feature, RawColumns
+from kranking.features import Age, Feature, RawColumns
+from kranking.features import Sequence as History
 from kranking.features.internal import read_columns
 
 
@@ -50,7 +51,7 @@ def request_tensors(features: Sequence[Feature], name: str, rows: Any) -> dict[s
 def rank_tensors(features: Sequence[Feature], request: Any, items: Any) -> dict[str, np.ndarray]:
     """Returns the input tensors of `rank` for one row of a request and the rows of its candidates.
 
-    Features of items may read columns of the request, which are repeated for each candidate.
+    The time of the request, at which features of items measure ages, is repeated for each candidate.
     """
     once, each = (part.columns for part in rank_parts(features))
     names = dict.fromkeys(column for f in each.features for column in f.columns)
@@ -59,8 +60,16 @@ def rank_tensors(features: Sequence[Feature], request: Any, items: Any) -> dict[
     given = dict(read_columns(items, each.features, each.tables.values()))
     of_request = read_columns(request, features)
     count = next((len(as_arrow(given[name], name)) for name in names if name in given), None)
-    for name in names:
+    for name in {time for f in each.features for time in _reference_times(f)}:
         if count is not None and name not in given and name in of_request:
             value = as_arrow(of_request[name], name)[:1]
             given[name] = value.take(pa.array(np.zeros(count if len(value) else 0, np.int64)))
     return {**once(of_request), **each(given)}
+
+
+def _reference_times(feature: Any) -> tuple[str, ...]:
+    """Returns the column of the time at which the ages of a feature are measured."""
+    if isinstance(feature.times, Age):
+        return (feature.times.at,)
+    time = feature.request_time if isinstance(feature, History) else None
+    return () if time is None else (time,)

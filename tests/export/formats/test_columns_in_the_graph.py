@@ -162,6 +162,11 @@ def test_bundle_ranks_candidates_for_one_user(model, bundle, columns):
     for task, p in bundle.rank(one, items).items():
         assert p.shape == (9, 1)
         np.testing.assert_allclose(p, expected[task], rtol=0, atol=2e-6)
+    for name in ("price", "made"):  # even if the request has such a column
+        with pytest.raises(ValueError, match=f"needs column '{name}', which is missing"):
+            bundle.rank(
+                {**one, name: columns[name][:1]}, {n: x for n, x in items.items() if n != name}
+            )
 
 
 def test_bundle_gives_user_towers(model, bundle, columns):

@@ -25,11 +25,11 @@ def column_types(
     >>> column_types([Numeric("age"), Embedding("cover", dim=2)])
     {'age': DataType(double), 'cover': ListType(list<item: float>)}
     """
-    types: dict[str, pa.DataType] = {}
+    features, types = list(features), {}
     for feature in features:
         if feature.times is not None:
-            types |= dict.fromkeys(feature.columns, ID)  # as it stands: `to_instants` reads text
-        elif isinstance(feature, Numeric):
+            continue
+        if isinstance(feature, Numeric):
             types.setdefault(feature.source, pa.float64())
         elif isinstance(feature, Embedding):
             types[feature.source] = pa.list_(pa.float32())
@@ -44,6 +44,10 @@ def column_types(
     for task in tasks:
         labels = {task.columns[0]: pa.float64()} if task.rule is None else task.rule.column_types()
         types = {**labels, **types}
+    ruled = {column for task in tasks if task.rule is not None for column in task.columns}
+    for feature in features:
+        if feature.times is not None:  # as it stands, since any text in ISO 8601 is read
+            types |= dict.fromkeys(set(feature.columns) - ruled, ID)
     if sample_weight:
         types.setdefault(sample_weight, pa.float64())
     return types

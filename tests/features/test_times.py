@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import decimal
 import json
+import types
 from datetime import UTC, timedelta, timezone
 
 import numpy as np
@@ -339,3 +340,15 @@ def test_a_column_that_is_called_like_a_tensor_of_times_has_one_of_its_own():
     names = [raw.names["hour"]["value"], raw.names["time.us"]["value"], raw.names["age"]["at"]]
     values = [(CLOCK - datetime.datetime(1970, 1, 1)) // timedelta(microseconds=1), 5, 5_000]
     assert [raw(rows)[name].tolist() for name in names] == [[value] for value in values]
+
+
+@pytest.mark.filterwarnings("ignore:Features read")
+@pytest.mark.parametrize("rule", ["bought >= time", "time < '2026-01-05 08:30:00'"])
+def test_a_rule_on_the_same_column_of_a_csv_file_reads_times_too(tmp_path, rule):
+    rows = "time,bought\n2026-01-05 07:00:00,2026-01-05 08:00:00\n2026-01-05 23:00:00,2026-01-05 22:00:00\n"
+    (tmp_path / "log.csv").write_text(rows)
+    (hour,) = fit([HOUR], tmp_path)
+    model = types.SimpleNamespace(features=[hour], tasks=[kr.Task("buy", when=rule)])
+    [(x, y, _)] = kr.data.read(tmp_path, model)
+    assert x["hour"].tolist() == [8, 24]
+    assert y["buy"].tolist() == [1, 0]

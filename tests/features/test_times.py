@@ -343,7 +343,9 @@ def test_a_column_that_is_called_like_a_tensor_of_times_has_one_of_its_own():
 
 
 @pytest.mark.filterwarnings("ignore:Features read")
-@pytest.mark.parametrize("rule", ["bought >= time", "time < '2026-01-05 08:30:00'"])
+@pytest.mark.parametrize(
+    "rule", ["bought >= time", "time < '2026-01-05 08:30:00' or bought is null"]
+)
 def test_a_rule_on_the_same_column_of_a_csv_file_reads_times_too(tmp_path, rule):
     rows = "time,bought\n2026-01-05 07:00:00,2026-01-05 08:00:00\n2026-01-05 23:00:00,2026-01-05 22:00:00\n"
     (tmp_path / "log.csv").write_text(rows)

@@ -3,7 +3,7 @@
 import importlib.metadata
 import math
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import keras
@@ -83,6 +83,37 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
     """Raises `ValueError` unless `value` is one of `choices`."""
     if value not in choices:
         raise ValueError(f"`{name}` must be one of {list(choices)}. Received: {name}={value!r}")
+
+
+def as_tuple(name: str, value: Any, of: str, *kinds: type) -> tuple[Any, ...]:
+    """Returns a list of things as a tuple; raises `ValueError` for one thing, text or nothing.
+
+    Args:
+        name: Name of the argument.
+        value: The argument.
+        of: What the list contains, for the error.
+        *kinds: Classes, of one of which each is an object; none means any.
+    """
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+        raise ValueError(f"`{name}` must be a list of {of}. Received: {name}={value!r}")
+    values = tuple(value)
+    for one in values if kinds else ():
+        check_instance(name, one, *kinds)
+    return values
+
+
+def check_mapping(name: str, value: Any, of: str) -> None:
+    """Raises `ValueError` unless `value` is a dict, or behaves like one."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"`{name}` must be a dict of {of}. Received: {name}={value!r}")
+
+
+def check_instance(name: str, value: Any, *kinds: type) -> None:
+    """Raises `ValueError` unless `value` is an object of one of the classes."""
+    if not isinstance(value, kinds):
+        words = " or ".join(kind.__name__ for kind in kinds)
+        found = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+        raise ValueError(f"`{name}` must be an object of {words}. Received: {name}={found}")
 
 
 def check_known_width(layer: keras.layers.Layer, input_shape: Shape) -> int:

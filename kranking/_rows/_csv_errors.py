@@ -21,6 +21,18 @@ _FORMATS = {
 }
 
 
+def check_separators(delimiter: str | None, list_separator: str) -> None:
+    """Raises `ValueError` unless separators of CSV files are text, that of columns a character."""
+    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
+        raise ValueError(
+            f"`delimiter` must be one character or None. Received: delimiter={delimiter!r}"
+        )
+    if not isinstance(list_separator, str) or not list_separator:
+        raise ValueError(
+            f"`list_separator` must be text. Received: list_separator={list_separator!r}"
+        )
+
+
 def check_text(file: LogFile) -> None:
     """Raises `ValueError` if a file is in a format that is no text in UTF-8."""
     with file.filesystem.open_input_stream(file.path, compression="detect") as stream:

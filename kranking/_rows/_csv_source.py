@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from kranking._rows._csv_errors import check_text, unreadable, value_error
+from kranking._rows._csv_errors import check_separators, check_text, unreadable, value_error
 from kranking._rows._files import LogFile, sha256_of
 from kranking._rows._in_memory import check_names
 from kranking._rows._origin import Origin
@@ -42,6 +42,7 @@ class CsvSource:
         delimiter: str | None,
         list_separator: str,
     ):
+        check_separators(delimiter, list_separator)
         self.files = [file.name for file in files]
         self.log_files = {file.name: file for file in files}
         self._delimiter, self._separator = delimiter, list_separator

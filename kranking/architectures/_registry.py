@@ -122,8 +122,8 @@ def get(name: str) -> Architecture:
     >>> get("pinterest_baseline").views
     ('flat',)
     """
-    if name not in _ARCHITECTURES:
-        near = get_close_matches(name, _ARCHITECTURES, n=1)
+    if not isinstance(name, str) or name not in _ARCHITECTURES:
+        near = get_close_matches(str(name), _ARCHITECTURES, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"`name` must be one of {names()}. Received: {name!r}.{hint}")
     return _ARCHITECTURES[name]

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kranking._core import check_positive_int
+from kranking._core import check_instance, check_positive_int
 from kranking.budget._cost import Cost, Figure
 from kranking.budget._latency_model import predicted_latency
 from kranking.budget._optimizer_slots import slots_per_parameter
@@ -59,6 +59,7 @@ def analytic_cost(
     >>> analytic_cost(model, latency_batch=100)["latency_p50"].fidelity
     'analytic'
     """
+    check_instance("model", model, RankingModel)
     check_positive_int("batch_size", batch_size)
     check_positive_int("latency_batch", latency_batch, optional=True)
     total = model.work()

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kranking._child import answer_parent, ask_child
+from kranking._core import check_instance
 from kranking.budget._step_request import batch_shapes, model_of, request_of
 from kranking.models import RankingModel
 
@@ -47,6 +48,7 @@ def compiled_step(
         raise ImportError(
             "`compiled_step` requires JAX, whatever the backend: pip install 'kranking[jax]'."
         )
+    check_instance("model", model, RankingModel)
     request = request_of(model, batch_size, optimizer, modules=list(modules))
     if keras.backend.backend() == "jax":
         return _analyse(request, {})

@@ -26,8 +26,8 @@ def device_memory(name: str) -> int:
     >>> device_memory("A100-40GB") == 40 * 2**30
     True
     """
-    if name not in DEVICES:
-        near = get_close_matches(name, DEVICES, n=1, cutoff=0.3)
+    if not isinstance(name, str) or name not in DEVICES:
+        near = get_close_matches(str(name), DEVICES, n=1, cutoff=0.3)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
             f"The device must be one of {list(DEVICES)}; specify bytes for other devices. "

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kranking._core import check_instance
 from kranking._report import Html, aligned_table, html_table
 from kranking.budget._cost import as_text
 from kranking.budget._peak_shares import peak_elements
@@ -73,6 +74,7 @@ def layer_table(model: RankingModel, batch_size: int = 4096) -> LayerTable:
     >>> [(row["class"], row["parameters"]) for row in table.rows if row["parameters"]]
     [('MLP', 16), ('SharedBottom', 9)]
     """
+    check_instance("model", model, RankingModel)
     itemsize = 2 if model.compute_dtype in ("bfloat16", "float16") else 4
     rows = []
     for layer, work in model.layer_work():

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kranking._child import answer_parent, ask_child
-from kranking._core import check_positive_int
+from kranking._core import check_instance, check_positive_int
 from kranking.budget._step_request import batch_shapes, model_of, request_of
 from kranking.features import as_model_inputs
 from kranking.models import RankingModel
@@ -43,6 +43,7 @@ def measured_step(
     Raises:
         ChildError: If the process fails, for example by running out of memory.
     """
+    check_instance("model", model, RankingModel)
     check_positive_int("batch_size", batch_size)
     check_positive_int("steps", steps)
     request = request_of(model, batch_size, optimizer, steps=steps, modules=list(modules))

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from kranking.models.internal import as_optimizer
+
 
 def slots_per_parameter(optimizer: Any) -> float | None:
     """Counts the values that an optimizer stores per trainable value.
@@ -23,7 +25,7 @@ def slots_per_parameter(optimizer: Any) -> float | None:
     >>> slots_per_parameter("adam"), slots_per_parameter(keras.optimizers.SGD(momentum=0.9))
     (2.0, 1.0)
     """
-    given = keras.optimizers.get(optimizer)
+    given = as_optimizer(optimizer)
     return _slots(type(given), json.dumps(given.get_config(), sort_keys=True))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kranking._core import check_positive_int, versions
+from kranking._core import check_mapping, check_positive_int, versions
 from kranking._files import write_json
 from kranking._identity import changed, plain_json, read_settings
 from kranking._paths import as_path, make_folder
@@ -80,6 +80,7 @@ def compare(
     check_positive_int("latency_batch", latency_batch, optional=True)
     if budget is not None and not isinstance(budget, Budget):
         raise ValueError(f"`budget` must be a kranking.budget.Budget. Received: budget={budget!r}")
+    check_mapping("variants", variants, "variants by name")
     if baseline not in variants:
         raise ValueError(
             f"`baseline` must be one of the variants {list(variants)}. Received: baseline={baseline!r}"

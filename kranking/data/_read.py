@@ -193,6 +193,11 @@ def _reader(
     rows: Any, model: Any, batch_size: int, how: dict[str, Any], **options: Any
 ) -> LogReader:
     check_positive_int("block_rows", options["block_rows"])
+    if isinstance(model, type) or not (hasattr(model, "features") and hasattr(model, "tasks")):
+        raise ValueError(
+            "`model` must be a RankingModel, or an object with `features` and `tasks`. "
+            f"Received: model={model!r}"
+        )
     tasks: Sequence[Any] = model.tasks if options["labels"] else ()
     weight = options["sample_weight"] if options["labels"] else None
     source = open_rows(

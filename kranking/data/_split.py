@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kranking._core import check_mapping
 from kranking._folders import new_folders
 from kranking._paths import as_path
 from kranking._rows import Origin, open_rows
@@ -230,6 +231,7 @@ def _uniform(seed, value):
 
 
 def _checked_shares(shares):
+    check_mapping("shares", shares, "shares by name of the part")
     values = list(shares.values())
     if len(values) < 2 or min(values) <= 0 or abs(sum(values) - 1) > 1e-6:
         raise ValueError(

@@ -172,8 +172,9 @@ def _signatures(given: Sequence[str] | None, model: Any) -> list[str]:
     # A model that only reads ids, such as logistic regression, has no fields to return.
     fields = model.stack[0].needs_fields
     allowed = [name for name in names_on_columns(features) if fields or name != TOWER]
-    names = list(allowed if given is None else given)
-    if isinstance(given, str) or not set(names) <= set(ON_COLUMNS):
+    listed = given is None or isinstance(given, list | tuple)
+    names = list(allowed if given is None or not listed else given)
+    if not listed or not set(names) <= set(ON_COLUMNS):
         raise ValueError(
             f"`signatures` must be among {list(ON_COLUMNS)}. Received: signatures={given!r}"
         )
@@ -188,7 +189,7 @@ def _signatures(given: Sequence[str] | None, model: Any) -> list[str]:
 
 
 def _check_arguments(formats, opset, external_data, num_check_rows, modules) -> None:
-    if isinstance(formats, str) or not formats or not set(formats) <= set(FORMATS):
+    if not isinstance(formats, list | tuple) or not formats or not set(formats) <= set(FORMATS):
         raise ValueError(
             f"`formats` must be one or more of {list(FORMATS)}. Received: formats={formats!r}"
         )

@@ -1,5 +1,6 @@
 """Declaration of a categorical column."""
 
+from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
@@ -162,7 +163,7 @@ class Categorical(Feature):
 
 
 def _valid_vocabulary(name: str, values: Any) -> tuple[Any, ...]:
-    if isinstance(values, str):
+    if isinstance(values, str) or not isinstance(values, Iterable):
         raise ValueError(
             f"`vocabulary` of feature {name!r} must be a list of values. Received: {values!r}"
         )

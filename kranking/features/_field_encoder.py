@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kranking._core import Shape, fresh, serializable
+from kranking._core import Shape, as_tuple, fresh, serializable
 from kranking.features._bounded_cast import bounded_cast
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
@@ -56,7 +56,8 @@ class FieldEncoder(keras.layers.Layer):
     def __init__(self, features: Iterable[Feature], **kwargs):
         # Tables stay in float32 and only looked-up rows are cast: casting a table copies it in each step.
         super().__init__(autocast=False, **kwargs)
-        self.features = tuple(from_config(f) if isinstance(f, dict) else f for f in features)
+        given = as_tuple("features", features, "declarations")
+        self.features = tuple(from_config(f) if isinstance(f, dict) else f for f in given)
         check_features(self.features)
         self.field_widths = field_widths(self.features)
         self._by_name = {f.name: f for f in self.features}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from kranking._core import as_tuple
 from kranking._rows import Origin, as_arrow, open_rows
 from kranking.features._column_types import column_types
 from kranking.features._columns import check_type, require, typed_nulls
@@ -42,7 +43,7 @@ def fit(
     >>> fit([Categorical("country")], {"country": ["DE", "FR", "DE"]})[0].vocabulary
     ('DE', 'FR')
     """
-    features = list(features)
+    features = list(as_tuple("features", features, "declarations"))
     check_features(features)
     columns = list(dict.fromkeys(c for f in features for c in f.columns))
     learners = [learner_of(feature, seed) for feature in features]

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from kranking._core import check_mapping
+
 
 class ModelInput(np.ndarray):
     """An array of model inputs: table rows, or numbers that are already transformed.
@@ -33,4 +35,5 @@ def as_model_inputs(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
     >>> model.predict(as_model_inputs(stored), verbose=0)["save"].shape
     (2, 1)
     """
+    check_mapping("arrays", arrays, "arrays by name of the input")
     return {name: np.asarray(values).view(ModelInput) for name, values in arrays.items()}

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kranking._core import as_tuple
 from kranking._rows import Origin, as_arrow
 from kranking.features._categorical import Categorical
 from kranking.features._column_types import read_columns
@@ -55,7 +56,7 @@ class Preprocessor:
     """
 
     def __init__(self, features: Iterable[Feature]):
-        self.features = tuple(features)
+        self.features = as_tuple("features", features, "declarations")
         check_features(self.features)
         for feature in self.features:
             if not feature.fitted:

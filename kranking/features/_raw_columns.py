@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kranking._core import as_tuple
 from kranking._rows import Origin, as_arrow
 from kranking.features._categorical import Categorical
 from kranking.features._column_types import read_columns
@@ -69,7 +70,7 @@ class RawColumns:
         tables: Iterable[Feature] | None = None,
         taken: Iterable[str] = (),
     ):
-        self.features = tuple(features)
+        self.features = as_tuple("features", features, "declarations", Feature)
         self._taken = frozenset(taken)
         self.inputs: dict[str, InputSpec] = {}
         every = self.features if tables is None else tables

@@ -9,6 +9,7 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import fields
 from typing import Any
 
+from kranking._core import as_tuple
 from kranking.features._categorical import Categorical
 from kranking.features._embedding import Embedding
 from kranking.features._feature import MAX_ROW_VALUES, Feature, InputSpec, times_config
@@ -68,12 +69,21 @@ def to_json(declarations: Iterable[Feature | Task]) -> str:
     >>> from_json(to_json([Numeric("age")]))[0].name
     'age'
     """
-    return json.dumps([to_config(d) for d in declarations], ensure_ascii=False, indent=1)
+    return json.dumps(_configs(declarations), ensure_ascii=False, indent=1)
 
 
 def from_json(text: str) -> list[Any]:
-    """Creates declarations from the output of `to_json`."""
-    return [from_config(config) for config in json.loads(text)]
+    """Creates declarations from the output of `to_json`; raises `ValueError` for other text."""
+    try:
+        configs = json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`text` must be the output of `to_json`. Received: {error}") from error
+    if not isinstance(configs, list) or not all(isinstance(c, dict) for c in configs):
+        raise ValueError(
+            "`text` must be the output of `to_json`, a list of declarations. Received: "
+            f"{str(text)[:100]!r}"
+        )
+    return [from_config(config) for config in configs]
 
 
 def schema_hash(declarations: Iterable[Feature | Task]) -> str:
@@ -82,10 +92,15 @@ def schema_hash(declarations: Iterable[Feature | Task]) -> str:
     >>> schema_hash([Numeric("a")]) == schema_hash([Numeric("a")])
     True
     """
-    configs = [{k: v for k, v in to_config(d).items() if k != "observed"} for d in declarations]
+    configs = [{k: v for k, v in c.items() if k != "observed"} for c in _configs(declarations)]
     configs = _canonical(configs)
     text = json.dumps(configs, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _configs(declarations: Any) -> list[dict[str, Any]]:
+    given = as_tuple("declarations", declarations, "features and tasks", Feature, Task)
+    return [to_config(one) for one in given]
 
 
 def _canonical(value: Any) -> Any:
@@ -209,7 +224,7 @@ def model_inputs(features: Iterable[Feature]) -> dict[str, InputSpec]:
 
 def field_widths(features: Iterable[Feature]) -> dict[str, int]:
     """Returns the width of every field by name, in the order of the declarations."""
-    features = list(features)
+    features = as_tuple("features", features, "declarations", Feature)
     by_name = {f.name: f for f in features}
     widths = {}
     for feature in features:

@@ -1,5 +1,7 @@
 """Checks of the inputs of the exact metrics."""
 
+import contextlib
+
 import numpy as np
 
 from kranking.metrics._group_index import group_index
@@ -7,8 +9,10 @@ from kranking.metrics._group_index import group_index
 
 def checked_rows(y, score, sample_weight, *, binary, from_logits=True):
     """Returns labels, scores and weights as float64 `(rows,)` arrays without the rows of weight 0."""
-    y, score = np.reshape(y, -1), np.asarray(score, np.float64).reshape(-1)
-    weight = np.ones(len(score)) if sample_weight is None else np.reshape(sample_weight, -1)
+    y, score = _numbers("y", y), _numbers("score", score).astype(np.float64)
+    weight = _numbers(
+        "sample_weight", np.ones(len(score)) if sample_weight is None else sample_weight
+    )
     for name, array in (("y", y), ("sample_weight", weight)):
         if len(array) != len(score):
             raise ValueError(
@@ -30,6 +34,18 @@ def checked_rows(y, score, sample_weight, *, binary, from_logits=True):
     if sample_weight is not None:
         y, score, weight = y[kept], score[kept], weight[kept]
     return y.astype(np.float64), score, weight.astype(np.float64)
+
+
+def _numbers(name, values):
+    array = np.reshape(values, -1)
+    if (
+        array.dtype.kind == "O" and values is not None
+    ):  # of a frame with nulls, or with several types
+        with contextlib.suppress(TypeError, ValueError):
+            array = array.astype(np.float64)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"`{name}` must be numbers. Received: {array[:3]}")
+    return array
 
 
 def check_probabilities(score, sample_weight):

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from kranking._core import as_tuple
 from kranking.metrics._exact_auc import auc, grouped_auc
 from kranking.metrics._hit_at_k import HitAtK
 from kranking.metrics._pointwise import calibration, log_loss, normalized_entropy
@@ -65,7 +66,7 @@ class EvaluationMetrics:
 
     def _resolve(self, metrics: Sequence[str | HitAtK]) -> dict[str, Callable[..., float]]:
         functions = {}
-        for metric in metrics:
+        for metric in as_tuple("metrics", metrics, "names and HitAtK objects"):
             name, function, by = self._lookup(metric)
             if name in functions:
                 raise ValueError(f"`metrics` must not contain duplicates. Received twice: {name!r}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from kranking._core import as_tuple
 from kranking._paths import as_path
 from kranking.features import Feature, Task
 from kranking.features.internal import check_tasks, from_config
@@ -14,12 +15,14 @@ from kranking.layers import SharedBottom
 
 def as_features(features: Iterable[Feature | Mapping[str, Any]]) -> tuple[Feature, ...]:
     """Returns feature declarations; deserializes those given as configurations."""
-    return tuple(from_config(dict(f)) if isinstance(f, Mapping) else f for f in features)
+    given = as_tuple("features", features, "declarations")
+    return tuple(from_config(dict(f)) if isinstance(f, Mapping) else f for f in given)
 
 
 def as_tasks(tasks: Iterable[Task | Mapping[str, Any]]) -> tuple[Task, ...]:
     """Returns tasks; deserializes those given as configurations. Raises `ValueError` if invalid."""
-    tasks = tuple(from_config(dict(t)) if isinstance(t, Mapping) else t for t in tasks)
+    given = as_tuple("tasks", tasks, "kranking.Task, such as [kr.Task('save')]")
+    tasks = tuple(from_config(dict(t)) if isinstance(t, Mapping) else t for t in given)
     check_tasks(tasks)
     return tasks
 

@@ -59,13 +59,14 @@ def compile_arguments(optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any
     for name in ("jit_compile", "run_eagerly", "auto_scale_loss"):
         check_choice(name, given.get(name, False), ("auto", True, False))
     check_positive_int("steps_per_execution", given.get("steps_per_execution", 1))
-    optimizer = _optimizer(optimizer)
+    optimizer = as_optimizer(optimizer)
     check_distributable(optimizer, dict(given))
     jit_compile = resolve_jit(given.get("jit_compile", "auto"))
     return {**given, "optimizer": optimizer, "jit_compile": jit_compile}
 
 
-def _optimizer(given: Any) -> keras.optimizers.Optimizer:
+def as_optimizer(given: Any) -> keras.optimizers.Optimizer:
+    """Returns an optimizer; raises `ValueError` if it is none, nor its name or configuration."""
     try:
         found = None if given is None else keras.optimizers.get(given)
     except Exception:  # of a configuration, too

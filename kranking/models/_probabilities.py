@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from kranking._paths import as_path, path_errors
+from kranking._paths import as_path, make_folder, path_errors
 
 
 class Probabilities(keras.Model):
@@ -20,7 +20,8 @@ class Probabilities(keras.Model):
         self.built = True
 
     def export(self, filepath, *args, **kwargs):
-        with path_errors(as_path("filepath", filepath)):
+        make_folder(as_path("filepath", filepath).parent)
+        with path_errors(filepath):
             return super().export(filepath, *args, **kwargs)
 
     def call(self, inputs, training=None):

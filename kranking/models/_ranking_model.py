@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kranking._core import serializable
+from kranking._core import as_tuple, serializable
 from kranking.features import Feature, Preprocessor, Task
 from kranking.features.internal import to_config
 from kranking.models._arguments import as_features, as_heads, as_tasks
@@ -76,7 +76,7 @@ class RankingModel(BlockModel):
         self._data = TrainingData(self._preprocessor, actions)
         self._auxiliary = Auxiliary(self._tasks, None)
         self._row_weights, self.log_directions = RowWeights(()), {}
-        for block in blocks:
+        for block in as_tuple("blocks", blocks, "layers"):
             self.add(block)
         if self.blocks and weights_enabled():
             self.build()
@@ -108,7 +108,8 @@ class RankingModel(BlockModel):
 
     def hidden(self, inputs, training=None):
         """Computes what the heads read: the last hidden vector `(batch, width)` of model inputs or rows."""
-        return super().hidden(self._data.arguments(inputs), training)
+        inputs = declared_inputs(self._data.arguments(inputs), self._preprocessor.inputs)
+        return super().hidden(inputs, training)
 
     def logits_of(self, fields: Mapping[str, Any], inputs: Mapping[str, Any], training=None):
         """Computes the logits from the fields that the encoder computed from these inputs."""

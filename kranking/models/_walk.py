@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import keras
 
+from kranking._core import check_instance
 from kranking.features import FieldEncoder
 
 
@@ -34,6 +35,7 @@ def walk(encoder: FieldEncoder, stack: Iterable[keras.layers.Layer]) -> Iterator
     >>> [step.output_shape for step in kr.models.walk(model.encoder, model.stack)]
     [{'age': (None, 1)}, (None, 1), (None, 8), (None, 1)]
     """
+    check_instance("encoder", encoder, FieldEncoder)
     shape: Any = initial_shapes(encoder)
     fields, inputs = shape
     for position, layer in enumerate(stack):

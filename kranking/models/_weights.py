@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kranking._core import check_instance
+
 _ENABLED = ContextVar("weights_enabled", default=True)
 _MOST = 2**20  # numbers; converters do not inspect the values of tables
 
@@ -57,6 +59,7 @@ def perturbed(model: Any, seed: int = 0) -> Any:
     >>> any((w == 0).all() for w in model.get_weights())
     False
     """
+    check_instance("model", model, keras.Model)
     random = np.random.default_rng(seed)
     if not model.built:
         model.build()

@@ -6,8 +6,10 @@ from typing import Any
 
 import keras
 
+from kranking._core import check_instance
 from kranking.layers import DHEN, Parallel, Residual
 from kranking.layers.internal import leaves
+from kranking.models._block_model import BlockModel
 from kranking.models._later_view import LaterView
 from kranking.models._walk import walk
 
@@ -40,6 +42,7 @@ def wiring(model: Any) -> str:
     >>> wiring(model).startswith("<svg")
     True
     """
+    check_instance("model", model, BlockModel)
     model.build()
     steps = [step for step in walk(model.encoder, model.stack) if step.layer is not model.encoder]
     view = steps[0].layer

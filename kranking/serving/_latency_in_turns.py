@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kranking._core import check_positive_int
+from kranking._core import check_mapping, check_positive_int
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def latency_in_turns(
     """
     check_positive_int("rounds", rounds)
     check_positive_int("warmup", warmup, minimum=0)
+    check_mapping("calls", calls, "functions without arguments by name")
     if not calls:
         raise ValueError("`calls` must contain at least one callable. Received: calls={}")
     names, order = list(calls), random.Random(0)

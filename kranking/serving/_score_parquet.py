@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.progress import Progress
 
-from kranking._core import check_positive_int
+from kranking._core import as_tuple, check_positive_int
 from kranking._files import replaced
 from kranking._paths import as_path
 from kranking._rows import Origin, Source
@@ -96,7 +96,7 @@ def score_parquet(
     loaded, directory, keep = (
         load_bundle(bundle, threads=threads),
         as_path("directory", directory),
-        list(keep),
+        list(as_tuple("keep", keep, "names of columns")),
     )
     tasks = loaded.manifest["tasks"]
     _check_served(loaded, keep, tasks)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kranking._core import check_number, check_positive_int
+from kranking._core import as_tuple, check_instance, check_mapping, check_number, check_positive_int
 from kranking.features import Categorical, Feature, Numeric
 from kranking.models import RankingModel
 
@@ -29,6 +29,7 @@ def embedding_tables(model: RankingModel) -> dict[str, np.ndarray]:
     >>> {name: table.shape for name, table in kr.training.embedding_tables(model).items()}
     {'country': (3, 4)}
     """
+    check_instance("model", model, RankingModel)
     return {
         feature.name: np.asarray(keras.ops.convert_to_numpy(model.encoder.table(feature.name)))
         for feature in model.features
@@ -68,6 +69,7 @@ def field_dims_from_tables(tables: Mapping[str, Any], ratio: float = 0.95) -> di
     Reference: [Wang et al., 2023](https://arxiv.org/abs/2311.04635)
     """
     check_number("ratio", ratio, low=0.0, high=1.0)
+    check_mapping("tables", tables, "tables by feature name")
     return {name: _dim_of(name, np.asarray(table), ratio) for name, table in tables.items()}
 
 
@@ -86,7 +88,8 @@ def with_field_dims(features: Iterable[Feature], dims: Mapping[str, int]) -> lis
     >>> kr.training.with_field_dims([country], {"country": 2})[0].embedding_dim
     2
     """
-    features = list(features)
+    features = as_tuple("features", features, "declarations", Feature)
+    check_mapping("dims", dims, "widths by feature name")
     known = [feature.name for feature in features if _has_table(feature)]
     for name, dim in dims.items():
         if name not in known:

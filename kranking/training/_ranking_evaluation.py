@@ -1,14 +1,14 @@
 """Exact ranking metrics of a whole dataset at the end of each epoch."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import keras
 import numpy as np
 
-from kranking._core import check_positive_int
+from kranking._core import as_tuple, check_instance, check_positive_int
 from kranking.metrics import HitAtK, group_index
 from kranking.metrics.internal import EvaluationMetrics
 from kranking.models import RankingModel
@@ -69,6 +69,11 @@ class RankingEvaluation(keras.callbacks.Callback):
         from_logits: bool | None = None,
     ):
         check_positive_int("batch_size", batch_size)
+        if not isinstance(data, Iterable | keras.utils.PyDataset):
+            raise ValueError(
+                "`data` must be a reader, an iterable of batches or a tuple of arrays. "
+                f"Received: data={data!r}"
+            )
         if isinstance(data, Iterator) or getattr(data, "shuffled", False) is True:
             raise ValueError(
                 "`data` must yield the same batches on every pass: a reader without shuffling, a list "
@@ -77,7 +82,7 @@ class RankingEvaluation(keras.callbacks.Callback):
             )
         super().__init__()
         self.data = data
-        self.metrics = tuple(metrics)
+        self.metrics = as_tuple("metrics", metrics, "names and HitAtK objects")
         self.prefix = prefix
         self.batch_size = batch_size
         self.from_logits = from_logits
@@ -93,6 +98,7 @@ class RankingEvaluation(keras.callbacks.Callback):
 
     def evaluate(self, model: keras.Model) -> dict[str, float]:
         """Returns the metrics under the same names as in the logs."""
+        check_instance("model", model, keras.Model)
         return self._metrics(self.collect(model), from_logits=self._from_logits(model))
 
     def directions(self, tasks: Sequence[str]) -> dict[str, str | None]:

@@ -5,6 +5,7 @@ from os import PathLike
 
 import numpy as np
 
+from kranking._core import check_instance
 from kranking._rows import columns_of
 from kranking.data.homefeed._log import HomefeedLog
 from kranking.data.homefeed._truth import ORDERS, TERMS, WEIGHTS, sigmoid
@@ -100,6 +101,7 @@ def truth_table(log: HomefeedLog) -> dict[str, dict[str, dict[str, float]]]:
     >>> table["order 1"]["auc"] < table["order <= 2"]["auc"] < table["all (Bayes)"]["auc"]
     True
     """
+    check_instance("log", log, HomefeedLog)
     sessions, terms, labels = log.terms()
     table: dict[str, dict[str, dict[str, float]]] = {}
     for task, y in labels.items():

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kranking._core import check_mapping
 from kranking.export.bundle._interfaces import check_columns, check_graph, declared_features
 from kranking.export.bundle._manifest import check_file
 from kranking.export.bundle._tables_apart import TABLES_FILE, TablesApart
@@ -131,6 +132,7 @@ class Bundle:
             ValueError: If the bundle has no such signature as ONNX, or an input is missing, unknown, or
                 has a wrong dtype or shape.
         """
+        check_mapping("tensors", tensors, "arrays by name")
         session = self.open(name)
         signature = Signature.from_json(self.manifest["signatures"][name])
         return self._answers(name, session, signature, tensors)

@@ -11,8 +11,8 @@ from kranking._core import check_positive_int
 from kranking._files import write_json
 from kranking.budget import Budget, Cost
 from kranking.search._bayesian import propose
-from kranking.search._descent import active_values, descend
-from kranking.search._rejection import NoFeasiblePoint, Rejection
+from kranking.search._descent import nearest_within
+from kranking.search._rejection import Rejection
 from kranking.search._verdicts import EnoughMeasured, Verdicts
 
 _COLLISIONS = (
@@ -93,6 +93,7 @@ class BudgetOracle:
         )
         self._patience = patience
         self.seconds = 0.0  # spent in the oracle, without `confirm`
+        self.used_up = False  # whether the last draw found no configuration that was not tried
         self.left_at_work: dict[str, str] = {}  # trial by worker at the time of saving
         self._max_collisions = _COLLISIONS
         if seed is not None:
@@ -118,7 +119,9 @@ class BudgetOracle:
             return {"status": "STOPPED" if values is None else "RUNNING", "values": values}
         last = None
         for _ in range(self._patience):
-            found = super().populate_space(trial_id)
+            before, found = self.used_up, super().populate_space(trial_id)
+            if self.used_up and not before:  # a bracket of Hyperband continues with fewer trials
+                found = super().populate_space(trial_id)
             values = found.get("values")
             if found["status"] != "RUNNING" or self.rejection(values) is None:
                 return found
@@ -130,7 +133,21 @@ class BudgetOracle:
             last = values
         return {"status": "STOPPED", "values": None}
 
+    def _get_size(self, bracket_num: int, round_num: int) -> int:
+        """Returns the number of trials in a round of Hyperband: of those drawn, if there are no others."""
+        size = super()._get_size(bracket_num, round_num)
+        brackets = [b["rounds"][0] for b in self._brackets if b["bracket_num"] == bracket_num]
+        drawn = max(map(len, brackets), default=0)
+        if not self.used_up or not drawn:
+            return size
+        return min(size, math.ceil(drawn / self.factor**round_num))
+
     def _random_values(self) -> dict[str, Any] | None:
+        values = self._drawn_values()
+        self.used_up = values is None
+        return values
+
+    def _drawn_values(self) -> dict[str, Any] | None:
         drawn = []
         for _ in range(self._patience):
             values = super()._random_values()
@@ -142,7 +159,7 @@ class BudgetOracle:
             except EnoughMeasured:
                 break
             drawn.append(values)
-        return self._nearest(drawn)
+        return nearest_within(self, drawn)
 
     def rejection(self, values: Mapping[str, Any]) -> Rejection | None:
         """Returns why a configuration is rejected, or `None` if it is within the budget."""
@@ -168,26 +185,10 @@ class BudgetOracle:
         hp.values = dict(values)
         return hp
 
-    def _nearest(self, drawn: list[dict[str, Any]]) -> dict[str, Any] | None:
-        """Returns a feasible configuration near the draws, or `None` if it has been tried already."""
-        space = self.get_space()
-        starts: dict[Any, dict[str, Any]] = {}
-        for values in sorted(drawn, key=self.verdicts.excess):
-            starts.setdefault(values.get("architecture"), values)
-        for start in (*starts.values(), active_values(space, {})):
-            end = dict(descend(space, start, self.verdicts.excess_by_formula))
-            self.verdicts.confirmations = 0  # the limit applies per architecture
-            if self.rejection(end) is None and not self._duplicate(end):
-                return end
-        if self.verdicts.any_within:
-            return None  # all feasible configurations that were found have been tried
-        nearest = min(self.rejected, key=lambda one: one.excess)
-        raise NoFeasiblePoint(nearest, len(self.verdicts))
-
     def ensure_feasible(self) -> None:
         """Raises `NoFeasiblePoint` if none is found; does not change the sequence of draws."""
         before, self.verdicts.confirmations = self._seed_state, 0
-        self._random_values()
+        self._drawn_values()
         self._seed_state = before
 
     def cost_of(self, trial: Any) -> Cost | None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kranking.search._rejection import NoFeasiblePoint
+
 _STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # fractions of a range
 Values = Mapping[str, Any]
 
@@ -48,3 +50,28 @@ def active_values(space: Any, values: Values) -> dict[str, Any]:
         if hp.is_active(parameter):
             hp.values[parameter.name] = values.get(parameter.name, parameter.default)
     return dict(hp.values)
+
+
+def nearest_within(oracle: Any, drawn: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Returns a configuration within the budget near rejected draws, `None` if it was tried already.
+
+    Args:
+        oracle: A `BudgetOracle`.
+        drawn: The draws.
+
+    Raises:
+        NoFeasiblePoint: If there is none, and none was found before.
+    """
+    space, verdicts = oracle.get_space(), oracle.verdicts
+    starts: dict[Any, dict[str, Any]] = {}
+    for values in sorted(drawn, key=verdicts.excess):
+        starts.setdefault(values.get("architecture"), values)
+    for start in (*starts.values(), active_values(space, {})):
+        end = dict(descend(space, start, verdicts.excess_by_formula))
+        verdicts.confirmations = 0  # the limit applies per architecture
+        if oracle.rejection(end) is None and not oracle._duplicate(end):
+            return end
+    if verdicts.any_within:
+        return None  # all feasible configurations that were found have been tried
+    nearest = min(oracle.rejected, key=lambda one: one.excess)
+    raise NoFeasiblePoint(nearest, len(verdicts))

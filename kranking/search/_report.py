@@ -76,6 +76,8 @@ def notes(result: Any) -> list[str]:
         f"the budget; {drawn:,} configurations were drawn, {len(result.rejected):,} of them rejected.",
         f"The oracle used {100 * result.oracle_time_share:.2f} % of the search time.",
     ]
+    if result.used_up:
+        lines.append(used_up_note(result))
     if math.isnan(result.noise):
         lines.append("The noise of the metric was not measured: set a baseline or more executions.")
     else:
@@ -88,6 +90,20 @@ def notes(result: Any) -> list[str]:
         "explain as much. Parameters are analyzed one at a time."
     )
     return lines
+
+
+def used_up_note(result: Any) -> str:
+    """Returns why a search ended before its last trial."""
+    count = len({tuple(sorted(_parameters(one).items())) for one in result.found})
+    return (
+        f"The space is used up after {len(result.found)} trials of {count} configurations: no other one "
+        "within the budget was found."
+    )
+
+
+def _parameters(one: Any) -> dict[str, Any]:
+    """Returns the values of a trial without those of Hyperband, which trains one several times."""
+    return {name: value for name, value in one.values.items() if not name.startswith("tuner/")}
 
 
 def markdown(result: Any) -> str:

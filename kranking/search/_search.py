@@ -12,6 +12,7 @@ from kranking.search._baseline import Baseline, train_baseline
 from kranking.search._budget_oracle import BudgetOracle
 from kranking.search._measured_cost import MeasuredCost
 from kranking.search._objective import Objective
+from kranking.search._report import used_up_note
 from kranking.search._search_result import SearchResult
 from kranking.search._search_space import SearchSpace
 from kranking.search._settings import check_same_search, search_settings, write_settings
@@ -97,6 +98,8 @@ def search(
         return None
     result = SearchResult.of(oracle, space, row=row, out=out, **common)
     result.write(out)
+    if result.used_up and oracle.verbose:
+        print(used_up_note(result), flush=True)
     return result
 
 

@@ -40,6 +40,7 @@ class SearchResult:
         training: Training settings.
         seed: Seed of the first training of each trial.
         out: Folder of the search.
+        used_up: Whether the search ended because no other configuration within the budget was found.
     """
 
     found: Sequence[Found]
@@ -54,6 +55,7 @@ class SearchResult:
     training: Training
     seed: int
     out: Path
+    used_up: bool = False
 
     @classmethod
     def of(cls, oracle: Any, space: SearchSpace, row: Any, **common: Any) -> "SearchResult":
@@ -65,7 +67,10 @@ class SearchResult:
             "oracle_seconds": oracle.seconds,
             "confirming_seconds": oracle.confirming_seconds,
         }
-        return cls(trials, rejected, oracle.budget, baseline=row, space=space, **times, **common)
+        ended = {"used_up": oracle.used_up and len(trials) < oracle.max_trials}
+        return cls(
+            trials, rejected, oracle.budget, baseline=row, space=space, **times, **ended, **common
+        )
 
     def __repr__(self) -> str:
         best = self.feasible[0] if self.feasible else None
@@ -180,6 +185,7 @@ class SearchResult:
                 "oracle_time_share": self.oracle_time_share,
                 "trials": [one.to_json() for one in self.found],
                 "rejected": [one.to_json() for one in self.rejected],
+                "used_up": self.used_up,
                 "effects": [asdict(effect) for effect in self.effects()],
             }
         )

@@ -213,6 +213,25 @@ def test_a_search_in_which_every_trial_diverges_is_reported(log, tmp_path):
         result.best()
 
 
+@pytest.mark.parametrize("method", ["random", "bayesian", "hyperband"])
+def test_a_search_ends_when_its_space_is_used_up(log, tmp_path, capsys, method):
+    parameters = {"learning_rate": lambda hp, name: hp.Choice(name, [1e-3, 1e-2, 3e-2, 1e-1])}
+    options = {"parameters": {**parameters, "embedding_scale": 1.0, **PLAIN}, "batch_size": 2000}
+    space = kr.search.SearchSpace(["mlp"], log.features, log.tasks, **options)
+    training = Training(epochs=9, verbose=1)
+    given = {"trials": 50, "training": training, "method": method, "out": tmp_path}
+    result = search(space, log, Budget(), **given)
+    rates = [one.values["learning_rate"] for one in result.found]
+    assert set(rates) == {1e-3, 1e-2, 3e-2, 1e-1}
+    trials = {"hyperband": 4 + 2 + 1}.get(method, 4)  # rounds of 1, 3 and 9 epochs
+    expected = f"used up after {trials} trials of 4 configurations"
+    assert len(result.trained) == trials
+    assert expected in result.to_markdown()
+    assert expected in capsys.readouterr().out
+    again = search(space, log, Budget(), **given)
+    assert (len(again.found), again.used_up) == (trials, True)
+
+
 @pytest.mark.slow
 def test_hyperband_trains_the_better_half_longer(space, log, tmp_path):
     training = Training(epochs=3, verbose=0)

@@ -219,8 +219,8 @@ def _check_precision(model: Any) -> None:
     if rounded:
         raise ValueError(
             "`model` must compute in float32 to be exported, because half precision is rounded differently "
-            "in every runtime. Create the same model under keras.config.set_dtype_policy('float32') and "
-            f"call its `set_weights(model.get_weights())`. Received: layers that compute in {rounded}"
+            "in every runtime. Export `model.in_float32()`, with the same weights and bounds of numbers. "
+            f"Received: layers that compute in {rounded}"
         )
 
 

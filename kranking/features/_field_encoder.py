@@ -211,12 +211,12 @@ class FieldEncoder(keras.layers.Layer):
             return self._sequence(feature, inputs, vectors, training)
         if isinstance(feature, Embedding):
             direction = feature.l2_normalize and feature.project_to is None
-            field = bounded_cast(inputs[name], self.compute_dtype, direction)
+            field = bounded_cast(inputs[name], self.dtype_policy, direction)
             if feature.project_to is not None:
                 field = ops.matmul(field, ops.cast(self.projections[name], self.compute_dtype))
             return field
         if self._is_number(feature):
-            value: Any = bounded_cast(inputs[name], self.compute_dtype)
+            value: Any = bounded_cast(inputs[name], self.dtype_policy)
             return ops.expand_dims(value, 1) if len(value.shape) == 1 else value
         if _is_list(feature):
             return _POOL[feature.pooling](vectors[name], valid_places(inputs[name]))

@@ -1,6 +1,7 @@
 """Internals of the declarations that other rooms use; not part of the public API."""
 
 from kranking._rows import Origin as Origin
+from kranking.features._bounded_float32 import BoundedFloat32 as BoundedFloat32
 from kranking.features._column_types import column_types as column_types
 from kranking.features._column_types import read_columns as read_columns
 from kranking.features._columns import BOUND as BOUND
@@ -27,6 +28,7 @@ from kranking.features._tables import rows_within as rows_within
 
 __all__ = [
     "BOUND",
+    "BoundedFloat32",
     "InputSpec",
     "ModelInput",
     "Origin",

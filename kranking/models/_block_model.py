@@ -9,6 +9,7 @@ from kranking._paths import as_path, path_errors
 from kranking.features import Feature, FieldEncoder
 from kranking.layers import Work, work_of
 from kranking.models._arguments import as_keras_path, check_block
+from kranking.models._in_float32 import float32_config
 from kranking.models._stack import assemble
 from kranking.models._walk import build_layers, call_layers, walk
 from kranking.models._weights_file import (
@@ -71,6 +72,18 @@ class BlockModel(keras.Model):
         needed = self.stack[0].needs_fields
         fields = self.encoder(inputs, training=training) if needed else {}
         return call_layers(self.stack[:-1], fields, inputs, training)
+
+    def in_float32(self) -> Any:
+        """Returns the same model in float32, not compiled, as exports of a half-precision model need.
+
+        Numbers of a log are bounded as in the training under `mixed_float16`, to ±1,024.
+        """
+        self.build()
+        known = {type(layer).__name__: type(layer) for layer in self._flatten_layers()}
+        with keras.saving.custom_object_scope(known):  # those that nobody registered
+            model = type(self).from_config(float32_config(self))
+        model.set_weights(self.get_weights())
+        return model
 
     def add(self, block: keras.layers.Layer) -> None:
         """Appends a block. On a built model, the heads are reinitialized."""

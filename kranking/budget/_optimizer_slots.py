@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from kranking.models.internal import as_optimizer
+from kranking.ops import embedding_table
 
 
 def slots_per_parameter(optimizer: Any) -> float | None:
@@ -20,7 +21,7 @@ def slots_per_parameter(optimizer: Any) -> float | None:
 
     Returns:
         The number of values, or `None` if the slots do not have the shapes of the weights or depend on
-        them (Adafactor, Muon).
+        them (Adafactor, Muon, RowWiseAdagrad).
 
     >>> slots_per_parameter("adam"), slots_per_parameter(keras.optimizers.SGD(momentum=0.9))
     (2.0, 1.0)
@@ -34,6 +35,7 @@ def _slots(kind: type, config: str) -> float | None:
     copy = kind.from_config(json.loads(config))
     shapes = [(7, 11), (5,)]
     probes = [keras.Variable(keras.ops.zeros(s), name=f"probe_{i}") for i, s in enumerate(shapes)]
+    embedding_table(probes[0])
     copy.build(probes)
     made = [tuple(v.shape) for v in copy.variables if len(v.shape)]
     counts = {made.count(shape) for shape in shapes}

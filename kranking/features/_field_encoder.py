@@ -25,7 +25,7 @@ from kranking.features._table_reads import TableRead, read_tables
 from kranking.features._tables import plan_tables, valid_places, warn_of_large_tables
 from kranking.features._transformers import transformer_of, transformer_shapes
 from kranking.layers import Work, work_of
-from kranking.ops import l2_normalize, masked_max, masked_mean, masked_sum
+from kranking.ops import embedding_table, l2_normalize, masked_max, masked_mean, masked_sum
 
 _POOL: dict[str, Callable] = {"mean": masked_mean, "sum": masked_sum, "max": masked_max}
 
@@ -74,23 +74,20 @@ class FieldEncoder(keras.layers.Layer):
         # Tables are not autocast: a half-precision copy of a whole table per step would be read, and some
         # backends would sum the gradients of equal ids in half precision.
         self.tables = [
-            self.add_weight(
-                shape=(table.num_rows, table.width),
-                initializer=table.initialize,
-                regularizer=table.regularizer,
-                autocast=False,
-                name=table.name,
-            )
-            for table in self._tables
+            embedding_table(self._add((t.num_rows, t.width), t.name, t.initialize, t.regularizer))
+            for t in self._tables
         ]
         self.projections, self.action_tables = {}, {}
         for i, feature in enumerate(self.features):
             if isinstance(feature, Embedding) and feature.project_to is not None:
                 shape = (feature.dim, feature.project_to)
-                self.projections[feature.name] = self._add(feature, shape, f"projection_{i}")
+                initial = fresh(feature.initializer), feature.regularizer
+                self.projections[feature.name] = self._add(shape, f"projection_{i}", *initial)
             elif isinstance(feature, Sequence) and feature.action is not None:
                 shape = (feature.num_action_rows, feature.action_dim)
-                self.action_tables[feature.name] = self._add(feature, shape, f"actions_{i}")
+                initial = fresh(feature.initializer), feature.regularizer
+                table = self._add(shape, f"actions_{i}", *initial)
+                self.action_tables[feature.name] = embedding_table(table)
         for name, transformer in self.transformers.items():
             transformer.build(self._transformer_shapes(self._by_name[name]))
 
@@ -170,11 +167,11 @@ class FieldEncoder(keras.layers.Layer):
                 total += work_of(self.transformers[feature.name], shapes)
         return total
 
-    def _add(self, feature: Any, shape: tuple[int, int], name: str):
+    def _add(self, shape: tuple[int, int], name: str, initializer: Any, regularizer: Any):
         return self.add_weight(
             shape=shape,
-            initializer=fresh(feature.initializer),
-            regularizer=keras.regularizers.get(feature.regularizer),
+            initializer=initializer,
+            regularizer=keras.regularizers.get(regularizer),
             autocast=False,
             name=name,
         )

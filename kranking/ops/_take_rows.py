@@ -21,13 +21,17 @@ def take_rows(table, rows):
     >>> keras.ops.convert_to_numpy(rows)[:, 0].tolist()
     [3.0, 1.0, 3.0]
     """
-    table, rows = ops.convert_to_tensor(table), ops.convert_to_tensor(rows)
+    rows = ops.convert_to_tensor(rows)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
+        # Not the value of a variable but the variable: TensorFlow copies the value of one whose rows are
+        # updated in place, all of it in each step.
+        table = table.value if isinstance(table, keras.Variable) else ops.convert_to_tensor(table)
         if rows.dtype not in (tf.int32, tf.int64):  # the only types that all its kernels support
             rows = tf.cast(rows, tf.int32 if rows.dtype.size < 4 else tf.int64)
         return tf.gather(table, rows)
+    table = ops.convert_to_tensor(table)
     if keras.backend.backend() == "torch":
         import torch
 

@@ -34,24 +34,32 @@ def sum_repeated_ids(optimizer: Any, jit_compile: bool = False) -> Any:
         return optimizer
     kind: Any = type(optimizer)
 
+    inner = list(_inside(optimizer))
+    scaled = any(each.loss_scale_factor is not None for each in (optimizer, *inner))
+
     def apply(grads, trainable_variables=None):
         variables = trainable_variables or optimizer._trainable_variables
         grads = [summed_slices(g, jit_compile) for g in _over_replicas(grads, variables)]
-        if (
-            innermost.loss_scale_factor is not None
-        ):  # Keras divides with an operator that slices lack
+        if scaled:  # Keras divides with an operator that slices lack
             grads = [_dense(g) for g in grads]
         return kind.apply(optimizer, grads, trainable_variables)
 
-    innermost: Any = optimizer
     optimizer.apply = apply
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         optimizer.check_finite = lambda grads: kind.check_finite(optimizer, _values(grads))
-    while hasattr(innermost, "inner_optimizer"):
-        innermost = innermost.inner_optimizer
-        vars(innermost).pop("apply", None)  # it may have been compiled alone before: sum once
-    innermost._all_reduce_sum_gradients = list  # they are summed over replicas already
+    for each in inner:
+        vars(each).pop("apply", None)  # it may have been compiled alone before: sum once
+    for each in (optimizer, *inner):
+        each._all_reduce_sum_gradients = list  # they are summed over replicas already
     return optimizer
+
+
+def _inside(optimizer: Any) -> Iterable[Any]:
+    """Yields the optimizers that an optimizer is made of."""
+    parts = getattr(optimizer, "parts", ())  # of Split
+    for part in (optimizer.inner_optimizer,) if hasattr(optimizer, "inner_optimizer") else parts:
+        yield part
+        yield from _inside(part)
 
 
 def _over_replicas(grads: Iterable[Any], variables: Iterable[Any]) -> list[Any]:

@@ -71,13 +71,14 @@ class CrossedFeatures(keras.layers.Layer):
     def build(self, input_shape: Shape):
         """Creates the table of weights."""
         self._columns = np.array(self._pairs_of(input_shape), "int32").T
-        self.table = self.add_weight(
+        weights = self.add_weight(
             shape=(self.num_buckets, required_argument(self, "num_tasks", "tasks")),
             initializer=self.initializer,
             regularizer=self.regularizer,
             name="table",
             autocast=False,  # the looked-up rows are cast
         )
+        self.table = kops.embedding_table(weights)
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: input_shape[-1]})
 
     def call(self, inputs):

@@ -79,12 +79,13 @@ class HCNet(keras.layers.Layer):
         self._left, self._right, self._pairs_of = _pairs(fields)
         count = len(self._left)
         self._salts = np.arange(count * self.num_hashes, dtype="int32").reshape(count, -1)
-        self.codebook = self.add_weight(
+        codebook = self.add_weight(
             shape=(self.num_codewords, self._codeword_dim(dim)),
             initializer=fresh(self.codebook_initializer),
             name="codebook",
             autocast=False,  # casting only the looked-up rows is cheaper
         )
+        self.codebook = kops.embedding_table(codebook)
         self.kernels = {}
         for index, (name, (inputs, units, _)) in enumerate(self._sizes(fields, dim).items()):
             self.kernels[name] = keras.layers.Dense(

@@ -99,6 +99,16 @@ class Split(keras.optimizers.Optimizer):
         for variable, value in zip(self.variables, weights, strict=True):
             variable.assign(value)
 
+    def save_own_variables(self, store):
+        """Saves the variables of this optimizer; Keras saves those of the parts beside them."""
+        for index, variable in enumerate(super().variables):
+            store[str(index)] = keras.ops.convert_to_numpy(variable)
+
+    def load_own_variables(self, store):
+        """Loads what `save_own_variables` saved."""
+        for index, variable in enumerate(super().variables):
+            variable.assign(store[str(index)])
+
     def finalize_variable_values(self, var_list):
         """Replaces variables by their averages, where an optimizer keeps some."""
         super().finalize_variable_values(var_list)

@@ -49,9 +49,9 @@ class TableRows:
         step, new = self.table_step(gradient, old, ops.cast(learning_rate, variable.dtype))
         reached = ops.any(ops.not_equal(gradient, 0), axis=-1, keepdims=True)
         for slot, before, after in zip(slots, old, new, strict=True):
-            optimizer.assign(slot, _join(ids, ops.where(reached, after, before), slot))
+            optimizer.assign(slot, _join(ids, ops.where(reached, after, before)))
         step = ops.where(reached, step, ops.zeros_like(step))
-        optimizer.assign_sub(variable, _join(ids, step, variable))
+        optimizer.assign_sub(variable, _join(ids, step))
 
 
 def _split(gradient: Any) -> tuple[Any, Any]:
@@ -72,9 +72,9 @@ def _read(slot: Any, ids: Any) -> Any:
     return tf.gather(slot.value, ids)  # of the variable: its value would be copied
 
 
-def _join(ids: Any, values: Any, variable: Any) -> Any:
+def _join(ids: Any, values: Any) -> Any:
     if ids is None:
         return values
     import tensorflow as tf
 
-    return tf.IndexedSlices(values, ids, tf.constant(variable.shape))
+    return tf.IndexedSlices(values, ids)

@@ -8,7 +8,6 @@ from kranking import data, features, models
 from kranking import metrics as km
 from kranking.training import RankingEvaluation
 
-
 N = 300
 
 

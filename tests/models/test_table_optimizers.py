@@ -1,0 +1,98 @@
+"""A `RankingModel` trained by the optimizers of tables: saved, loaded, on replicas and by XLA."""
+
+from contextlib import nullcontext
+
+import keras
+import numpy as np
+import pytest
+
+import kranking as kr
+
+SIZE = 128
+FEATURES = [
+    kr.features.Categorical("user", hash_buckets=20_000, embedding_dim=4),  # large: slices
+    kr.features.Categorical("country", vocabulary=("DE", "FR"), embedding_dim=3),
+    kr.features.Numeric("age", mean=0.0, std=1.0),
+]
+OPTIMIZERS = {
+    "lazy": lambda: kr.optimizers.LazyAdam(0.01),
+    "rows": lambda: kr.optimizers.RowWiseAdagrad(0.01),
+    "split": lambda: kr.optimizers.Split(
+        kr.optimizers.RowWiseAdagrad(0.01), keras.optimizers.Adam(0.01), global_clipnorm=0.5
+    ),
+    "accumulation": lambda: kr.optimizers.Split(
+        kr.optimizers.LazyAdam(0.01), "sgd", gradient_accumulation_steps=2
+    ),
+}
+rng = np.random.default_rng(0)
+ROWS = kr.features.as_model_inputs(
+    {
+        "user": rng.integers(0, 90, SIZE).astype("int32"),
+        "country": rng.integers(0, 3, SIZE).astype("int32"),
+        "age": rng.normal(size=SIZE).astype("float32"),
+    }
+)
+LABELS = {"save": rng.integers(0, 2, SIZE).astype("float32")}
+on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="of TensorFlow's slices and strategies"
+)
+
+
+def trained(name, strategy=None, **options):
+    keras.utils.set_random_seed(1)
+    with strategy.scope() if strategy else nullcontext():
+        model = kr.RankingModel(FEATURES, [kr.layers.MLP([4])], [kr.Task("save")])
+        model.compile(OPTIMIZERS[name](), weighted_metrics=None, **options)
+    fit(model)
+    return model
+
+
+def fit(model):
+    model.fit(ROWS, LABELS, batch_size=32, shuffle=False, verbose=0)
+
+
+def values(variables):
+    return [np.array(keras.ops.convert_to_numpy(v.value)) for v in variables]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_loaded_model_goes_on_as_the_saved_one(name, tmp_path):
+    model = trained(name)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded.optimizer) is type(model.optimizer)
+    for each in (model, loaded):
+        fit(each)
+    both = zip(
+        values([*model.weights, *model.optimizer.variables]),
+        values([*loaded.weights, *loaded.optimizer.variables]),
+        strict=True,
+    )
+    for one, other in both:
+        np.testing.assert_array_equal(one, other)
+
+
+@on_tensorflow
+@pytest.mark.parametrize("name", ["lazy", "split"])
+def test_two_replicas_and_xla_train_as_one_device_does(name, two_replicas):
+    expected = trained(name).weights
+    for other in (trained(name, two_replicas), trained(name, jit_compile=True)):
+        for one, weights in zip(values(expected), values(other.weights), strict=True):
+            np.testing.assert_allclose(weights, one, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["lazy", "rows"])
+def test_only_rows_of_the_batch_change(name):
+    keras.utils.set_random_seed(1)
+    model = kr.RankingModel(FEATURES, [kr.layers.MLP([4])], [kr.Task("save")])
+    model.build()
+    before = values([model.encoder.tables[0]])[0]
+    changed = np.abs(values([trained(name).encoder.tables[0]])[0] - before).max(axis=1) > 0
+    assert set(np.flatnonzero(changed)) == set(np.asarray(ROWS["user"]))
+
+
+def test_callbacks_set_the_rates_of_both_parts():
+    model = trained("split")
+    model.optimizer.learning_rate = 0.02
+    rates = [model.optimizer.tables.learning_rate, model.optimizer.dense.learning_rate]
+    np.testing.assert_allclose([float(np.asarray(values([r])[0])) for r in rates], 0.02)

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from kranking.models.internal import as_optimizer
 from kranking.ops import embedding_table
+from kranking.optimizers.internal import as_optimizer
 
 
 def slots_per_parameter(optimizer: Any) -> float | None:

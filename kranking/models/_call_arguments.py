@@ -5,11 +5,10 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
-import keras
-
 from kranking._core import check_choice, check_number, check_positive_int
 from kranking.models._callbacks import checked_callbacks
 from kranking.models._distribution import check_distributable, resolve_jit
+from kranking.optimizers.internal import as_optimizer
 
 _COUNTS = ("epochs",)
 _OPTIONAL_COUNTS = (
@@ -63,18 +62,3 @@ def compile_arguments(optimizer: Any, given: Mapping[str, Any]) -> dict[str, Any
     check_distributable(optimizer, dict(given))
     jit_compile = resolve_jit(given.get("jit_compile", "auto"))
     return {**given, "optimizer": optimizer, "jit_compile": jit_compile}
-
-
-def as_optimizer(given: Any) -> keras.optimizers.Optimizer:
-    """Returns an optimizer; raises `ValueError` if it is none, nor its name or configuration."""
-    try:
-        found = None if given is None else keras.optimizers.get(given)
-    except Exception:  # of a configuration, too
-        found = None
-    if not isinstance(found, keras.optimizers.Optimizer):
-        name = f"the class {given.__name__}" if isinstance(given, type) else repr(given)
-        raise ValueError(
-            "`optimizer` must be an object of keras.optimizers or its name, such as 'adam'. "
-            f"Received: optimizer={name}"
-        )
-    return found

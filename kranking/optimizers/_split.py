@@ -6,6 +6,7 @@ import keras
 
 from kranking._core import serializable
 from kranking.ops import is_embedding_table
+from kranking.optimizers._as_optimizer import as_optimizer
 
 
 @serializable
@@ -39,7 +40,7 @@ class Split(keras.optimizers.Optimizer):
                     f"`Split` has no `{argument}`. Pass it to the optimizers that it is made of."
                 )
         super().__init__(learning_rate=0.0, name=name, **kwargs)
-        self.tables, self.dense = _optimizer("tables", tables), _optimizer("dense", dense)
+        self.tables, self.dense = as_optimizer(tables, "tables"), as_optimizer(dense, "dense")
 
     @property
     def parts(self) -> tuple[Any, Any]:
@@ -122,18 +123,6 @@ class Split(keras.optimizers.Optimizer):
             config.pop(argument, None)
         names = ("tables", "dense")
         return config | {n: keras.optimizers.serialize(getattr(self, n)) for n in names}
-
-
-def _optimizer(name: str, optimizer: Any) -> Any:
-    if isinstance(optimizer, str | dict):
-        optimizer = keras.optimizers.get(
-            optimizer if isinstance(optimizer, str) else dict(optimizer)
-        )  # Keras changes the dict
-    if not isinstance(optimizer, keras.optimizers.Optimizer):
-        raise ValueError(
-            f"`{name}` must be a Keras optimizer or its name. Received: {name}={optimizer!r}"
-        )
-    return optimizer
 
 
 def _in_two(values: Any, variables: Any) -> tuple[list[Any], list[Any]]:

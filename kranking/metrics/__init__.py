@@ -1,4 +1,4 @@
-"""Keras metrics on logits for `fit`, and exact metrics on NumPy arrays for evaluation."""
+"""Keras metrics for `fit`, and exact metrics on NumPy arrays, of probabilities or logits."""
 
 from kranking.metrics._as_text import as_text as as_text
 from kranking.metrics._binned_auc import BinnedAUC as BinnedAUC

@@ -14,13 +14,13 @@ class Auxiliary:
 
     Args:
         tasks: The tasks, in the order of the logits.
-        loss_weights: Weights of the task losses, as in `compile`; `None` means 1 for every task.
+        loss_weights: Weights of the losses by task, 0 for a task without one; `None` means 1 for all.
     """
 
     def __init__(self, tasks: Iterable[Task], loss_weights: Any):
         self.names = [task.name for task in tasks]
         weights = dict.fromkeys(self.names, 1.0) if loss_weights is None else loss_weights
-        self.weights = [float(weight) for weight in self._by_task(weights)]
+        self.weights = [float(weights.get(name, 0.0)) for name in self.names]
         self.scaled = _Scaled(name="auxiliary")
 
     def __call__(self, layers: Iterable[Any], y: Any, logits: Any, sample_weight: Any) -> Any:

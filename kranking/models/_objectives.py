@@ -21,9 +21,10 @@ def objectives_of(
     """Returns losses, loss weights and metrics for `compile`, by default from the tasks."""
     names = [task.name for task in tasks]
     weighted = given.get("weighted_metrics", _metrics(tasks))
+    losses, weights = _losses(tasks, loss), _weights(tasks, loss_weights)
     return {
-        "loss": _losses(tasks, loss),
-        "loss_weights": _weights(tasks, loss_weights),
+        "loss": losses,
+        "loss_weights": {name: weights[name] for name in losses},
         "metrics": metrics_by_task("metrics", given["metrics"], names),
         "weighted_metrics": metrics_by_task("weighted_metrics", weighted, names),
     }
@@ -32,24 +33,27 @@ def objectives_of(
 def _losses(tasks: Sequence[Task], loss: Any) -> dict[str, Any]:
     """Returns a loss for each task; a single loss is used for all, `None` is binary cross-entropy.
 
+    A task that a dict leaves out is not trained, as in Keras.
+
     Raises:
         ValueError: If there is no such loss or task, or a loss expects probabilities, since the outputs
             of the model are logits.
     """
     if loss is None:
         return {task.name: BinaryCrossentropy() for task in tasks}
-    losses = _by_task("loss", loss, tasks)
-    for one in losses.values():
-        _check_loss(one)
-    return losses
+    losses = {k: one for k, one in _by_task("loss", loss, tasks).items() if one is not None}
+    if not losses:
+        raise ValueError(f"`loss` must have a loss for a task. Received: loss={loss!r}")
+    return {name: _loss(one) for name, one in losses.items()}
 
 
-def _check_loss(loss: Any) -> None:
+def _loss(loss: Any) -> Any:
+    """Returns a loss, a configuration as an object; raises `ValueError` unless it takes logits."""
     try:
         function = None if isinstance(loss, type) else keras.losses.get(loss)
     except (ValueError, TypeError, KeyError):
         function = None
-    if function is None and loss is not None:
+    if function is None:
         raise ValueError(
             "`loss` must be objects of keras.losses, their names, or functions of labels and logits. "
             f"Received: loss={loss!r}"
@@ -60,6 +64,7 @@ def _check_loss(loss: Any) -> None:
             "kranking.losses.BinaryCrossentropy() or a loss with from_logits=True. "
             f"Received: loss={loss if isinstance(loss, str) else type(loss).__name__!r}"
         )
+    return function if isinstance(loss, Mapping) else loss
 
 
 def _weights(tasks: Sequence[Task], given: Any) -> dict[str, float]:

@@ -119,10 +119,20 @@ def takes_logits(function: Any) -> bool | None:
 def _on_logits(argument: str, given: Any, seen: set[int]) -> Any:
     metric = _metric(argument, given)
     if id(metric) in seen:  # one object would mix the rows of several tasks
-        metric = type(metric).from_config(metric.get_config())
+        metric = _copied(argument, metric)
     seen.add(id(metric))
     own = isinstance(metric, _OWN) and metric.from_logits
     return metric if own or isinstance(metric, TaskMetric) else TaskMetric(metric)
+
+
+def _copied(argument: str, metric: Any) -> Any:
+    try:
+        return type(metric).from_config(metric.get_config())
+    except Exception as error:  # of a class whose configuration is not that of its arguments
+        raise ValueError(
+            f"`{argument}` must be one object for each task, in a dict by task, if it cannot be created "
+            f"again from its `get_config`. Received: {metric.name!r} for several tasks"
+        ) from error
 
 
 def _metric(argument: str, given: Any) -> keras.metrics.Metric:

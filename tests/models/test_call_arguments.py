@@ -68,6 +68,7 @@ def test_no_data_is_refused(model, call):
         ("loss", keras.losses.MeanSquaredError, "Received: loss=<class"),
         ("loss", {"like": "mse"}, r"by task, of \['save', 'hide'\]. Received: loss={'like'"),
         ("loss", ["mse"], "a list in the order of the tasks"),
+        ("loss", {"save": None}, "have a loss for a task. Received: loss={'save': None}"),
         ("loss_weights", {"like": 1.0}, "Received: loss_weights={'like': 1.0}"),
         ("loss_weights", {"save": -1.0}, r"a number in \[0, inf\]. Received: loss_weights=-1.0"),
         ("loss_weights", ["a", "b"], "Received: loss_weights='a'"),
@@ -90,3 +91,13 @@ def test_lists_are_in_the_order_of_the_tasks(model):
     y = {"save": np.zeros(4), "hide": np.zeros(4)}
     logs = made.evaluate(X, y, verbose=0, return_dict=True)
     assert logs == pytest.approx({"save_loss": 0.25, "hide_loss": 0.25, "loss": 0.25 + 0.75})
+
+
+def test_a_task_without_a_loss_is_not_trained(model):
+    made = kr.RankingModel(model.features, [], model.tasks)
+    made.compile("sgd", {"save": "mse"}, weighted_metrics=None)
+    made.heads.set_weights([np.zeros((1, 2)), np.array([0.5, 0.25])])
+    y = {"save": np.zeros(4), "hide": np.zeros(4)}
+    assert made.evaluate(X, y, verbose=0, return_dict=True)["loss"] == pytest.approx(0.25)
+    made.fit(X, y, verbose=0)
+    assert made.heads.get_weights()[1][1] == 0.25

@@ -89,6 +89,28 @@ def test_one_object_for_two_tasks_counts_each_alone():
         assert logs[f"{task}_shared"] == pytest.approx(km.calibration(Y[task], p), rel=1e-5)
 
 
+class Own(keras.metrics.Metric):
+    """A metric that cannot be created from its configuration."""
+
+    def __init__(self):
+        super().__init__(name="own")
+        self.most = self.add_variable((), "zeros", name="most")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.most.assign(keras.ops.max(y_pred))
+
+    def result(self):
+        return self.most + 0
+
+
+def test_a_metric_of_ones_own_gets_probabilities():
+    model = network(metrics={"save": Own()}, weighted_metrics=None)
+    logs = model.evaluate(X, Y, batch_size=64, verbose=0, return_dict=True)
+    assert logs["save_own"] == pytest.approx(model.predict(X, verbose=0)["save"].max())
+    with pytest.raises(ValueError, match=r"one object for each task.*Received: 'own' for several"):
+        network(metrics=[Own()])
+
+
 def monitors(name):
     return [
         keras.callbacks.EarlyStopping(name, patience=9),

@@ -147,7 +147,7 @@ def draw_spec(draw: Draw, name: str, form: str | None = None, fitted: bool = Tru
         if draw.chance(0.3):
             return replace(spec, buckets=draw.pick((1, 7, 1000)))
     if form in ("hashed", "hashed list"):
-        return replace(spec, buckets=draw.pick((1, 2, 7, 1000, 2**31 - 1)))
+        return replace(spec, buckets=draw.pick((1, 2, 7, 1000, 10**9)))
     words = vocabulary_of(draw, kind, spec.separator)
     return replace(spec, vocabulary=tuple(words)) if fitted else spec
 

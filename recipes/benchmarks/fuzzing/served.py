@@ -45,7 +45,7 @@ def pool_specs(seed: int, number: int) -> list[Spec]:
         return pools[number]
     draw = Draw(seed, 10**9 + number)
     drawn = [draw_spec(draw, f"f{i}") for i in range(4)]
-    return [user, item, *(s for s in drawn if s.buckets != 2**31 - 1)]
+    return [user, item, *(s for s in drawn if s.buckets != 10**9)]
 
 
 def bundle_folder(out: Path, number: int) -> Path:

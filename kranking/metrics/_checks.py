@@ -2,6 +2,7 @@
 
 import contextlib
 
+import keras
 import numpy as np
 
 from kranking.metrics._group_index import group_index
@@ -9,8 +10,8 @@ from kranking.metrics._group_index import group_index
 
 def checked_rows(y, score, sample_weight, *, binary, from_logits=True):
     """Returns labels, scores and weights as float64 `(rows,)` arrays without the rows of weight 0."""
-    y, score = _numbers("y", y), _numbers("score", score).astype(np.float64)
-    weight = _numbers(
+    y, score = numbers("y", y), numbers("score", score).astype(np.float64)
+    weight = numbers(
         "sample_weight", np.ones(len(score)) if sample_weight is None else sample_weight
     )
     for name, array in (("y", y), ("sample_weight", weight)):
@@ -36,7 +37,10 @@ def checked_rows(y, score, sample_weight, *, binary, from_logits=True):
     return y.astype(np.float64), score, weight.astype(np.float64)
 
 
-def _numbers(name, values):
+def numbers(name, values):
+    """Returns numbers as a flat array, those of tensors too; raises `ValueError` for anything else."""
+    if keras.ops.is_tensor(values):
+        values = keras.ops.convert_to_numpy(values)
     array = np.reshape(values, -1)
     if (
         array.dtype.kind == "O" and values is not None

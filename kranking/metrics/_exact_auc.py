@@ -3,7 +3,7 @@
 import numpy as np
 
 from kranking._core import check_choice
-from kranking.metrics._checks import checked_groups, checked_rows
+from kranking.metrics._checks import checked_groups, checked_rows, numbers
 
 
 def auc(y: np.ndarray, score: np.ndarray, sample_weight: np.ndarray | None = None) -> float:
@@ -59,8 +59,9 @@ def grouped_auc(
     Reference: [Zhou et al., 2018](https://arxiv.org/abs/1706.06978)
     """
     check_choice("average", average, ("impressions", "groups"))
-    names, index = checked_groups(groups, np.size(score), name="groups")
-    counts = slice(None) if sample_weight is None else np.reshape(sample_weight, -1) != 0
+    score = numbers("score", score)
+    names, index = checked_groups(groups, len(score), name="groups")
+    counts = slice(None) if sample_weight is None else numbers("sample_weight", sample_weight) != 0
     y, score, weight = checked_rows(y, score, sample_weight, binary=True)
     index = index[counts]
     wins, positive, negative = _wins(y, score, weight, index, len(names))

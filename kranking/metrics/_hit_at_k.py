@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kranking._core import check_choice, check_positive_int
-from kranking.metrics._checks import checked_groups, checked_rows
+from kranking.metrics._checks import checked_groups, checked_rows, numbers
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class HitAtK:
         For a session of `n` items, `p` of them positive: `min(k, n) * p / n` hits, and
         `1 - C(n - p, k) / C(n, k)` for any hit.
         """
-        y, _, names, index = _grouped(y, np.zeros(np.size(y)), session)
+        y, _, names, index = _grouped(y, np.zeros(len(numbers("y", y))), session)
         size, positives = np.bincount(index, minlength=len(names)), _sum_by(index, y, len(names))
         kept = self._kept(size, positives)
         size, positives = size[kept], positives[kept]

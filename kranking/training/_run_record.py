@@ -50,7 +50,7 @@ class RunRecord(keras.callbacks.Callback):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     record = kr.training.RunRecord(folder + "/run.json", seed=7)
     ...     _ = model.fit(x, y, epochs=2, verbose=0, callbacks=[record])
-    ...     written = json.loads(Path(folder, "run.json").read_text())
+    ...     written = json.loads(record.path.read_text())
     >>> len(written["epochs"]), written["finished"], written["seed"]
     (2, True, 7)
     """

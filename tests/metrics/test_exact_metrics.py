@@ -6,6 +6,7 @@ import os
 import warnings
 from pathlib import Path
 
+import keras
 import numpy as np
 import pyarrow.parquet as parquet
 import pytest
@@ -147,6 +148,21 @@ def test_probabilities_are_as_good_as_logits(metric):
     assert metric(y, outside, w) == metric(y, p, w)
     with pytest.raises(ValueError, match="`from_logits` must be one of"):
         metric(y, p, from_logits="no")
+
+
+def test_tensors_are_arrays():
+    """On PyTorch, those of a model have a gradient."""
+    y, z, groups, w = rows(60)
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones")(inputs))
+    tensor = model(z[:, None].astype("float32"))
+    score = z.astype("float32")
+    np.testing.assert_allclose(log_loss(y, tensor, w), log_loss(y, score, w), rtol=1e-6)
+    assert km.auc(y, tensor, w) == km.auc(y, score, w)
+    assert km.grouped_auc(y, tensor, groups, w) == km.grouped_auc(y, score, groups, w)
+    assert km.HitAtK(1)(y, tensor, groups) == km.HitAtK(1)(y, score, groups)
+    with pytest.raises(ValueError, match=r"must be probabilities in \[0, 1\]"):
+        km.log_loss(y, tensor)
 
 
 def test_impossible_rows_have_an_infinite_loss():

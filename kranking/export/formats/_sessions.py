@@ -73,7 +73,7 @@ class SessionSettings:
             weights = linked_weights(path)
             if weights is not None:
                 content = with_weights_at(path, weights)
-                options.add_session_config_entry(_FOLDER, str(weights.parent))
+                _set_folder(options, str(weights.parent))
             session = onnxruntime.InferenceSession(
                 content, sess_options=options, providers=providers
             )
@@ -88,6 +88,16 @@ class SessionSettings:
                 f"ONNX Runtime could not start for {path}; it would use {used}"
             )
         return session
+
+
+def _set_folder(options: Any, folder: str) -> None:
+    """Sets the folder of external constants, once: ONNX Runtime warns of a second time."""
+    try:
+        known = options.get_session_config_entry(_FOLDER)
+    except RuntimeError:  # not set
+        known = None
+    if known != folder:
+        options.add_session_config_entry(_FOLDER, folder)
 
 
 def open_session(path: Path, threads: int | None = None) -> Any:

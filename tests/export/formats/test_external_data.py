@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 import kranking as kr
@@ -68,6 +69,9 @@ def test_weights_behind_a_link_are_read(copy, made, kind):
     LINKED[kind](copy)
     bundle = load_bundle(copy, threads=1)
     assert np.array_equal(bundle.score(ROWS)["save"], made[1])
+    options = onnxruntime.SessionOptions()
+    given = load_bundle(copy, session_options=options)
+    assert np.array_equal(given.score(ROWS)["save"], made[1])
     failed = [finding for finding in verify_bundle(copy).findings if finding.result == "failed"]
     assert failed == []
 

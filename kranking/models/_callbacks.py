@@ -1,6 +1,7 @@
 """The callbacks of `fit`, `evaluate` and `predict`: checked, and told which direction is better."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import keras
@@ -39,7 +40,7 @@ def resolve_directions(callbacks: Any, own: Mapping[str, str | None], tasks: Seq
         tasks: Names of the tasks of the model.
 
     Raises:
-        ValueError: If a log has no better direction, such as a calibration.
+        ValueError: If there is no such log, or it has no better direction, such as a calibration.
     """
     listed = checked_callbacks(callbacks)
     known = {**own, **{f"val_{name}": direction for name, direction in own.items()}}
@@ -47,8 +48,16 @@ def resolve_directions(callbacks: Any, own: Mapping[str, str | None], tasks: Seq
         known |= one.directions(tasks) if hasattr(one, "directions") else {}
     for one in listed:
         monitor: Any = getattr(one, "monitor", None)
-        if getattr(one, "mode", None) != "auto" or monitor not in known:
+        if getattr(one, "mode", None) != "auto" or not isinstance(monitor, str):
             continue
+        if monitor not in known:
+            same = [name for name in known if name.endswith(monitor.rpartition("_")[2])]
+            near = get_close_matches(monitor, same or known, n=1)
+            raise ValueError(
+                f"{type(one).__name__} must monitor a log of the model or of RankingEvaluation, or have "
+                f"mode='min' or mode='max'. Received: monitor={monitor!r}"
+                + (f". Did you mean {near[0]!r}?" if near else "")
+            )
         if known[monitor] is None:
             raise ValueError(
                 f"{type(one).__name__} must monitor a log with a better direction, such as a normalized "

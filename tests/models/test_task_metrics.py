@@ -159,6 +159,17 @@ def test_a_calibration_has_no_better_direction(name):
             network().fit(X, Y, validation_data=(X, Y), callbacks=[callback], verbose=0)
 
 
+def test_an_unknown_log_is_refused_before_the_first_epoch():
+    """A mode that is given is for logs of other callbacks."""
+    stop = keras.callbacks.EarlyStopping("val_save_auc")
+    with pytest.raises(ValueError, match=r"'val_save_auc'. Did you mean 'val_save_binned_auc'\?"):
+        network().fit(X, Y, validation_data=(X, Y), callbacks=[stop], verbose=0)
+    stop = keras.callbacks.EarlyStopping("mine", mode="max")
+    mine = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(mine=1.0))
+    network().fit(X, Y, callbacks=[mine, stop], verbose=0)
+    assert stop.best == 1.0
+
+
 def test_one_task_has_its_names_too():
     model = network(["save"], metrics=["accuracy"])
     y = {"save": Y["save"]}

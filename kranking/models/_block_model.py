@@ -10,6 +10,7 @@ from kranking.features import Feature, FieldEncoder
 from kranking.layers import Work, work_of
 from kranking.models._arguments import as_keras_path, check_block
 from kranking.models._in_float32 import float32_config
+from kranking.models._row_training import RowTraining
 from kranking.models._stack import assemble
 from kranking.models._walk import build_layers, call_layers, walk
 from kranking.models._weights_file import (
@@ -22,7 +23,7 @@ from kranking.models._weights_file import (
 Blocks = tuple[keras.layers.Layer, ...]
 
 
-class BlockModel(keras.Model):
+class BlockModel(RowTraining, keras.Model):
     """Abstract base of models with an encoder, blocks, heads and the adapters between them.
 
     Args:

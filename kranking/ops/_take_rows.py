@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kranking.ops._lookup_gradients import current_lookup_gradients, has_row_gradient
+
 
 def take_rows(table, rows):
     """Returns rows of a table, `y[..., :] = table[rows[...]]`.
@@ -31,9 +33,11 @@ def take_rows(table, rows):
         if rows.dtype not in (tf.int32, tf.int64):  # the only types that all its kernels support
             rows = tf.cast(rows, tf.int32 if rows.dtype.size < 4 else tf.int64)
         return tf.gather(table, rows)
-    table = ops.convert_to_tensor(table)
+    by_row, value = has_row_gradient(table), ops.convert_to_tensor(table)
     if keras.backend.backend() == "torch":
         import torch
 
-        return torch.nn.functional.embedding(rows.long(), table)
-    return ops.take(table, rows, axis=0)
+        return torch.nn.functional.embedding(rows.long(), value, sparse=by_row)
+    if by_row:
+        return current_lookup_gradients().take(table, value, rows)  # pyright: ignore
+    return ops.take(value, rows, axis=0)

@@ -1,5 +1,6 @@
 """A `RankingModel` trained by the optimizers of tables: saved, loaded, on replicas and by XLA."""
 
+import dataclasses
 from contextlib import nullcontext
 
 import keras
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 import kranking as kr
+from kranking.optimizers import _row_tables, _summed_slices
+from kranking.optimizers.internal import row_tables
 
 SIZE = 128
 FEATURES = [
@@ -41,7 +44,9 @@ on_tensorflow = pytest.mark.skipif(
 def trained(name, strategy=None, **options):
     keras.utils.set_random_seed(1)
     with strategy.scope() if strategy else nullcontext():
-        model = kr.RankingModel(FEATURES, [kr.layers.MLP([4])], [kr.Task("save")])
+        model = kr.RankingModel(
+            FEATURES, [kr.layers.MLP([4], activation="tanh")], [kr.Task("save")]
+        )
         model.compile(OPTIMIZERS[name](), weighted_metrics=None, **options)
     fit(model)
     return model
@@ -84,11 +89,35 @@ def test_two_replicas_and_xla_train_as_one_device_does(name, two_replicas):
 @pytest.mark.parametrize("name", ["lazy", "rows"])
 def test_only_rows_of_the_batch_change(name):
     keras.utils.set_random_seed(1)
-    model = kr.RankingModel(FEATURES, [kr.layers.MLP([4])], [kr.Task("save")])
+    model = kr.RankingModel(FEATURES, [kr.layers.MLP([4], activation="tanh")], [kr.Task("save")])
     model.build()
     before = values([model.encoder.tables[0]])[0]
     changed = np.abs(values([trained(name).encoder.tables[0]])[0] - before).max(axis=1) > 0
     assert set(np.flatnonzero(changed)) == set(np.asarray(ROWS["user"]))
+
+
+@pytest.mark.parametrize("regularizer", [None, "l2"])
+@pytest.mark.parametrize("name", ["lazy", "rows"])
+def test_gradients_by_row_train_as_gradients_of_whole_tables(name, regularizer, monkeypatch):
+    """A regularizer is a second reader of the table: its gradient is not lost."""
+    user = dataclasses.replace(FEATURES[0], regularizer=regularizer)
+    monkeypatch.setitem(globals(), "FEATURES", [user, *FEATURES[1:]])
+    by_row = values(trained(name).weights)
+    monkeypatch.setattr(_row_tables, "SMALL_TABLE", 10**9)
+    monkeypatch.setattr(_summed_slices, "SMALL_TABLE", 10**9)
+    for one, other in zip(by_row, values(trained(name).weights), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_step_needs_no_gradient_of_a_whole_table():
+    model = trained("lazy")
+    tables = row_tables(model.optimizer, model.trainable_variables)
+    large = [t for t in tables if t.shape[0] > 20_000]
+    assert len(large) == (0 if keras.backend.backend() == "tensorflow" else 1)
+    if keras.backend.backend() == "torch":
+        assert large[0].value.grad.is_sparse
+    clipped = kr.optimizers.LazyAdam(clipnorm=1.0)
+    assert row_tables(clipped, model.trainable_variables) == []
 
 
 def test_callbacks_set_the_rates_of_both_parts():

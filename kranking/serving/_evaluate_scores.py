@@ -22,7 +22,7 @@ from kranking.features.internal import (
 from kranking.metrics import HitAtK, group_index
 from kranking.metrics.internal import EvaluationMetrics
 from kranking.serving._score_parquet import Scores
-from kranking.serving._score_parts import SCORES_FILE, probability_column
+from kranking.serving._score_parts import SCORES_FILE, kept_column
 
 _ROWS = 65_536  # read at a time
 
@@ -38,13 +38,13 @@ def evaluate_scores(
 ) -> dict[str, float]:
     """Computes the metrics of `kranking.training.RankingEvaluation` of rows that `score_parquet` scored.
 
-    The rows have the column `<task>_probability` and the labels of each task, or the columns of its rule,
-    which `score_parquet` copies with `keep=task.columns`. Only the columns that are needed are read, in
-    batches.
+    The rows have the probabilities of each task in the column with its name, and its labels, or the columns
+    of its rule, which `score_parquet` copies with `keep=task.columns`. A column of the log with the name of
+    a task is called `<name>_label`. Only the columns that are needed are read, in batches.
 
     Args:
         scores: Result or folder of `score_parquet`, or other rows with these columns.
-        tasks: The tasks, or their names, which then are the names of the label columns.
+        tasks: The tasks, or their names, which then are the names of the labels in the log.
         session: Column of the sessions.
         metrics: As in `RankingEvaluation`: `"auc"`, `"gauc"`, `"hit@3"`, `"ne"`, `"logloss"`,
             `"calibration"`, or `HitAtK` objects.
@@ -59,8 +59,8 @@ def evaluate_scores(
             have all parts yet.
 
     >>> rows = {
-    ...     "save": [1, 0, 1, 0],
-    ...     "save_probability": [0.9, 0.8, 0.3, 0.1],
+    ...     "save": [0.9, 0.8, 0.3, 0.1],
+    ...     "save_label": [1, 0, 1, 0],
     ...     "session": ["a", "a", "b", "b"],
     ... }
     >>> evaluate_scores(rows, ["save"], session="session", metrics=["auc", "gauc", "hit@1"])
@@ -77,7 +77,8 @@ def evaluate_scores(
     _check_complete(scores, sum(unit.rows for unit in source.units))
     for unit in source.units:
         for batch, origin in source.read(unit, columns.names, _ROWS):
-            columns.add({name: as_arrow(batch[name], name) for name in columns.names}, origin)
+            arrays = {name: as_arrow(batch[name], name) for name in columns.names}
+            columns.add({c: arrays[name] for c, name in columns.of_log.items()}, arrays, origin)
     index = {
         argument: None if name is None else group_index(_joined(columns.ids[name]), argument)[1]
         for argument, name in ids.items()
@@ -97,22 +98,25 @@ class _Columns:
 
     def __init__(self, tasks: Sequence[Task], sample_weight: str | None, ids: Sequence[str]):
         self.tasks, self.sample_weight = tasks, sample_weight
-        read = itertools.chain(*((*task.columns, probability_column(task.name)) for task in tasks))
+        scored = [task.name for task in tasks]
         weights = [] if sample_weight is None else [sample_weight]
-        self.numbers = [*(probability_column(task.name) for task in tasks), *weights]
+        log = [*itertools.chain(*(task.columns for task in tasks)), *weights, *ids]
+        self.of_log = {column: kept_column(column, scored) for column in log}
+        self.numbers = [*scored, *(self.of_log[name] for name in weights)]
         self.ids: dict[str, list[np.ndarray]] = {name: [] for name in ids}
-        self.names = list(dict.fromkeys([*read, *weights, *ids]))
+        self.names = list(dict.fromkeys([*scored, *self.of_log.values()]))
         self.rows: dict[str, Any] = {task.name: ([], [], []) for task in tasks}
 
-    def add(self, arrays: Mapping[str, pa.Array], origin: Origin) -> None:
-        """Adds a batch of rows after checking it."""
+    def add(
+        self, arrays: Mapping[str, pa.Array], scores: Mapping[str, pa.Array], origin: Origin
+    ) -> None:
+        """Adds a batch of rows after checking it: columns by their names in the log, and probabilities."""
         weight: Any = 1.0
         if self.sample_weight is not None:
             weight = weight_values(arrays[self.sample_weight], self.sample_weight, origin)
         for task in self.tasks:
             label, observed = label_values(task, label_column(task, arrays, origin), origin)
-            column = probability_column(task.name)
-            found = label, _probabilities(arrays[column], column, origin), observed * weight
+            found = label, _probabilities(scores[task.name], task.name, origin), observed * weight
             for parts, values in zip(self.rows[task.name], found):
                 parts.append(values)
         for name, parts in self.ids.items():
@@ -144,12 +148,14 @@ def _check_schemas(source: Source, columns: _Columns) -> None:
                 f"Scores must have the columns {columns.names}; `keep` of score_parquet copies those of "
                 f"the log. Received: {file} without {missing}, with {schema.names}"
             )
+        log = pa.schema([(c, schema.field(name).type) for c, name in columns.of_log.items()])
         for task in columns.tasks:
-            check_label_types(task, schema, Origin(file))
+            check_label_types(task, log, Origin(file))
         for name in columns.numbers:
             check_label_type("Evaluation", name, schema.field(name).type, Origin(file))
     for name in columns.ids:
-        kinds = {plain_type(schema.field(name).type) for schema in source.schemas.values()}
+        column = columns.of_log[name]
+        kinds = {plain_type(schema.field(column).type) for schema in source.schemas.values()}
         if len(kinds) > 1:
             raise ValueError(
                 f"Column {name!r} must have one type in all files. Received: {sorted(map(str, kinds))}"

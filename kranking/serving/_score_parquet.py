@@ -19,7 +19,7 @@ from kranking._rows import Origin, Source
 from kranking.export import Bundle, load_bundle
 from kranking.export.internal import SERVE, LogRows, open_log
 from kranking.features import RawColumns
-from kranking.serving._score_parts import Block, blocks_of, claim, probability_column
+from kranking.serving._score_parts import Block, blocks_of, claim, kept_column
 
 # Rows per forward pass, which bound the memory whatever the size of a block. Batches start at the first
 # row of a block, so that its bytes do not depend on where a run started.
@@ -62,9 +62,9 @@ def score_parquet(
     """Computes the probabilities of all tasks for each row of a log, with the signature `serve`.
 
     The result is a folder of Parquet files, one per block of rows in the order of the log, which
-    `pyarrow.dataset` and similar readers treat as one table. It has the kept columns under their names,
-    labels among them, and a float32 column `<task>_probability` per task. The log is read in batches and is
-    never completely in memory.
+    `pyarrow.dataset` and similar readers treat as one table. It has the kept columns and one float32
+    column per task, with the name of the task. A kept column of the same name, such as the label of
+    task `save`, is called `save_label`. The log is read in batches and is never completely in memory.
 
     Each part is written atomically. If a run is interrupted, another call with the same arguments writes
     the missing parts, with the same bytes as an uninterrupted run. `_scores.json` in the folder contains
@@ -106,7 +106,7 @@ def score_parquet(
     claim(directory, loaded, source, blocks, {"keep": keep, "block_rows": block_rows})
     todo = [block for block in blocks if not block.path(directory).exists()]
     with _progress(blocks, todo) as advance:
-        for block, part in _parts(loaded, source, todo, schema, advance):
+        for block, part in _parts(loaded, source, todo, (keep, schema), advance):
             with replaced(block.path(directory), fsync=True) as temporary:
                 pq.write_table(part, temporary, write_page_checksum=True)
     rows = sum(block.rows for block in blocks)
@@ -117,14 +117,12 @@ def _parts(
     bundle: Bundle,
     source: Source,
     todo: Sequence[Block],
-    schema: pa.Schema,
+    wanted: tuple[Sequence[str], pa.Schema],
     advance: Callable[[int], None],
 ) -> Iterator[tuple[Block, pa.Table]]:
     """Yields each block with its part, and calls `advance` with the number of rows per batch."""
-    encode = RawColumns(bundle.features())
-    probabilities = {probability_column(task): task for task in bundle.manifest["tasks"]}
-    kept = [name for name in schema.names if name not in probabilities]
-    columns = list(dict.fromkeys([c for f in encode.features for c in f.columns] + kept))
+    encode, tasks, (keep, schema) = RawColumns(bundle.features()), bundle.manifest["tasks"], wanted
+    columns = list(dict.fromkeys([*(c for f in encode.features for c in f.columns), *keep]))
     for file, of_file in itertools.groupby(todo, key=lambda block: block.file):
         blocks = list(of_file)
         rows = LogRows(source, file, columns, blocks[0].first)
@@ -136,8 +134,8 @@ def _parts(
                 given = {name: table[name] for name in columns}
                 origin = Origin(file, block.first + first)
                 scores = bundle.run(SERVE, encode(given, origin))
-                found = {name: given[name] for name in kept}
-                found |= {name: scores[task][:, 0] for name, task in probabilities.items()}
+                found = {kept_column(name, tasks): given[name] for name in keep}
+                found |= {task: scores[task][:, 0] for task in tasks}
                 made.append(pa.table(found, schema=schema))
                 advance(table.num_rows)
             yield block, pa.concat_tables(made)
@@ -150,12 +148,11 @@ def _check_served(bundle: Bundle, keep: Sequence[str], tasks: Sequence[str]) -> 
             f"`bundle` must have the signature {SERVE!r}, which reads raw columns. Export the model with "
             f"this signature. Received: a bundle with the signatures {sorted(described)}"
         )
-    taken = [name for name in map(probability_column, tasks) if name in keep]
-    if taken or len(set(keep)) < len(keep):
+    names = [*(kept_column(name, tasks) for name in keep), *tasks]
+    if len(set(names)) < len(names):
         raise ValueError(
-            "`keep` must contain each column once, and none of the columns of probabilities. Rename the "
-            f"column of the log. Received: keep={list(keep)}"
-            + (f", of which {taken} are probabilities" if taken else "")
+            "`keep` must contain each column once; a column with the name of a task is called after it, "
+            f"with `_label`. Received: keep={list(keep)}, which makes the columns {names}"
         )
 
 
@@ -169,8 +166,8 @@ def _schema(source: Source, keep: Sequence[str], tasks: Sequence[str]) -> pa.Sch
                 f"`keep` must be columns with the same type in all files. Received: {name!r} as "
                 f"{', '.join(f'{kind} in {file}' for kind, file in kinds.items())}"
             )
-    kept = [pa.field(name, schemas[0].field(name).type) for name in keep]
-    scored = [pa.field(probability_column(task), pa.float32()) for task in tasks]
+    kept = [(kept_column(name, tasks), schemas[0].field(name).type) for name in keep]
+    scored = [(task, pa.float32()) for task in tasks]
     return pa.schema([*kept, *scored])
 
 

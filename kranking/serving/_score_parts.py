@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from kranking.export import Bundle
 
 # Dataset readers ignore names that begin with an underscore.
 SCORES_FILE = "_scores.json"
-FORMAT, FORMAT_VERSION = "kranking scores", 2
+FORMAT, FORMAT_VERSION = "kranking scores", 1
 
 
-def probability_column(task: str) -> str:
-    """Returns the name of the column with the probabilities of a task; its labels have the task's name."""
-    return f"{task}_probability"
+def kept_column(name: str, tasks: Collection[str]) -> str:
+    """Returns the name of a column of the log among scores, where a task's name is its probability."""
+    return f"{name}_label" if name in tasks else name
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,11 @@ def test_scores_have_the_metrics_of_the_model(bundle, tmp_path):
     assert found == pytest.approx(expected, abs=1e-6)
     assert list(found) == list(expected)
     assert np.isfinite(list(found.values())).all()
+    kept = pq.read_table(tmp_path / "out")
+    assert kept.column_names == ["save_label", *keep[1:], "save", "hide"]
+    assert kept["save_label"].equals(table()["save"])
+    plain = kr.serving.score_parquet(folder, table(), tmp_path / "plain", threads=1)
+    np.testing.assert_array_equal(pq.read_table(plain.directory)["save"], kept["save"])
     (tmp_path / "out" / "part-000002.parquet").unlink()
     with pytest.raises(
         ValueError, match=r"must have the 400 rows of its _scores\.json.*: 310 rows"
@@ -68,18 +73,18 @@ def test_scores_have_the_metrics_of_the_model(bundle, tmp_path):
         evaluate_scores(tmp_path / "out", TASKS)
 
 
-ROWS = {"save": [1, 0, 1], "save_probability": [0.9, 0.8, 0.3], "visit": [1, 1, 2]}
+ROWS = {"save_label": [1, 0, 1], "save": [0.9, 0.8, 0.3], "visit": [1, 1, 2]}
 
 
 @pytest.mark.parametrize(
     ("change", "arguments", "match"),
     [
-        ({"save": [1, 2, 0]}, {}, r"Task 'save' does not accept labels outside.*2.0 in column 'save'"),
-        ({"save_probability": [0.9, 1.5, 0]}, {}, r"must contain probabilities.*Received: 1.5"),
-        ({"save_probability": [0.9, None, 0]}, {}, r"must contain probabilities.*Received: nan"),
-        ({"save_probability": ["a", "b", "c"]}, {}, "wrong type in column 'save_probability'"),
+        ({"save_label": [1, 2, 0]}, {}, r"Task 'save' does not accept labels outs.*2.0 in column 'save'"),
+        ({"save": [0.9, 1.5, 0]}, {}, r"must contain probabilities.*Received: 1.5"),
+        ({"save": [0.9, None, 0]}, {}, r"must contain probabilities.*Received: nan"),
+        ({"save": ["a", "b", "c"]}, {}, "wrong type in column 'save'"),
         ({"visit": [1, None, 2]}, {}, "`session` must not be null"),
-        ({}, {"tasks": ["like"]}, r"`keep` of score_parquet.*without \['like', 'like_probability'\]"),
+        ({}, {"tasks": ["like"]}, r"`keep` of score_parquet.*without \['like', 'like_label'\]"),
         ({}, {"tasks": []}, "`tasks` must be at least one"),
         ({}, {"tasks": ["save", "save"]}, "`tasks` must have different names"),
         ({}, {"session": None}, "`session` is required by metric 'gauc'"),
@@ -103,12 +108,12 @@ def test_labels_by_rule_are_those_of_the_kept_columns(bundle, tmp_path):
     kept = pq.read_table(tmp_path / "out")
     rating, hidden = kept["rating"].to_numpy(), kept["hidden"].to_numpy()
     seen = (rating == 5) | ~np.isnan(hidden)
-    probability = kept["hide_probability"].to_numpy().astype(float)
+    probability = kept["hide"].to_numpy().astype(float)
     expected = kr.metrics.auc((rating == 5) | (hidden > 0), probability, seen * 1.0)
     assert found["hide_auc"] == pytest.approx(expected)
     labels = {
-        "save": (rating >= 4) * 1,
-        "save_probability": kept["save_probability"],
+        "save_label": (rating >= 4) * 1,
+        "save": kept["save"],
         "v": kept["visit"],
     }
     whole = evaluate_scores(labels, "save", session="v")
@@ -116,10 +121,8 @@ def test_labels_by_rule_are_those_of_the_kept_columns(bundle, tmp_path):
     with pytest.raises(
         ValueError, match=r"Task 'save' does not accept null.* rating=None, row 0 of the"
     ):
-        evaluate_scores(
-            {"rating": [None, 4], "save_probability": [0.5, 0.5]}, good, metrics=["auc"]
-        )
+        evaluate_scores({"rating": [None, 4], "save": [0.5, 0.5]}, good, metrics=["auc"])
     with pytest.raises(
         ValueError, match="Task 'save' with the rule 'rating >= 4' cannot compare column"
     ):
-        evaluate_scores({"rating": ["4"], "save_probability": [0.5]}, good, metrics=["auc"])
+        evaluate_scores({"rating": ["4"], "save": [0.5]}, good, metrics=["auc"])

@@ -61,9 +61,9 @@ def test_scores_are_the_bundles(awkward, table, whole):
     expected = load_bundle(awkward.folder, threads=1).score(
         {name: table[name] for name in table.column_names}
     )
-    assert found.column_names == ["row", "t", *(f"{task}_probability" for task in expected)]
+    assert found.column_names == ["row", "t", *expected]
     for task, p in expected.items():
-        column = found[f"{task}_probability"]
+        column = found[task]
         assert column.type == pa.float32()
         np.testing.assert_allclose(column.to_numpy(), p[:, 0], rtol=0, atol=1e-6)
 
@@ -115,7 +115,7 @@ def test_an_empty_log_gives_columns_without_rows(awkward, table, tmp_path):
     assert found.num_rows == scores.rows == 0
     assert found.column_names == [
         "row",
-        *(f"{task}_probability" for task in awkward.report.manifest["tasks"]),
+        *awkward.report.manifest["tasks"],
     ]
 
 
@@ -149,7 +149,10 @@ def test_parts_of_another_call_are_refused(awkward, log, table, whole, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"keep": ["lambda_probability"]}, r"of which \['lambda_probability'\] are probabilities"),
+        (
+            {"keep": ["lambda", "lambda_label"]},
+            r"makes the columns \['lambda_label', 'lambda_label'",
+        ),
         ({"keep": ["row", "row"]}, "each column once"),
         ({"block_rows": 0}, "`block_rows` must be a positive integer"),
     ],

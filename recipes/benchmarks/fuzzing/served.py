@@ -190,8 +190,7 @@ def _score_file(loaded: Any, given: Any, out: Path, number: int) -> dict:
     scored = Path(given).parent / "scored"
     moved("score_parquet")(bundle_folder(out, number), given, scored, block_rows=3, threads=1)
     table = pq.read_table(scored)
-    column = "{}_probability" if f"{TASKS[0]}_probability" in table.column_names else "{}"
-    return {task: table[column.format(task)].to_numpy()[:, None] for task in TASKS}
+    return {task: table[task].to_numpy()[:, None] for task in TASKS}
 
 
 RUNS = {"score": _score, "tensors": _tensors, "files": _score_file}

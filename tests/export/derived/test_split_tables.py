@@ -161,7 +161,7 @@ def test_a_log_is_scored_and_latency_measured(served, tmp_path):
         score_parquet(served / name, tmp_path / "log.parquet", tmp_path / name)
         for name in ("whole", "apart")
     ]
-    one, other = (pq.read_table(s.directory).column("save_probability").to_numpy() for s in scores)
+    one, other = (pq.read_table(s.directory).column("save").to_numpy() for s in scores)
     np.testing.assert_array_equal(one, other)
     found = serving_latency(served / "apart", batches=[1], candidates=5, rounds=2)
     assert "rank" in str(found)

@@ -277,7 +277,6 @@ def test_declarations_with_times_are_saved_and_differ():
         (lambda: dataclasses.replace(HOUR, vocabulary=(24, 7)), "0 to 23. Received: 24"),
         (lambda: dataclasses.replace(HOUR, dtype="string", vocabulary=None), "no 'dtype'"),
     ],
-    ids=str,
 )
 def test_declarations_that_make_no_sense_are_refused(declare, message):
     with pytest.raises(ValueError, match=message):

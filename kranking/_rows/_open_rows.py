@@ -1,6 +1,6 @@
 """The one door for rows: whatever a call accepts as rows, read block by block or as columns."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -85,20 +85,22 @@ def _is_csv(file: LogFile, suffixes: tuple[str, ...]) -> bool:
 
 
 def columns_of(
-    rows: Any, columns: Sequence[str], declared: Mapping[str, pa.DataType] | None = None
+    rows: Any,
+    columns: Sequence[str],
+    declared: Callable[[], Mapping[str, pa.DataType]] | None = None,
 ) -> Mapping[str, Any]:
     """Returns columns by name, those in memory as they are, those of files as Arrow arrays.
 
     Args:
         rows: As for `open_rows`.
         columns: Names of the columns to read from files.
-        declared: Types of the columns of CSV files and of those that folders state.
+        declared: Returns the types of the columns of CSV files and of those that folders state.
     """
     rows = repeatable(rows)
     memory = None if isinstance(rows, pads.Dataset) else columns_in(rows)
     if memory is not None:
         return memory
-    source = open_rows(rows, columns, declared=declared)
+    source = open_rows(rows, columns, declared=declared() if declared else None)
     return first_rows(source, columns, sum(unit.rows for unit in source.units))
 
 

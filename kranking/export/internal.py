@@ -15,8 +15,8 @@ from kranking.export.formats._saved_model import SAVED_MODEL as SAVED_MODEL
 from kranking.export.formats._saved_model import load_saved_model as load_saved_model
 from kranking.export.formats._saved_model import run_saved_model as run_saved_model
 from kranking.export.formats._weights_file import WEIGHTS_FILE as WEIGHTS_FILE
+from kranking.export.functions._requests import Requests as Requests
 from kranking.export.functions._requests import random_columns as random_columns
-from kranking.export.functions._requests import request_tensors as request_tensors
 from kranking.export.functions._served_function import IDS as IDS
 from kranking.export.functions._served_function import RANK as RANK
 from kranking.export.functions._served_function import SERVE as SERVE
@@ -34,6 +34,7 @@ __all__ = [
     "SERVE",
     "WEIGHTS_FILE",
     "LogRows",
+    "Requests",
     "Rows",
     "Signature",
     "Value",
@@ -46,6 +47,5 @@ __all__ = [
     "random_columns",
     "read_manifest",
     "read_onnx",
-    "request_tensors",
     "run_saved_model",
 ]

@@ -59,7 +59,7 @@ def read_columns(
     """Returns the columns of rows by name, for features that read them and the tables of sequences."""
     features = list(features)
     names = list(dict.fromkeys(c for feature in features for c in feature.columns))
-    return columns_of(rows, names, column_types([*tables, *features]))
+    return columns_of(rows, names, lambda: column_types([*tables, *features]))
 
 
 def _categorical(feature: Categorical) -> pa.DataType:

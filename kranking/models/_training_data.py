@@ -107,7 +107,7 @@ class TrainingData:
             isinstance(values, ModelInput) or is_tensor(values) for values in rows.values()
         )
         names = list(dict.fromkeys(name for task in self.tasks for name in task.columns))
-        columns = {} if encoded else columns_of(rows, names, column_types((), self.tasks))
+        columns = {} if encoded else columns_of(rows, names, lambda: column_types((), self.tasks))
         missing = [name for name in names if name not in columns]
         if missing:
             raise ValueError(

@@ -14,11 +14,11 @@ from kranking.export.internal import (
     RANK,
     SAVED_MODEL,
     SERVE,
+    Requests,
     Rows,
     is_of_request,
     load_saved_model,
     random_columns,
-    request_tensors,
     run_saved_model,
 )
 from kranking.serving._latency_in_turns import Latencies, latency_in_turns
@@ -111,7 +111,7 @@ def _artefacts(bundle: Bundle, saved: Any, batch: int, seed: int) -> dict[str, C
         timed[SAVED_MODEL] = _bound(run_saved_model(saved), rows)
     if SERVE in bundle.manifest.get("signatures", {}):
         features = bundle.features()
-        columns = request_tensors(features, SERVE, random_columns(features, batch, seed))
+        columns = Requests(features).tensors(SERVE, random_columns(features, batch, seed))
         timed[f"{ONNX} {SERVE}"] = _bound(_session(bundle, SERVE), columns)
         if saved is not None:
             timed[f"{SAVED_MODEL} {SERVE}"] = _bound(run_saved_model(saved, SERVE), columns)
@@ -133,7 +133,7 @@ def _rank(bundle: Bundle, count: int, seed: int) -> dict[str, Callable]:
     features = bundle.features()
     columns = random_columns(features, count, seed)
     return {
-        name: _bound(_session(bundle, name), request_tensors(features, name, columns))
+        name: _bound(_session(bundle, name), Requests(features).tensors(name, columns))
         for name in (RANK, SERVE)
     }
 

@@ -16,7 +16,7 @@ from kranking.export.formats._sessions import SessionSettings, keep_forever
 from kranking.export.formats._weights_file import WEIGHTS_FILE
 from kranking.export.functions._cases import random_rows
 from kranking.export.functions._check_rows import check_rows
-from kranking.export.functions._requests import rank_tensors, request_tensors
+from kranking.export.functions._requests import Requests
 from kranking.export.functions._served_function import IDS, RANK, SERVE, TOWER, USER
 from kranking.export.functions._signature import Signature
 
@@ -46,6 +46,10 @@ class Bundle:
         split, files = TABLES_FILE in manifest["files"], manifest["files"]
         self.tables = TablesApart(directory, self._settings, files) if split else None
         self._declared = declared_features(directory, manifest)
+        self._requests = Requests(self._declared)
+        self._signatures = {
+            name: Signature.from_json(of) for name, of in manifest["signatures"].items()
+        }
         self._sessions: dict[str, Any] = {}
         self._process = os.getpid()
         self._weights = self._identity()
@@ -77,7 +81,7 @@ class Bundle:
         Raises:
             ValueError: If the bundle has no signature `serve`, or a column is missing or invalid.
         """
-        return self.run(SERVE, request_tensors(self._declared, SERVE, rows))
+        return self.run(SERVE, self._requests.tensors(SERVE, rows))
 
     def rank(self, request: Any, items: Any) -> dict[str, np.ndarray]:
         """Computes the probabilities of each task, `(items, 1)`, for the candidates of one request.
@@ -93,7 +97,7 @@ class Bundle:
         Raises:
             ValueError: If the bundle has no signature `rank`, or a column is missing or invalid.
         """
-        return self.run(RANK, rank_tensors(self._declared, request, items))
+        return self.run(RANK, self._requests.rank_tensors(request, items))
 
     def user_tower(self, rows: Any) -> np.ndarray:
         """Computes the concatenated fields of users, `(rows, width)`, from their columns.
@@ -104,7 +108,7 @@ class Bundle:
         Raises:
             ValueError: If the bundle has no signature `user_tower`, or a column is missing or invalid.
         """
-        return self.run(TOWER, request_tensors(self._declared, TOWER, rows))[USER]
+        return self.run(TOWER, self._requests.tensors(TOWER, rows))[USER]
 
     def tensors(self, name: str, rows: Any) -> dict[str, np.ndarray]:
         """Returns the input tensors of a signature on rows, for use with another runtime.
@@ -117,7 +121,7 @@ class Bundle:
         Raises:
             ValueError: If the features do not allow the signature, or a column is missing or invalid.
         """
-        return self._taken(name, request_tensors(self._declared, name, rows))
+        return self._taken(name, self._requests.tensors(name, rows))
 
     def run(self, name: str, tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Runs a signature of the manifest on the given input tensors and returns its outputs.
@@ -134,8 +138,7 @@ class Bundle:
         """
         check_mapping("tensors", tensors, "arrays by name")
         session = self.open(name)
-        signature = Signature.from_json(self.manifest["signatures"][name])
-        return self._answers(name, session, signature, tensors)
+        return self._answers(name, session, self._signatures[name], tensors)
 
     def _answers(
         self, name: str, session: Any, signature: Signature, tensors: Mapping[str, Any]

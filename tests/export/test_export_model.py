@@ -257,7 +257,7 @@ def test_mixed_precision_is_refused_with_the_way_out(tmp_path):
         model = export_samples.awkward_model()
     finally:
         keras.config.set_dtype_policy("float32")
-    with pytest.raises(ValueError, match=r"set_weights\(model.get_weights\(\)\).*\['bfloat16'\]"):
+    with pytest.raises(ValueError, match=r"Export `model\.in_float32\(\)`.*\['bfloat16'\]"):
         export_model(model, tmp_path / "bundle")
     assert not list(tmp_path.iterdir())
 

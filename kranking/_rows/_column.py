@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MappingView, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -40,8 +40,10 @@ def _array(column: Any) -> pa.Array:
     if isinstance(column, np.ndarray):
         return _from_numpy(column)
     if isinstance(column, list | tuple | range):
-        return _of_one_kind(pa.array(column), column)
+        return _of_one_kind(_from_list(column), column)
     if _is_pandas(column):  # before Arrow's protocol, which keeps NaN apart from null
+        if column.dtype == object:
+            _check_values(column)
         whole = _whole(pa.array(column))
         return _of_one_kind(whole, column) if column.dtype == object else whole
     if hasattr(column, "__arrow_c_stream__"):
@@ -57,15 +59,43 @@ def _array(column: Any) -> pa.Array:
 def _from_numpy(values: np.ndarray) -> pa.Array:
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
-    if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] in ("h", "m"):
-        values = values.astype("datetime64[s]")
+    if values.dtype.kind == "M":
+        unit, steps = np.datetime_data(values.dtype)
+        if steps > 1:  # Arrow takes steps of 10 seconds for seconds
+            values = values.astype(f"datetime64[{unit}]")
+        if unit in ("h", "m"):
+            values = values.astype("datetime64[s]")
     if values.ndim == 2 and not values.shape[1]:
         offsets = pa.array(np.zeros(len(values) + 1, np.int32))
         return pa.ListArray.from_arrays(offsets, _from_numpy(values.ravel()))
     if values.ndim == 2:
         return pa.FixedSizeListArray.from_arrays(_from_numpy(values.ravel()), values.shape[1])
-    whole = _whole(pa.array(values, from_pandas=values.dtype == object))
-    return _of_one_kind(whole, values) if values.dtype == object else whole
+    if values.dtype != object:
+        return _whole(pa.array(values))
+    _check_values(values)
+    return _of_one_kind(_whole(pa.array(values, from_pandas=True)), values)
+
+
+def _from_list(values: Sequence[Any]) -> pa.Array:
+    _check_values(values)
+    try:
+        return pa.array(values)
+    except ValueError:  # of pandas's NaT, which is null
+        return pa.array(values, from_pandas=True)
+
+
+def _check_values(values: Iterable[Any]) -> None:
+    """Raises `TypeError` for values that Arrow would take in an order, or a unit, that they do not have."""
+    for kind in set(map(type, values)):
+        if issubclass(kind, Set | MappingView | Iterator):
+            raise TypeError(
+                f"a {kind.__name__} as the value of a row. Make a list of it, with sorted() if it has no "
+                "order"
+            )
+        if issubclass(kind, np.datetime64 | np.timedelta64):
+            steps = {np.datetime_data(value.dtype) for value in values if isinstance(value, kind)}
+            if any(count > 1 for _, count in steps):
+                raise TypeError(f"times in steps of several units: {sorted(steps)}")
 
 
 def _of_one_kind(array: pa.Array, values: Iterable[Any]) -> pa.Array:

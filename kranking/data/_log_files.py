@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kranking._core import as_tuple
 from kranking._rows import file_contents, open_rows, repeatable
 from kranking.features import Feature, Task, schema_hash
 from kranking.features.internal import to_config
@@ -24,7 +25,7 @@ class LogFiles:
         session: Name of the column of session ids. HIT@k ranks the rows within a session.
 
     Raises:
-        ValueError: If `tasks` is empty.
+        ValueError: If `tasks` is empty, or declarations are no list.
 
     >>> LogFiles("train", "valid", "test", [], [kr.Task("save")], "session_id").main_task
     'save'
@@ -38,7 +39,12 @@ class LogFiles:
     session: str
 
     def __post_init__(self):
-        if not self.tasks:
+        # Both are read several times.
+        features = as_tuple("features", self.features, "fitted declarations", Feature)
+        tasks = as_tuple("tasks", self.tasks, "kranking.Task, such as [kr.Task('save')]", Task)
+        object.__setattr__(self, "features", features)
+        object.__setattr__(self, "tasks", tasks)
+        if not tasks:
             raise ValueError("`tasks` must contain at least one task. Received: none")
         for part in _PARTS:
             object.__setattr__(self, part, repeatable(getattr(self, part)))

@@ -1,6 +1,6 @@
 """Declaration of a categorical column."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
@@ -163,7 +163,8 @@ class Categorical(Feature):
 
 
 def _valid_vocabulary(name: str, values: Any) -> tuple[Any, ...]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
+    # A set has another order in another process; the values of a dict would be ignored.
+    if isinstance(values, str | Mapping | Set) or not isinstance(values, Iterable):
         raise ValueError(
             f"`vocabulary` of feature {name!r} must be a list of values. Received: {values!r}"
         )

@@ -195,4 +195,7 @@ def _of_text(text: str, times: Times) -> tuple[int, bool]:
         raise ValueError("it has no time of day")
     time = datetime.fromisoformat(text)
     zoned = time.tzinfo is not None
-    return (time - (EPOCH_UTC if zoned else EPOCH)) // timedelta(microseconds=1), zoned
+    microseconds = (time - (EPOCH_UTC if zoned else EPOCH)) // timedelta(microseconds=1)
+    if not FIRST <= microseconds <= LAST:  # by its offset
+        raise ValueError("it is not in the years 1 to 9999 of UTC")
+    return microseconds, zoned

@@ -1,5 +1,7 @@
 """Integer index of the group of each row."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
@@ -14,7 +16,8 @@ def group_index(groups: np.ndarray, name: str = "groups") -> tuple[np.ndarray, n
         The distinct groups, `(groups,)`, and integer indices, `(rows,)`.
 
     Raises:
-        ValueError: If the group of a row is null; such rows must not be merged into one large group.
+        ValueError: If the group of a row is null; such rows must not be merged into one large group. If
+            groups are of several kinds, or are lists.
 
     >>> names, index = group_index(np.array(["ann", "bob", "ann"]))
     >>> names.tolist(), index.tolist()
@@ -22,6 +25,11 @@ def group_index(groups: np.ndarray, name: str = "groups") -> tuple[np.ndarray, n
     """
     groups = np.reshape(groups, -1)
     if groups.dtype.kind == "O":
+        for kind in set(map(type, groups)):
+            if issubclass(kind, Iterable) and not issubclass(kind, str | bytes):
+                raise ValueError(
+                    f"`{name}` must have one value per row. Received: a {kind.__name__} as a value"
+                )
         null = np.array([group is None or group != group for group in groups], bool)
     else:
         null = groups != groups  # NaN
@@ -29,4 +37,7 @@ def group_index(groups: np.ndarray, name: str = "groups") -> tuple[np.ndarray, n
         raise ValueError(
             f"`{name}` must not be null in any row. Received: null in row {int(np.argmax(null))}"
         )
-    return np.unique(groups, return_inverse=True)
+    try:
+        return np.unique(groups, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(f"`{name}` must be of one kind in all rows. Received: {error}") from error

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from kranking._core import as_tuple
 from kranking._rows import Origin, Source, as_arrow, open_rows, plain_type
 from kranking.features import Task
 from kranking.features.internal import (
@@ -66,7 +67,9 @@ def evaluate_scores(
     >>> evaluate_scores(rows, ["save"], session="session", metrics=["auc", "gauc", "hit@1"])
     {'save_auc': 0.75, 'save_gauc': 1.0, 'save_hit@1': 1.0}
     """
-    listed = [tasks] if isinstance(tasks, str | Task) else tasks
+    listed = (
+        [tasks] if isinstance(tasks, str | Task) else as_tuple("tasks", tasks, "tasks or names")
+    )
     declared = [task if isinstance(task, Task) else Task(task) for task in listed]
     check_tasks(declared)
     ids = {"session": session, "group": group}

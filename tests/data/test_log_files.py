@@ -34,3 +34,15 @@ def test_every_file_has_the_sessions(tmp_path):
     log = kr.data.LogFiles(tmp_path, tmp_path, tmp_path, [], [kr.Task("save")], "session")
     with pytest.raises(ValueError, match=r"must be a column of '.*b.parquet', one of \['save'\]"):
         log.to_json()
+
+
+@pytest.mark.parametrize("tasks", [None, "save", ["save"], kr.Task("save"), {kr.Task("save")}])
+def test_tasks_are_a_list_of_declarations(tasks):
+    with pytest.raises(ValueError, match="`tasks` must be (a list|an object) of .*Task"):
+        kr.data.LogFiles("a", "b", "c", [], tasks, "session")
+
+
+def test_declarations_of_a_generator_are_read_several_times():
+    log = kr.data.LogFiles("a", "b", "c", iter([]), iter([kr.Task("save")]), "session")
+    assert log.main_task == "save"
+    assert list(log.tasks) == [kr.Task("save")]

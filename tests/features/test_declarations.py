@@ -201,6 +201,10 @@ REJECTED = [
         vocabulary=(1, 2, 2),
     ),
     rejected(Categorical, "text", r"must be a list of values. Received: 'abc'", vocabulary="abc"),
+    rejected(Categorical, "set", r"must be a list of values. Received: {'a'}", vocabulary={"a"}),
+    rejected(
+        Categorical, "dict", r"must be a list of values. Received: {'a': 3}", vocabulary={"a": 3}
+    ),
     rejected(Categorical, "empty", r"mean null and have row 0", vocabulary=("", "a")),
     rejected(Categorical, "least", r"mean null.*-2147483648", vocabulary=(-(2**31), 1)),
     rejected(

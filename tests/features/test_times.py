@@ -131,6 +131,8 @@ def test_integers_are_times_if_the_unit_is_declared(unit, values):
         (["2026-02-29T00:00"], "day is out of range for month"),
         (["2026-01-31x12:00"], "'2026-01-31x12:00' in row 0"),
         (["2026-12-31T23:59:60Z"], "second must be in 0..59"),
+        (["9999-12-31T23:59:59-02:00"], "row 0 .*not in the years 1 to 9999 of UTC"),
+        (["0001-01-01T00:00:00+02:00"], "row 0 .*not in the years 1 to 9999 of UTC"),
         (["2026-01-31T12:00", "2026-01-31T12:00Z"], "all have a time zone or all have none"),
         (pa.array([2**62], pa.timestamp("s")), "years 1 to 9999.*seconds since 1970 in row 0"),
         (pa.array([-(2**31)], pa.date32()), "'time'"),

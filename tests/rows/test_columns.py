@@ -155,6 +155,8 @@ class Arrow:
         (np.array([[1, 2], [3, 4]], ">i4", order="F"), [[1, 2], [3, 4]]),
         (np.arange(8).reshape(2, 4)[:, ::2], [[0, 2], [4, 6]]),
         (np.array(["1970-01-01T01", "NaT"], "M8[h]").astype("M8[h]"), [3600, None]),
+        (np.array(["1970-01-01T01", "NaT"], "M8[10s]"), [3600, None]),
+        (np.array(["1970-01-01T03"], "M8[3h]"), [3 * 3600]),
         (range(3), [0, 1, 2]),
         (Array(), [1, 2]),
         (Arrow(), [1, 2]),
@@ -185,6 +187,47 @@ def test_read_only_arrays_are_read():
 def test_what_is_no_column_is_refused_by_name(column):
     with pytest.raises(ValueError, match=r"^Column 'c' must contain one value per row.*Received: "):
         as_arrow(column, "c")
+
+
+@pytest.mark.parametrize("rows", ["dict", "objects", "pandas", "dicts"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {1},
+        frozenset([1]),
+        {1: 2}.keys(),
+        {1: 2}.values(),
+        {1: 2}.items(),
+        iter([1]),
+        (i for i in [1]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_values_without_an_order_are_refused_by_name(value, rows):
+    column = [[1], value]
+    if rows == "objects":
+        column = np.empty(2, object)
+        column[:] = [[1], value]
+    elif rows == "pandas":
+        column = pytest.importorskip("pandas").Series([[1], value])
+    given = [{"c": [1]}, {"c": value}] if rows == "dicts" else {"c": column}
+    feature = Categorical("c", vocabulary=(1,), max_length=2)
+    for call in (lambda r: fit([feature], r), Preprocessor([feature]), RawColumns([feature])):
+        with pytest.raises(
+            ValueError, match=f"'c'.*a {type(value).__name__} as the value of a row"
+        ):
+            call(given)
+
+
+def test_a_time_in_steps_of_ten_seconds_is_refused_in_a_list():
+    with pytest.raises(ValueError, match=r"'c'.*steps of several units"):
+        as_arrow([np.datetime64("2026-03-01T23", "10s")], "c")
+
+
+def test_nat_of_pandas_is_null_in_a_list():
+    pandas = pytest.importorskip("pandas")
+    column = as_arrow([pandas.Timestamp("1970-01-01T01", tz="UTC"), pandas.NaT])
+    assert column.cast(pa.int64()).to_pylist() == [3_600_000_000, None]
 
 
 STRANGE = {

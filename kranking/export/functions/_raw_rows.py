@@ -82,7 +82,28 @@ def log_columns(features: Sequence[Feature], size: int, rng: Any) -> dict[str, p
         columns = _columns(feature, tables, lengths, rng) | columns
         if refuses_nulls(feature):
             columns[feature.source] = pc.fill_null(columns[feature.source], 0)  # pyright: ignore
-    return columns
+    return columns | _without_zone(features, columns)
+
+
+def _without_zone(
+    features: Sequence[Feature], columns: Mapping[str, pa.Array]
+) -> dict[str, pa.Array]:
+    """Returns the times of sequences without a zone, where those that they are compared with have none."""
+    clocks = {n for f in features if f.times and f.times.zoned is False for n in f.columns}
+    histories = [f for f in features if isinstance(f, History) and f.time and f.request_time]
+    for _ in histories:  # one that shares a column with another leads to it
+        for pair in ({str(f.time), str(f.request_time)} for f in histories):
+            clocks |= pair if pair & clocks else set()
+    found = {}
+    for feature in histories:
+        clock = pa.timestamp(feature.time_unit)
+        for name in {str(feature.time), str(feature.request_time)} & clocks:
+            kind = columns[name].type
+            if pa.types.is_integer(kind):
+                found[name] = columns[name].cast(clock)
+            elif pa.types.is_list(kind) and pa.types.is_integer(kind.value_type):
+                found[name] = columns[name].cast(pa.list_(clock))
+    return found
 
 
 def _columns(

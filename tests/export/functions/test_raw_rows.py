@@ -5,7 +5,15 @@ import pyarrow as pa
 import pytest
 
 from kranking.export.functions._raw_rows import log_columns
-from kranking.features import Age, Categorical, Numeric, Preprocessor, TimePart
+from kranking.features import (
+    Age,
+    Categorical,
+    Numeric,
+    Preprocessor,
+    RawColumns,
+    Sequence,
+    TimePart,
+)
 
 pytestmark = pytest.mark.once
 ROWS = 1000
@@ -59,3 +67,22 @@ def test_drawn_times_are_integers_if_those_are_times_to_every_feature(zoned, uni
     columns = log_columns(features, ROWS, np.random.default_rng(0))
     assert pa.types.is_integer(columns["t"].type) == (zoned and units is None)
     assert len(np.unique(Preprocessor(features)(columns)["hour"])) == 25
+
+
+@pytest.mark.parametrize("zoned", [True, False])
+def test_drawn_events_have_a_zone_as_the_times_that_they_are_compared_with(zoned):
+    def history(name, time, request_time):
+        return Sequence(name, of="item", max_length=3, time=time, request_time=request_time)
+
+    features = [
+        Categorical("item", vocabulary=("a", "b")),
+        Numeric(
+            "hour", column=TimePart("t", "hour", zoned=zoned), mean=12.0, std=7.0, nulls="mean"
+        ),
+        history("clicks", "times", "t"),
+        history("saves", "times", "other"),  # `other` is compared with `times`, and so with `t`
+    ]
+    columns = log_columns(features, ROWS, np.random.default_rng(0))
+    for convert in (Preprocessor(features), RawColumns(features)):
+        convert(columns)
+    assert pa.types.is_integer(columns["other"].type) == zoned

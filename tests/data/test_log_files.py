@@ -38,7 +38,7 @@ def test_every_file_has_the_sessions(tmp_path):
 
 @pytest.mark.parametrize("tasks", [None, "save", ["save"], kr.Task("save"), {kr.Task("save")}])
 def test_tasks_are_a_list_of_declarations(tasks):
-    with pytest.raises(ValueError, match="`tasks` must be (a list|an object) of .*Task"):
+    with pytest.raises(ValueError, match=r"`tasks` must be (a list|an object) of .*Task"):
         kr.data.LogFiles("a", "b", "c", [], tasks, "session")
 
 

@@ -3,7 +3,7 @@
 import importlib.metadata
 import math
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import keras
@@ -95,7 +95,9 @@ def as_tuple(name: str, value: Any, of: str, *kinds: type) -> tuple[Any, ...]:
         *kinds: Classes, of one of which each is an object; none means any.
     """
     # The order of a set of names differs between two processes.
-    if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping | Set):
+    if not isinstance(value, Iterable) or isinstance(
+        value, str | bytes | Mapping | set | frozenset
+    ):
         raise ValueError(f"`{name}` must be a list of {of}. Received: {name}={value!r}")
     values = tuple(value)
     for one in values if kinds else ():

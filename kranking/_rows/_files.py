@@ -85,7 +85,9 @@ def _untyped(paths: Any, suffixes: Sequence[str]) -> list[LogFile]:
 
 
 def _is_no_list(paths: Any) -> bool:
-    return isinstance(paths, np.ndarray | bytes | Mapping) or hasattr(paths, "read")
+    # The order of a set of paths, and so that of the rows, differs between two processes.
+    kinds = np.ndarray | bytes | Mapping | set | frozenset
+    return isinstance(paths, kinds) or hasattr(paths, "read")
 
 
 def sha256_of(file: LogFile) -> str:

@@ -83,6 +83,7 @@ class LogReader(keras.utils.PyDataset):
         tasks = tuple(model.tasks) if labels else ()
         encoder = RowEncoder(model.features, tasks, sample_weight if labels else None)
         check_no_label_is_read(encoder.preprocessor.columns, tasks)
+        _check_files(source, RowEncoder(model.features, tasks, encoder.sample_weight))
         self.files = list(source.files)
         self._source, self._units = source, shard_of(source.units, *_checked_shard(shard))
         rows = sum(unit.rows for unit in self._units)
@@ -94,7 +95,6 @@ class LogReader(keras.utils.PyDataset):
                 f"`rows` must contain at least {batch_size if drop_remainder else 1} rows for shard "
                 f"{tuple(shard)}. Received: {rows} rows in {_some(self.files)}"
             )
-        _check_files(source, RowEncoder(model.features, tasks, encoder.sample_weight))
         self.num_rows = self._batches * batch_size if drop_remainder else rows
         self.batch_size = batch_size
         self.counts, self.inputs = encoder.preprocessor.counts, encoder.preprocessor.inputs
@@ -184,6 +184,8 @@ def _check_files(source, encoder):
 
 
 def _checked_shard(shard):
+    if not isinstance(shard, list | tuple) or len(shard) != 2:
+        raise ValueError(f"`shard` must be (index, count). Received: shard={shard!r}")
     index, count = shard
     check_positive_int("count", count)
     check_positive_int("index", index, minimum=0)

@@ -198,8 +198,13 @@ def _reader(
             "`model` must be a RankingModel, or an object with `features` and `tasks`. "
             f"Received: model={model!r}"
         )
+    weight = options["sample_weight"]
+    if weight is not None and (not isinstance(weight, str) or not weight):
+        raise ValueError(
+            f"`sample_weight` must be the name of a column or None. Received: sample_weight={weight!r}"
+        )
     tasks: Sequence[Any] = model.tasks if options["labels"] else ()
-    weight = options["sample_weight"] if options["labels"] else None
+    weight = weight if options["labels"] else None
     source = open_rows(
         rows,
         _columns(model.features, tasks, weight),

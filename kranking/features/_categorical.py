@@ -1,6 +1,6 @@
 """Declaration of a categorical column."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
@@ -164,7 +164,7 @@ class Categorical(Feature):
 
 def _valid_vocabulary(name: str, values: Any) -> tuple[Any, ...]:
     # A set has another order in another process; the values of a dict would be ignored.
-    if isinstance(values, str | Mapping | Set) or not isinstance(values, Iterable):
+    if isinstance(values, str | Mapping | set | frozenset) or not isinstance(values, Iterable):
         raise ValueError(
             f"`vocabulary` of feature {name!r} must be a list of values. Received: {values!r}"
         )

@@ -44,7 +44,9 @@ class TrainingData:
         check_order(x)
         if is_dataset(x):
             return checked_batches(x, self.unlabeled)
-        return self.encode(x)
+        inputs = self.encode(x)
+        _check_not_empty(len(next(iter(inputs.values()))))
+        return inputs
 
     def encode(self, rows: Any) -> Mapping[str, Any]:
         """Returns the model inputs of rows."""
@@ -130,6 +132,12 @@ def _check_rows(inputs: Mapping[str, Any], targets: Targets) -> None:
         raise ValueError(
             f"`x` and `y` must have equally many rows. Received: {labels} labels, and inputs with {rows}"
         )
+    _check_not_empty(labels)
+
+
+def _check_not_empty(rows: int) -> None:
+    if not rows:
+        raise ValueError("`x` must have at least one row. Received: 0 rows")
 
 
 def _with_warnings(given: dict[str, Any], readers: list) -> dict[str, Any]:

@@ -451,6 +451,11 @@ def test_damage_met_in_fit_stops_it_with_the_same_text(damaged):
         ({"block_rows": 0}, "`block_rows` must be a positive integer"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
         ({"shard": (2, 2)}, r"`shard` must be \(index, count\), index < count. Received: shard="),
+        ({"shard": 2}, r"`shard` must be \(index, count\). Received: shard=2"),
+        (
+            {"sample_weight": ["w"]},
+            r"`sample_weight` must be the name of a column or None.*\['w'\]",
+        ),
         ({"batch_size": 10_000, "drop_remainder": True}, "must contain at least 10000 rows"),
     ],
 )

@@ -31,6 +31,15 @@ def test_ids_must_be_rows_of_the_table(model):
         model.predict(x, verbose=0)
 
 
+@pytest.mark.parametrize(
+    "method", ["fit", "evaluate", "predict", "train_on_batch", "test_on_batch"]
+)
+def test_no_rows_are_refused(model, method):
+    arguments = () if method == "predict" else ({"save": [], "hide": []},)
+    with pytest.raises(ValueError, match=r"`x` must have at least one row. Received: 0 rows"):
+        getattr(model, method)({"country": pa.array([], "string"), "age": []}, *arguments)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_must_be_finite(model, value):
     x = {**model.preprocess(COLUMNS), "age": np.array([0.0, 1.0, value, 2.0], "float32")}

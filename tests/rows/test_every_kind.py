@@ -228,6 +228,7 @@ NO_ROWS = {
     "list of numbers": ([1, 2], "Received: a list of int"),
     "dicts and others": ([{"age": 1}, 2], "Received: a list of dict and int"),
     "column": (pa.chunked_array([[1.0]]), "a ChunkedArray that Arrow cannot read as a table"),
+    "set of paths": ({"a.parquet", "b.parquet"}, "Received: a set"),
     "schema": (TABLE.schema, "Received: a Schema"),
 }
 
@@ -299,3 +300,9 @@ def test_shuffling_mixes_rows_in_memory_and_row_groups(kind, tmp_path):
     shards = [kr.data.read(rows, model, 100, labels=False, shard=(i, 3)) for i in range(3)]
     shards = np.concatenate([x["n"] for shard in shards for (x,) in shard])
     np.testing.assert_array_equal(shards, np.arange(1000))
+
+
+def test_columns_in_memory_without_those_of_the_model_are_named():
+    model = types.SimpleNamespace(features=[Numeric("x", mean=0.0, std=1.0)], tasks=[kr.Task("s")])
+    with pytest.raises(ValueError, match=r"'x' needs column 'x'.*Received: \['y'\]"):
+        kr.data.read({"y": [1.0, 2.0]}, model)

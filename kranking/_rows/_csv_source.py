@@ -13,10 +13,10 @@ from kranking._rows._origin import Origin
 from kranking._rows._parquet_source import add_keys, with_keys
 from kranking._rows._unit import Unit, rows_of
 
-ID = (
-    pa.null()
-)  # declares ids: integers if all of the log are, otherwise text as it stands in the file
+ID = pa.null()  # declares ids: integers or booleans if all of the log are, otherwise text as it stands in the file
 _INTEGER = r"^(0|-?[1-9][0-9]*)?$"  # its only form: Arrow also takes "007" for 7 and "0x10" for 16
+# Arrow also takes "1" beside "true" for a boolean, and looks at the first block alone.
+_FORMS = {pa.int64(): _INTEGER, pa.bool_(): r"^(true|True|TRUE|false|False|FALSE)?$"}
 
 
 class CsvSource:
@@ -27,7 +27,7 @@ class CsvSource:
 
     Args:
         files: The files, which may be compressed.
-        declared: Types by column. Columns of lists are split; ids of type `ID` are integers or text.
+        declared: Types by column. Columns of lists are split; ids of type `ID` are integers, booleans or text.
         delimiter: Separator of columns; `None` is a tab for names with `.tsv`, otherwise a comma.
         list_separator: Separator of the values of a list.
 
@@ -87,15 +87,15 @@ class CsvSource:
         return csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
 
     def _count(self, file: LogFile, ids: Sequence[str]) -> tuple[int, set[str]]:
-        """Returns the number of rows, and the columns of ids, thought to be integers, that are text."""
+        """Returns the number of rows, and the columns of ids that are text although they began otherwise."""
         names = self._names[file.name]
-        ids = [name for name in ids if name in names and self._types[name][0] == pa.int64()]
+        ids = [name for name in ids if name in names and self._types[name][0] in _FORMS]
         rows, texts = 0, set()
         try:
             for batch in self._parsed(file, dict.fromkeys([names[0], *ids], pa.string())):
                 rows += batch.num_rows
                 for name in ids:
-                    good = pc.match_substring_regex(batch[name], _INTEGER)  # pyright: ignore
+                    good = pc.match_substring_regex(batch[name], _FORMS[self._types[name][0]])  # pyright: ignore
                     if not pc.all(good).as_py():  # pyright: ignore
                         texts.add(name)
         except (pa.ArrowException, OSError) as error:

@@ -429,6 +429,7 @@ def one(tmp_path, rows, *features):
         ("c,s\n007,1\n7,1\n", ("007", "7"), [1, 2]),
         ("c,s\n2024-01-02,1\n2024-01-01,1\n", ("2024-01-01", "2024-01-02"), [2, 1]),
         ("c,s\ntrue,1\nfalse,1\ntrue,1\n", (1, 0), [1, 2, 1]),
+        ("c,s\ntrue,1\n1,1\ntrue,1\n", ("true", "1"), [1, 2, 1]),  # booleans to Arrow
         ('c,s\n"a\nb",1\n"a,b",1\n', ("a\nb", "a,b"), [1, 2]),
         ("c,s\r\nx,1\r\ny,1\r\n", ("x", "y"), [1, 2]),
         ("\ufeffc,s\nx,1\ny,1\n", ("x", "y"), [1, 2]),

@@ -339,6 +339,8 @@ def learnt_difference(specs, columns, fitted, as_text: bool = False) -> str | No
             learnt = feature.vocabulary
             if as_text:
                 learnt, right = sorted(map(str, learnt)), sorted(map(str, right))
+                if spec.form == "single" and set(right) <= {"true", "false"}:  # a file's booleans
+                    right = sorted({"true": "1", "false": "0"}[text] for text in right)
             if learnt != right:
                 return f"vocabulary of {spec.name}: {learnt}, right is {right}"
         if spec.form == "number" and spec.transform in ("standardize", "log"):

@@ -13,7 +13,7 @@ from kranking._rows._origin import Origin
 from kranking._rows._parquet_source import add_keys, with_keys
 from kranking._rows._unit import Unit, rows_of
 
-ID = pa.null()  # declares ids: integers or booleans if all of the log are, otherwise text as it stands in the file
+ID = pa.null()  # declares ids: integers or booleans if all of the log are, else text as it stands
 _INTEGER = r"^(0|-?[1-9][0-9]*)?$"  # its only form: Arrow also takes "007" for 7 and "0x10" for 16
 # Arrow also takes "1" beside "true" for a boolean, and looks at the first block alone.
 _FORMS = {pa.int64(): _INTEGER, pa.bool_(): r"^(true|True|TRUE|false|False|FALSE)?$"}
@@ -87,7 +87,7 @@ class CsvSource:
         return csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
 
     def _count(self, file: LogFile, ids: Sequence[str]) -> tuple[int, set[str]]:
-        """Returns the number of rows, and the columns of ids that are text although they began otherwise."""
+        """Returns the number of rows, and the columns of ids that began otherwise but are text."""
         names = self._names[file.name]
         ids = [name for name in ids if name in names and self._types[name][0] in _FORMS]
         rows, texts = 0, set()

@@ -27,7 +27,7 @@ class CsvSource:
 
     Args:
         files: The files, which may be compressed.
-        declared: Types by column. Columns of lists are split; ids of type `ID` are integers, booleans or text.
+        declared: Types by column. Columns of lists are split; those of `ID` are integers, booleans or text.
         delimiter: Separator of columns; `None` is a tab for names with `.tsv`, otherwise a comma.
         list_separator: Separator of the values of a list.
 

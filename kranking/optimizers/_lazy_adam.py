@@ -50,7 +50,7 @@ class LazyAdam(TableRows, keras.optimizers.Adam):
             raise ValueError(
                 "`LazyAdam` has no `amsgrad`. Received: amsgrad=True. Use keras.optimizers.Adam for it."
             )
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, name=name, **kwargs)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, name=name, **kwargs)  # pyright: ignore
 
     def dense_step(self, gradient, variable, learning_rate):
         """Updates a variable that is no table."""

@@ -39,7 +39,7 @@ class RowWiseAdagrad(TableRows, keras.optimizers.Adagrad):
         name="row_wise_adagrad",
         **kwargs,
     ):
-        super().__init__(learning_rate, initial_accumulator_value, epsilon, name=name, **kwargs)
+        super().__init__(learning_rate, initial_accumulator_value, epsilon, name=name, **kwargs)  # pyright: ignore
 
     def add_variable_from_reference(self, reference_variable, name=None, initializer="zeros"):
         if name != "accumulator" or not is_embedding_table(reference_variable):

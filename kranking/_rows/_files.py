@@ -14,7 +14,7 @@ import pyarrow.fs as pafs
 
 from kranking._rows._folder_columns import folder_types, values_of_folders
 from kranking._rows._in_memory import not_rows
-from kranking._rows._listing import check_different, files_below, glob_paths
+from kranking._rows._listing import check_different, files_below, glob_paths, no_file
 
 Paths = str | os.PathLike | Iterable[str | os.PathLike]
 PARQUET = (".parquet",)
@@ -105,13 +105,17 @@ def _matches(text: str, suffixes: tuple[str, ...]) -> list[LogFile]:
     )
     local = isinstance(filesystem, pafs.LocalFileSystem)
     kind = filesystem.get_file_info(path).type if path else pafs.FileType.NotFound
-    if kind == pafs.FileType.File or (local and os.path.exists(path) and not os.path.isdir(path)):
+    if kind == pafs.FileType.Unknown:
+        raise no_file(text)
+    if kind == pafs.FileType.File:
         return [LogFile(prefix + path, path, filesystem)]
     if kind == pafs.FileType.Directory:
         base, files = path, files_below(filesystem, [path], suffixes)
     elif glob.has_magic(path):
         base, found = glob_paths(filesystem, path)
         infos = {info.path: info.type for info in filesystem.get_file_info(found)}
+        for special in (path for path, kind in infos.items() if kind == pafs.FileType.Unknown):
+            raise no_file(special)
         folders = [path for path, kind in infos.items() if kind == pafs.FileType.Directory]
         files = [path for path in infos if path not in folders]
         files = sorted({*files, *files_below(filesystem, folders, suffixes)})

@@ -15,7 +15,8 @@ def files_below(
     """Returns the visible files below some folders with one of the suffixes.
 
     Raises:
-        ValueError: If symbolic links lead to a folder twice, as one to a folder above does, or to nothing.
+        ValueError: If symbolic links lead to a folder twice, as one to a folder above does, or to nothing,
+            or a file is a pipe or device.
     """
     found, seen = [], {}
     for folder in folders:
@@ -26,6 +27,8 @@ def files_below(
                     raise ValueError(
                         f"A symbolic link must lead to a file. Received: {path!r}, which leads to nothing"
                     )
+                if kind == pafs.FileType.Unknown:
+                    raise no_file(path)
                 if kind == pafs.FileType.File:
                     found.append(path)
     return found
@@ -62,6 +65,13 @@ def check_different(files: Iterable[str]) -> None:
         other, both = first.setdefault(real, (file, linked))
         if other != file and not (linked and both):
             raise _twice(file, other)
+
+
+def no_file(path: str) -> ValueError:
+    """Returns the error for a pipe or device, which would be waited for or read without an end."""
+    return ValueError(
+        f"`paths` must be files and folders, which can be read again. Received: {path!r}, a pipe or device"
+    )
 
 
 def _twice(path: str, other: str) -> ValueError:
@@ -113,8 +123,9 @@ def _walk(folder: str, seen: dict[str, str], asked: str) -> Iterator[tuple[str, 
                 pending.append(below)
             elif is_file:
                 yield below, pafs.FileType.File
-            elif not os.path.exists(below):
-                yield below, pafs.FileType.NotFound
+            else:
+                there = os.path.exists(below)
+                yield below, pafs.FileType.Unknown if there else pafs.FileType.NotFound
 
 
 def _is_visible(path: str, asked: str = "") -> bool:

@@ -41,7 +41,7 @@ class Numeric(Feature):
             always have row 0.
         mean: Mean of the values, for `"log"` of the logarithms; `None` means that `fit` learns it.
         std: Standard deviation, likewise.
-        num_buckets: Number of buckets of equal mass to learn.
+        num_buckets: Number of buckets of equal mass to learn, at most 65,536.
         boundaries: Increasing bucket boundaries; `None` means that `fit` learns them.
         embedding_dim: Width of a bucketized field; `None` means `default_embedding_dim`.
         l2_normalize: Whether to scale a bucketized field to unit length.
@@ -74,7 +74,7 @@ class Numeric(Feature):
     def __post_init__(self):
         super().__post_init__()
         check_choice("transform", self.transform, TRANSFORMS)
-        check_positive_int("num_buckets", self.num_buckets, minimum=2)
+        check_positive_int("num_buckets", self.num_buckets, minimum=2, maximum=MAX_WIDTH)
         check_positive_int("embedding_dim", self.embedding_dim, optional=True, maximum=MAX_WIDTH)
         check_table(self)
         if not isinstance(self.nulls, str):

@@ -218,6 +218,7 @@ REJECTED = [
     ),
     rejected(Numeric, "transform", r"`transform` must be one of", transform="sqrt"),
     rejected(Numeric, "buckets", r"`num_buckets` must be an integer of at least 2", num_buckets=1),
+    rejected(Numeric, "many", r"`num_buckets` must be .*at most 65,536", num_buckets=65_537),
     rejected(Numeric, "nulls", r"`nulls` must be one of \['refuse', 'mean'\]", nulls="drop"),
     rejected(Numeric, "nulls-nan", r"`nulls` must be a number", nulls=float("nan")),
     rejected(Numeric, "mean", r"`mean` must be a finite number", mean=float("inf")),

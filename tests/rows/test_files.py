@@ -149,6 +149,14 @@ def test_only_hidden_files_are_none(tmp_path):
             call(tmp_path)
 
 
+@pytest.mark.parametrize("pattern", ["", "/*", "/**/*", "/b.parquet"])
+def test_pipes_and_devices_are_not_waited_for(tmp_path, pattern):
+    write(tmp_path / "a.parquet", c=["x"])
+    os.mkfifo(tmp_path / "b.parquet")
+    with pytest.raises(ValueError, match=r"Received: '.*b.parquet', a pipe or device"):
+        fit([Categorical("c")], f"{tmp_path}{pattern}")
+
+
 def test_folder_called_like_a_file(tmp_path):
     write(tmp_path / "log.parquet" / "part-0.PARQUET", c=["x"])
     assert find_files(tmp_path) == [f"{tmp_path}/log.parquet/part-0.PARQUET"]

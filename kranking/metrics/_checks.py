@@ -5,7 +5,7 @@ import contextlib
 import keras
 import numpy as np
 
-from kranking.metrics._group_index import group_index
+from kranking.metrics._group_index import group_index, is_null
 
 
 def checked_rows(y, score, sample_weight, *, binary, from_logits=True):
@@ -41,12 +41,12 @@ def numbers(name, values):
     """Returns numbers as a flat array, those of tensors too; raises `ValueError` for anything else."""
     if keras.ops.is_tensor(values):
         values = keras.ops.convert_to_numpy(values)
-    array = np.reshape(values, -1)
+    array = np.reshape(np.asarray(values), -1)  # first an array: pandas's own skip nulls
     if (
         array.dtype.kind == "O" and values is not None
     ):  # of a frame with nulls, or with several types
         with contextlib.suppress(TypeError, ValueError):
-            array = array.astype(np.float64)
+            array = np.array([np.nan if is_null(v) else v for v in array]).astype(np.float64)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"`{name}` must be numbers. Received: {array[:3]}")
     return array
@@ -68,7 +68,7 @@ def check_probabilities(score, sample_weight):
 
 def checked_groups(groups, num_rows, *, name):
     """Returns the distinct groups and the index of each row's group."""
-    groups = np.reshape(groups, -1)
+    groups = np.reshape(np.asarray(groups), -1)
     if len(groups) != num_rows:
         raise ValueError(
             f"`{name}` must have one value for each of the {num_rows} scores. "

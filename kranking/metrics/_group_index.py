@@ -1,6 +1,7 @@
 """Integer index of the group of each row."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -23,14 +24,14 @@ def group_index(groups: np.ndarray, name: str = "groups") -> tuple[np.ndarray, n
     >>> names.tolist(), index.tolist()
     (['ann', 'bob'], [0, 1, 0])
     """
-    groups = np.reshape(groups, -1)
+    groups = np.reshape(np.asarray(groups), -1)  # first an array: pandas's own skip nulls
     if groups.dtype.kind == "O":
         for kind in set(map(type, groups)):
             if issubclass(kind, Iterable) and not issubclass(kind, str | bytes):
                 raise ValueError(
                     f"`{name}` must have one value per row. Received: a {kind.__name__} as a value"
                 )
-        null = np.array([group is None or group != group for group in groups], bool)
+        null = np.array([is_null(group) for group in groups], bool)
     else:
         null = groups != groups  # NaN
     if null.any():
@@ -41,3 +42,11 @@ def group_index(groups: np.ndarray, name: str = "groups") -> tuple[np.ndarray, n
         return np.unique(groups, return_inverse=True)
     except TypeError as error:
         raise ValueError(f"`{name}` must be of one kind in all rows. Received: {error}") from error
+
+
+def is_null(group: Any) -> bool:
+    """Whether a value of an array of objects is missing."""
+    different = (
+        group != group
+    )  # true for NaN and NaT; NA of pandas for itself, which is no truth value
+    return group is None or different is group or bool(different)

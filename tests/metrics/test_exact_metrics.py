@@ -368,6 +368,39 @@ def test_null_groups_are_refused(groups):
             call()
 
 
+def test_nullable_groups_of_pandas_are_groups_without_null():
+    pandas = pytest.importorskip("pandas")
+    for kind in ("Int64", object, "string"):
+        groups = pandas.array(["1", "1"] if kind == "string" else [1, 1], kind)
+        assert km.grouped_auc([0, 1], [0.1, 0.2], groups) == 1
+        groups[1] = pandas.NA
+        for given in (groups, pandas.Series(groups)):
+            for call in (km.group_index, lambda g: km.grouped_auc([0, 1], [0.1, 0.2], g)):
+                with pytest.raises(ValueError, match=r"not be null in any row.* null in row 1"):
+                    call(given)
+
+
+@pytest.mark.parametrize("kind", ["Int64", "Float64", object])
+def test_nullable_numbers_of_pandas_are_numbers_without_null(kind):
+    pandas = pytest.importorskip("pandas")
+    values = pandas.array([0, 1], kind)
+    assert km.log_loss(values, [0.0, 1.0], sample_weight=pandas.array([2, 1], kind)) == 0
+    values[1] = pandas.NA
+    for given in (values, pandas.Series(values)):
+        with pytest.raises(ValueError, match=r"`y` must be in \[0, 1\].*Received: y=nan in row 1"):
+            km.log_loss(given, [0.0, 1.0])
+        with pytest.raises(ValueError, match=r"`sample_weight` must be finite.*=nan in row 1"):
+            km.log_loss([0, 1], [0.0, 1.0], sample_weight=given)
+
+
+@pytest.mark.parametrize("groups", [[{1}, {1}], [[1], [2]], [1, "1"]], ids=str)
+def test_groups_are_values_of_one_kind(groups):
+    given = np.empty(2, object)
+    given[:] = groups
+    with pytest.raises(ValueError, match=r"`groups` must (have one value per|be of one kind)"):
+        km.grouped_auc([0, 1], [0.1, 0.2], given)
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [

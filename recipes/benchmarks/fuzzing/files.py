@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import itertools
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -313,5 +314,13 @@ def _refusal(layout: str, way: str, specs: list[Spec], cells: dict, columns: Col
         return "may"
     if way == "fit":
         nulls = any(oracle.natural_kind(columns[s.name]) == "null" for s in specs)
-        return "may" if nulls else "never"
+        text = "csv" in layout or layout in ("tsv", "keys")  # whose types are inferred
+        fractions = text and any(s.is_ids and _is_fractions(columns[s.name]) for s in specs)
+        return "may" if nulls or fractions else "never"
     return "never" if way == "infer" else oracle.refusal_of(cells)
+
+
+def _is_fractions(values: list) -> bool:
+    """Whether texts are numbers to a file that has no types: these are no ids."""
+    texts = [value for value in values if value is not None]
+    return bool(texts) and all(re.fullmatch(r"-?[0-9]+\.[0-9]+", str(text)) for text in texts)

@@ -39,6 +39,16 @@ def test_searches(tmp_path, script):
 
 
 @pytest.mark.slow
+def test_vocabulary(tmp_path):
+    rows = tmp_path / "rows.json"
+    command = [sys.executable, str(ROOT / "recipes/benchmarks/vocabulary.py"), "--smoke"]
+    subprocess.run([*command, "--rows-file", str(rows)], check=True, capture_output=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert min(result.values()) > 0
+    assert len(result) == 4
+
+
+@pytest.mark.slow
 def test_fuzzed_requests(run, tmp_path):
     result = run("benchmarks/fuzz_requests.py", tmp_path / "out")
     assert result["neither"] == 0

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from kranking.optimizers.internal import inner_optimizers
+
 
 def under_strategy() -> bool:
     """Whether the caller is inside the scope of a tf.distribute strategy."""
@@ -21,6 +23,11 @@ def check_distributable(optimizer: Any, options: dict[str, Any]) -> None:
     if not under_strategy():
         return
     optimizer = keras.optimizers.get(optimizer)
+    steps = [
+        each.gradient_accumulation_steps
+        for each in (optimizer, *inner_optimizers(optimizer))
+        if each.gradient_accumulation_steps
+    ]
     refused = (
         (
             options.get("jit_compile") is True,
@@ -33,8 +40,8 @@ def check_distributable(optimizer: Any, options: dict[str, Any]) -> None:
             "Use a larger batch_size instead: the steps of a multi-step graph lose their replica context.",
         ),
         (
-            bool(getattr(optimizer, "gradient_accumulation_steps", None)),
-            f"gradient_accumulation_steps={getattr(optimizer, 'gradient_accumulation_steps', None)}",
+            bool(steps),
+            f"gradient_accumulation_steps={max(steps, default=None)}",
             "Use a larger batch_size or more replicas instead.",
         ),
     )

@@ -7,13 +7,18 @@ from typing import Any
 
 import keras
 
+# A table with fewer rows per id of the batch is cheaper to update whole than to find its distinct ids.
+ROWS_PER_ID = 4
+
 
 class LookupGradients:
     """What `take_rows` reads of some tables in a step, and the gradients of what it read.
 
     TensorFlow's gradient of a lookup has the looked-up rows alone, PyTorch's does if it is asked to. On JAX
     a gradient has the shape of what it is a gradient of, so that the rows are noted on the way back: a
-    lookup has its own rule, which keeps ids and gradients and gives the table none.
+    lookup has its own rule, which keeps ids and gradients and gives the table none. A lookup inside another
+    transformation, such as a loop, a branch or a rematerialized layer, has its usual gradient: what is
+    noted there would not be defined outside.
 
     Args:
         tables: Keras variables whose gradients are to be by row.
@@ -22,12 +27,14 @@ class LookupGradients:
     def __init__(self, tables: Iterable[Any]):
         self._noted: dict[int, list[tuple[Any, Any]]] = {id(table): [] for table in tables}
         self._whole: set[int] = set()  # tables that something reads besides lookups
+        self._trace: Any = None  # the one that is differentiated, with JAX
 
     def __contains__(self, table: Any) -> bool:
         return id(table) in self._noted
 
     def marked(self, variables: Iterable[Any], values: Iterable[Any]) -> list[Any]:
         """Returns the values with JAX, those of tables such that other readers than lookups are noticed."""
+        self._trace = _current_trace()
         pairs = zip(variables, values, strict=True)
         return [self._watched(v, value) if v in self else value for v, value in pairs]
 
@@ -35,6 +42,9 @@ class LookupGradients:
         """Returns rows of a table's value with JAX; their gradient is noted."""
         import jax
         import jax.numpy as jnp
+
+        if _current_trace() != self._trace:
+            return jnp.take(value, rows, axis=0)
 
         @jax.custom_vjp
         def take(value, rows):
@@ -48,7 +58,7 @@ class LookupGradients:
         return take(value, rows)
 
     def of(self, table: Any, gradient: Any) -> tuple[Any, Any]:
-        """Returns ids, each once, and gradients of rows with JAX, or `None` and a gradient of the table.
+        """Returns ids, each once, and gradients of rows with JAX, or `None` and that of a whole table.
 
         As many ids as lookups; those left over are the number of rows, which is no row, with gradient 0.
         """
@@ -59,9 +69,10 @@ class LookupGradients:
         if not noted:
             return None, gradient
         width = table.shape[-1]
-        ids = jnp.concatenate([rows.reshape(-1) for rows, _ in noted])
+        # Small integers could not hold the number of rows.
+        ids = jnp.concatenate([rows.reshape(-1).astype("int32") for rows, _ in noted])
         values = jnp.concatenate([g.reshape(-1, width) for _, g in noted]).astype(gradient.dtype)
-        if id(table) in self._whole:
+        if id(table) in self._whole or table.shape[0] < ROWS_PER_ID * ids.shape[0]:
             return None, gradient.at[ids].add(values)
         once, places = jnp.unique(
             ids, return_inverse=True, size=ids.shape[0], fill_value=table.shape[0]
@@ -84,6 +95,12 @@ class LookupGradients:
 
         same.defvjp(lambda value: (value.value, None), backward, symbolic_zeros=True)
         return same(value)
+
+
+def _current_trace() -> Any:
+    from jax.extend.core import get_opaque_trace_state
+
+    return get_opaque_trace_state()
 
 
 _current: ContextVar[LookupGradients | None] = ContextVar("lookup_gradients", default=None)

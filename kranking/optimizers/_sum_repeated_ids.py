@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from kranking.optimizers._inner_optimizers import inner_optimizers
 from kranking.optimizers._summed_slices import summed_slices
 
 
@@ -34,7 +35,7 @@ def sum_repeated_ids(optimizer: Any, jit_compile: bool = False) -> Any:
         return optimizer
     kind: Any = type(optimizer)
 
-    inner = list(_inside(optimizer))
+    inner = list(inner_optimizers(optimizer))
     scaled = any(each.loss_scale_factor is not None for each in (optimizer, *inner))
 
     def apply(grads, trainable_variables=None):
@@ -52,14 +53,6 @@ def sum_repeated_ids(optimizer: Any, jit_compile: bool = False) -> Any:
     for each in (optimizer, *inner):
         each._all_reduce_sum_gradients = list  # they are summed over replicas already
     return optimizer
-
-
-def _inside(optimizer: Any) -> Iterable[Any]:
-    """Yields the optimizers that an optimizer is made of."""
-    parts = getattr(optimizer, "parts", ())  # of Split
-    for part in (optimizer.inner_optimizer,) if hasattr(optimizer, "inner_optimizer") else parts:
-        yield part
-        yield from _inside(part)
 
 
 def _over_replicas(grads: Iterable[Any], variables: Iterable[Any]) -> list[Any]:

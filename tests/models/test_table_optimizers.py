@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import kranking as kr
+from kranking.ops._lookup_gradients import LookupGradients
 from kranking.optimizers import _row_tables, _summed_slices
 from kranking.optimizers.internal import row_tables
 
@@ -109,8 +110,14 @@ def test_gradients_by_row_train_as_gradients_of_whole_tables(name, regularizer, 
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_a_step_needs_no_gradient_of_a_whole_table():
+def test_a_step_needs_no_gradient_of_a_whole_table(monkeypatch):
+    seen, of = [], LookupGradients.of
+    monkeypatch.setattr(
+        LookupGradients, "of", lambda self, *args: seen.append(of(self, *args)) or seen[-1]
+    )
     model = trained("lazy")
+    if keras.backend.backend() == "jax":  # once, when the step is compiled
+        assert [ids is not None for ids, _ in seen] == [True, False]
     tables = row_tables(model.optimizer, model.trainable_variables)
     large = [t for t in tables if t.shape[0] > 20_000]
     assert len(large) == (0 if keras.backend.backend() == "tensorflow" else 1)
@@ -125,3 +132,91 @@ def test_callbacks_set_the_rates_of_both_parts():
     model.optimizer.learning_rate = 0.02
     rates = [model.optimizer.tables.learning_rate, model.optimizer.dense.learning_rate]
     np.testing.assert_allclose([float(np.asarray(values([r])[0])) for r in rates], 0.02)
+
+
+class OtherReader(keras.layers.Layer):
+    """Adds the sum of some rows of a table to its input, looked up in some way."""
+
+    def __init__(self, table, look_up, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden = lambda: table  # which Keras would list as a weight of this layer too
+        self.look_up = look_up
+
+    def call(self, inputs):
+        rows = keras.ops.convert_to_tensor(np.array([[1], [1], [3]], "int32"))
+
+        def found(ids):
+            return keras.ops.sum(kr.ops.take_rows(self.hidden(), ids))
+
+        return inputs + keras.ops.sum(self.look_up(found, rows))
+
+
+def in_jit(found, rows):
+    if keras.backend.backend() != "jax":
+        return found(rows)
+    import jax
+
+    return jax.jit(found)(rows)
+
+
+@pytest.mark.parametrize(
+    "look_up",
+    [
+        lambda found, rows: found(rows),
+        lambda found, rows: found(keras.ops.cast(rows, "int16")),
+        lambda found, rows: keras.ops.map(found, rows),
+        lambda found, rows: keras.ops.vectorized_map(found, rows),
+        lambda found, rows: keras.ops.cond(
+            keras.ops.sum(rows) > 0, lambda: found(rows), lambda: 0.0
+        ),
+        in_jit,
+    ],
+    ids=["again", "int16", "loop", "vectorized", "branch", "jit"],
+)
+def test_lookups_inside_other_transformations(look_up, monkeypatch):
+    def weights():
+        keras.utils.set_random_seed(1)
+        model = kr.RankingModel(FEATURES, tasks=[kr.Task("save")])
+        model.build()
+        model.add(OtherReader(model.encoder.tables[0], look_up))
+        model.compile(kr.optimizers.LazyAdam(0.01), weighted_metrics=None)
+        fit(model)
+        return values(model.weights)
+
+    by_row = weights()
+    monkeypatch.setattr(_row_tables, "SMALL_TABLE", 10**9)
+    monkeypatch.setattr(_summed_slices, "SMALL_TABLE", 10**9)
+    for one, other in zip(by_row, weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="Keras 3.15 fails there")
+def test_a_rematerialized_lookup():
+    expected = values(trained("lazy").weights)
+    with keras.RematScope(mode="full"):
+        found = values(trained("lazy").weights)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+class Halved(kr.optimizers.RowWiseAdagrad):
+    def update_step(self, gradient, variable, learning_rate):
+        half = keras.ops.multiply(gradient, 0.5)
+        super().update_step(half, variable, learning_rate)
+
+
+def test_a_subclass_that_changes_gradients_receives_them(monkeypatch):
+    monkeypatch.setitem(OPTIMIZERS, "halved", lambda: Halved(0.1))
+    found = values(trained("halved").weights)
+    monkeypatch.setattr(_row_tables, "SMALL_TABLE", 10**9)
+    for one, other in zip(found, values(trained("halved").weights), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="Keras refuses it on other backends")
+def test_a_second_model_with_the_optimizer_of_a_first_trains_its_tables():
+    first, second = trained("lazy"), trained("lazy")
+    before = values([second.encoder.tables[0]])[0]
+    second.compile(first.optimizer, weighted_metrics=None)
+    fit(second)
+    assert np.abs(values([second.encoder.tables[0]])[0] - before).max() > 1e-3

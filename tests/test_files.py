@@ -17,8 +17,11 @@ from kranking._files import create_text, is_temporary, replaced, write_json, wri
 pytestmark = pytest.mark.once
 
 WRITER = """
-import runpy, sys
-write_text = runpy.run_path(sys.argv[1])["write_text"]  # without the package and its backend
+import pathlib, sys, types
+package = types.ModuleType("kranking")  # without the backend that importing it takes
+package.__path__ = [str(pathlib.Path(sys.argv[1]).parent)]
+sys.modules["kranking"] = package
+from kranking._files import write_text
 for i in range(300):
     write_text(sys.argv[2], f"{sys.argv[3]} {i} ".ljust(100_000, "x"))
 """

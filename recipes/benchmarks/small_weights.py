@@ -34,6 +34,7 @@ def main() -> None:
     )
     parser.add_argument("--smoke", action="store_true", help="small and few: does it run?")
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
+    parser.add_argument("--weights", nargs="+", default=WEIGHTS, choices=WEIGHTS)
     parser.add_argument("--rounds", type=int, default=50, help="measured calls of each size")
     parser.add_argument("--scale", type=float, default=1.0, help="times the published widths")
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the synthetic log")
@@ -46,7 +47,7 @@ def main() -> None:
     args.rows_file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         for name in args.models:
-            wanted = [weights for weights in WEIGHTS if (name, weights) not in done]
+            wanted = [weights for weights in args.weights if (name, weights) not in done]
             if wanted:
                 in_a_process(export, name, Path(folder), args.scale, args.rows)
             for weights in wanted:

@@ -2,7 +2,7 @@
 
 Paper:    none.
 Command:  python recipes/benchmarks/vocabulary.py --rows-file docs/results/vocabulary.json
-Cost:     ten minutes on 2 cores, of which dense Adam takes most; `--smoke` under two.
+Cost:     ten minutes on 2 cores, of which dense Adam takes most; `--smoke` half a one.
 Expected: the step of `LazyAdam` hardly grows with the rows; that of Adam grows as they do.
 
 Milliseconds of a step of 4,096 rows, in turns, each backend in a process of its own: ids drawn evenly or by
@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-BATCH, WIDTH, STEPS, UNITS = 4096, 16, 30, (128, 64)
+BATCH, WIDTH, UNITS = 4096, 16, (128, 64)
 BACKENDS = ("tensorflow", "jax", "torch")
 WAYS = ("lazy", "rows", "adam")  # of kranking
 BY_HAND = ("sparse", "dense")
@@ -32,7 +32,7 @@ def main() -> None:
     args = parse()
     kept = json.loads(args.rows_file.read_text()) if args.rows_file.exists() else []
     done = {(row["round"], row["who"], row["way"], row["rows"], row["ids"]) for row in kept}
-    workers = {who: worker(who) for who in (*BACKENDS, "by hand")}
+    workers = {who: worker(who) for who in (*args.backends, "by hand")}
     for number in range(args.rounds):
         for rows in args.rows:
             for ids in args.ids:
@@ -40,7 +40,7 @@ def main() -> None:
                     for way in BY_HAND if who == "by hand" else WAYS:
                         if (number, who, way, rows, ids) in done:
                             continue
-                        given = (who, way, rows, ids, args.fields)
+                        given = (who, way, rows, ids, args.fields, args.steps)
                         row = {"round": number, "who": who, "way": way, "rows": rows, "ids": ids}
                         row["ms"] = workers[who].apply(measure, given)
                         kept.append(row)
@@ -60,11 +60,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000, 3_000_000])
     parser.add_argument("--ids", nargs="+", default=["even", "zipf"], choices=["even", "zipf"])
     parser.add_argument("--fields", type=int, default=39)
+    parser.add_argument("--backends", nargs="+", default=BACKENDS, choices=BACKENDS)
+    parser.add_argument("--steps", type=int, default=30, help="steps of a measurement")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows-file", type=Path, default=Path("runs/vocabulary/rows.json"))
     args = parser.parse_args()
     if args.smoke:
         args.rows, args.ids, args.fields, args.rounds = [20_000, 40_000], ["zipf"], 4, 1
+        args.backends, args.steps = [args.backend], 2
     return args
 
 
@@ -77,24 +80,24 @@ def worker(who: str) -> Any:
 _built: dict[Any, Any] = {}
 
 
-def measure(who: str, way: str, rows: int, ids: str, fields: int) -> float:
+def measure(who: str, way: str, rows: int, ids: str, fields: int, steps: int) -> float:
     """Returns the milliseconds of a step, after one round of steps that is not measured."""
     given = (who, way, rows, ids, fields)
     if given not in _built:
-        batches = drawn(rows // fields, ids, fields)
+        batches = drawn(rows // fields, ids, fields, steps)
         _built[given] = (by_hand if who == "by hand" else by_kranking)(way, rows, *batches)
         _built[given]()
     start = time.perf_counter()
     _built[given]()
-    return (time.perf_counter() - start) / STEPS * 1e3
+    return (time.perf_counter() - start) / steps * 1e3
 
 
-def drawn(rows: int, ids: str, fields: int) -> tuple[Any, Any]:
+def drawn(rows: int, ids: str, fields: int, steps: int) -> tuple[Any, Any]:
     """Returns ids of the fields, `(rows of the log, fields)`, and labels."""
     import numpy as np
 
     random = np.random.default_rng(0)
-    shape = (BATCH * STEPS, fields)
+    shape = (BATCH * steps, fields)
     if ids == "even":
         values = random.integers(0, rows, shape)
     else:
